@@ -1,0 +1,47 @@
+# Each target makes or reuses .venv and installs only what it needs, once per change of pyproject.toml.
+PYTHON ?= python3
+BIN := .venv/bin
+
+# No look for newer versions at import; no banner about MkDocs 2, which the docs' theme does not use.
+export NO_ALBUMENTATIONS_UPDATE := 1
+export NO_MKDOCS_2_WARNING := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check docs
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: .venv/.demo ## Restyle real images, train without and with it, report the gain (DATA=dir: your classes)
+	$(BIN)/python benchmarks/demo.py $(if $(DATA),--data "$(DATA)")
+
+test: .venv/.dev ## Run the tests, except the slow ones, and measure coverage
+	$(BIN)/python -m pytest -m "not slow" --cov
+
+test-all: .venv/.dev ## Run all tests and measure coverage
+	$(BIN)/python -m pytest --cov
+
+check: .venv/.dev ## Check format, lint, types and documentation
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/mkdocs build --strict --quiet
+
+docs: .venv/.docs ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+# The stamp of an extra: .venv/.demo says that `pip install -e .[demo]` has been done.
+.venv/.%: pyproject.toml | $(BIN)/pip
+	@echo "Installing styleaug[$*] into .venv; torch is large, so the first time takes minutes."
+	$(BIN)/python -m pip install -e ".[$*]"
+	@# opencv-python needs libGL, which servers lack; the headless build replaces its files.
+	@if $(BIN)/python -m pip show -qq opencv-python 2>/dev/null && ! $(BIN)/python -c "import cv2" 2>/dev/null; then \
+		$(BIN)/python -m pip install --force-reinstall --no-deps opencv-python-headless; \
+	fi
+	@touch $@
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+		echo "styleaug needs Python 3.10 or newer, but $(PYTHON) is: $$($(PYTHON) -V 2>&1)." >&2; \
+		echo "Name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv

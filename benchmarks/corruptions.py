@@ -1,0 +1,127 @@
+"""Corrupted test images after Hendrycks & Dietterich (2019), by ``imagecorruptions-imaug``.
+
+The corruption functions are plain NumPy on one image at a time, so a pool of processes makes them.
+Every image gets a seed of its own, so the outcome does not depend on the number of processes.
+"""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Images = npt.NDArray[np.uint8]
+
+CORRUPTION_GROUPS: dict[str, tuple[str, ...]] = {
+    "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
+    "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
+    "weather": ("snow", "frost", "fog", "brightness"),
+    "digital": ("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
+}
+CORRUPTIONS: tuple[str, ...] = tuple(name for names in CORRUPTION_GROUPS.values() for name in names)
+
+# The package refuses images with a side below this.
+_SMALLEST_SIDE = 32
+# These two ignore NumPy's global state and take their seed as an argument.
+_SEEDED_BY_ARGUMENT = ("impulse_noise", "glass_blur")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One corruption at one severity, 1 (light) to 5 (heavy)."""
+
+    corruption: str
+    severity: int
+
+
+def conditions(corruptions: Sequence[str], severities: Sequence[int]) -> list[Condition]:
+    """List every corruption at every severity, corruption by corruption."""
+    return [Condition(name, severity) for name in corruptions for severity in severities]
+
+
+def corrupt_images(images: Images, condition: Condition, *, seed: int = 0) -> Images:
+    """Corrupt each image on its own.
+
+    Args:
+        images: (N, H, W, 3) uint8; smaller ones than 32 px are enlarged for the corruption only.
+        condition: the corruption and its severity.
+        seed: with the condition and the image's place in ``images`` it fixes the outcome.
+
+    Returns:
+        (N, H, W, 3) uint8.
+    """
+    corrupted = np.empty_like(images)
+    before = np.random.get_state()  # noqa: NPY002 -- the package draws from this global state
+    try:
+        for index, image in enumerate(images):
+            corrupted[index] = _corrupt_one(image, condition, _image_seed(seed, condition, index))
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
+    return corrupted
+
+
+def corrupted_sets(
+    images: Images, wanted: Sequence[Condition], *, seed: int = 0, workers: int = 2
+) -> Iterator[tuple[Condition, Images]]:
+    """Yield the corrupted copy of the whole set for each condition, in order.
+
+    Args:
+        images: (N, H, W, 3) uint8.
+        wanted: the conditions, see `conditions`.
+        seed: see `corrupt_images`.
+        workers: processes; 0 works in this process.
+    """
+    if workers == 0:
+        for condition in wanted:
+            yield condition, corrupt_images(images, condition, seed=seed)
+        return
+    # Spawned, not forked: a forked child can hang on a lock that a PyTorch thread held.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start_worker, (images, seed)) as pool:
+        yield from zip(wanted, pool.map(_corrupt_shared, wanted), strict=True)
+
+
+_shared: dict[str, Any] = {}
+
+
+def _start_worker(images: Images, seed: int) -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+    _shared.update(images=images, seed=seed)
+
+
+def _corrupt_shared(condition: Condition) -> Images:
+    return corrupt_images(_shared["images"], condition, seed=_shared["seed"])
+
+
+def _image_seed(seed: int, condition: Condition, index: int) -> int:
+    letters = condition.corruption.encode()
+    state = np.random.SeedSequence([seed, condition.severity, index, *letters])
+    return int(state.generate_state(1)[0])
+
+
+def _corrupt_one(image: Images, condition: Condition, seed: int) -> Images:
+    from imagecorruptions import corrupt
+
+    height, width = image.shape[:2]
+    growth = _SMALLEST_SIDE / min(height, width)
+    if growth > 1:
+        image = _resize(image, round(width * growth), round(height * growth))
+    np.random.seed(seed)  # noqa: NPY002
+    extra = {"seed": seed} if condition.corruption in _SEEDED_BY_ARGUMENT else {}
+    with redirect_stdout(io.StringIO()):  # the package prints about images of odd sizes
+        corrupted: Images = corrupt(image, condition.severity, condition.corruption, **extra)
+    return _resize(corrupted, width, height) if growth > 1 else corrupted
+
+
+def _resize(image: Images, width: int, height: int) -> Images:
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))

@@ -1,0 +1,106 @@
+"""Checks of shapes, dtypes and ranges, and the wording of their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+MIN_SIDE = 16
+"""Smallest height and width, in pixels: the network pads by reflection, which needs some image to reflect."""
+
+
+class StyleAugError(Exception):
+    """Base of the errors that are not plain ``TypeError`` or ``ValueError``."""
+
+
+class WeightsError(StyleAugError):
+    """A weights file is missing, damaged, or not of the expected kind."""
+
+
+class MissingExtraError(StyleAugError, ImportError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        """Name the ``package`` that is missing and the ``extra`` that installs it."""
+        super().__init__(
+            f"This needs the package {package!r}, which is not installed; "
+            f"install it with: pip install 'styleaug[{extra}]'."
+        )
+
+
+def check_image_tensor(images: Tensor, name: str = "image") -> None:
+    """Raise unless ``images`` is a valid image tensor ``(..., C, H, W)``.
+
+    Values are inspected on the CPU only: on an accelerator a look at them would make the host wait.
+
+    Args:
+        images: what should be uint8 in [0, 255], or floating point in [0, 1]; C is 1 or 3; H, W >= 16.
+        name: how the message calls it.
+
+    Raises:
+        TypeError: if the dtype is neither uint8 nor floating point.
+        ValueError: if the shape or the values are out of bounds.
+    """
+    if images.ndim < 3:
+        raise ValueError(
+            f"{name} must have the shape (..., C, H, W), but got {tuple(images.shape)}. If this tensor holds labels "
+            "and comes before the images in the sample, wrap the images in torchvision.tv_tensors.Image."
+        )
+    channels, height, width = images.shape[-3:]
+    if channels not in (1, 3):
+        raise ValueError(
+            f"{name} must have 1 or 3 channels in the third dimension from the end, but got {channels} in the shape "
+            f"{tuple(images.shape)}. Move channels with permute, or select the image channels first."
+        )
+    if height < MIN_SIDE or width < MIN_SIDE:
+        raise ValueError(
+            f"{name} must be at least {MIN_SIDE} pixels high and wide, but got {height} x {width}. "
+            "Resize or pad it first."
+        )
+    if images.dtype != torch.uint8 and not images.dtype.is_floating_point:
+        raise TypeError(
+            f"{name} must be uint8 or floating point, but got {images.dtype}. Convert it with "
+            "torchvision.transforms.v2.ToDtype(torch.float32, scale=True)."
+        )
+    if images.dtype.is_floating_point and images.device.type == "cpu" and images.numel():
+        low, high = (value.item() for value in torch.aminmax(images.detach()))
+        if not (low >= -1e-3 and high <= 1 + 1e-3):  # also false for NaN
+            raise ValueError(
+                f"{name} must hold finite values in [0, 1], but they range from {low:.4g} to {high:.4g}. "
+                "Place StyleAugment before Normalize, and scale 8-bit values by 1/255."
+            )
+
+
+def check_range(
+    name: str, value: float | Sequence[float], low: float, high: float
+) -> tuple[float, float]:
+    """Return ``value`` as an ordered pair inside [``low``, ``high``]; a single number stands for (v, v).
+
+    Raises:
+        ValueError: if it is not one number or an ordered pair of numbers inside the bounds.
+    """
+    try:
+        pair = (value, value) if isinstance(value, int | float) else tuple(value)
+        if len(pair) != 2:
+            raise ValueError
+        first, second = float(pair[0]), float(pair[1])
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{name} must be a number or a pair (lo, hi), but got {value!r}."
+        ) from None
+    if not low <= first <= second <= high:
+        raise ValueError(f"{name} must satisfy {low:g} <= lo <= hi <= {high:g}, but got {value!r}.")
+    return first, second
+
+
+def check_fraction(name: str, value: float) -> float:
+    """Return ``value`` as a float inside [0, 1].
+
+    Raises:
+        ValueError: if it is not a number inside [0, 1].
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"{name} must be a number in [0, 1], but got {value!r}.")
+    return float(value)

@@ -1,0 +1,90 @@
+"""Options that several commands share; defaults are read from the library."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from typing import Any
+
+import torch
+
+from styleaug.plan import StylePlan
+from styleaug.transform import StyleAugment
+
+
+def default(name: str) -> Any:
+    """The default of an argument of ``StyleAugment``."""
+    return inspect.signature(StyleAugment).parameters[name].default
+
+
+def add_style_options(parser: argparse.ArgumentParser) -> None:
+    """``--pack --style --reference --working-size --device --seed``."""
+    group = parser.add_argument_group("styles")
+    group.add_argument(
+        "--pack",
+        default=default("pack"),
+        help="name of a bundled pack, or path of a pack file (default: %(default)s)",
+    )
+    group.add_argument(
+        "--style",
+        nargs="+",
+        metavar="NAME",
+        default=[],
+        help="tags or names of styles to draw from; 'styleaug packs' lists them (default: all)",
+    )
+    group.add_argument(
+        "--reference",
+        nargs="+",
+        metavar="IMAGE",
+        default=[],
+        help="pictures, or folders of pictures, whose style to take; no training needed",
+    )
+    group = parser.add_argument_group("running")
+    group.add_argument(
+        "--working-size",
+        type=int,
+        default=default("working_size"),
+        metavar="PIXELS",
+        help="above this short side the network runs on a smaller copy (default: %(default)s)",
+    )
+    group.add_argument(
+        "--device",
+        default="cuda" if torch.cuda.is_available() else "cpu",
+        help="where to compute (default here: %(default)s)",
+    )
+    group.add_argument("--seed", type=int, default=0, help="of all draws (default: %(default)s)")
+
+
+def add_range(parser: argparse._ArgumentGroup, name: str, help_text: str) -> None:
+    """``--NAME X`` or ``--NAME LO HI``."""
+    value = default(name)
+    shown = " ".join(f"{v:g}" for v in value)
+    parser.add_argument(
+        f"--{name}",
+        type=float,
+        nargs="+",
+        default=value,
+        metavar="X",
+        help=f"{help_text}; one number, or LO HI to draw from (default: {shown})",
+    )
+
+
+def as_range(values: Any) -> Any:
+    """``[x]`` -> x; ``[lo, hi]`` -> (lo, hi); the library checks the rest."""
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def chosen_styles(arguments: argparse.Namespace) -> list[str]:
+    """What ``--style`` and ``--reference`` ask for together."""
+    return [*arguments.style, *arguments.reference] or ["all"]
+
+
+def describe(plan: StylePlan, row: int) -> dict[str, Any]:
+    """One line of a manifest: what an image got."""
+    restyled = bool(plan.restyled[row])
+    return {
+        "style": plan.styles[row] if restyled else "",
+        "strength": round(float(plan.strength[row]), 4),
+        "texture": round(float(plan.texture[row]), 4) if restyled else 0.0,
+        **plan.light_names(row),
+    }

@@ -1,0 +1,54 @@
+"""``styleaug packs``: what is bundled, and what a pack holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from styleaug.pack import StylePack, bundled_packs
+
+EXAMPLES = """examples:
+  styleaug packs                 the bundled packs
+  styleaug packs base            its card: source, licence, recipe, quality; tags with counts
+  styleaug packs base --names    every style, with its tags
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Register the command."""
+    parser = commands.add_parser(
+        "packs",
+        help="list packs and their styles, show a card",
+        description="List the bundled packs, or show one: its card, its tags, its styles.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("pack", nargs="?", help="name of a bundled pack, or path of a pack file")
+    parser.add_argument("--names", action="store_true", help="list every style with its tags")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List packs, or show one."""
+    bundled = bundled_packs()
+    if arguments.pack is None:
+        for name, path in bundled.items():
+            pack = StylePack.load(name)
+            print(f"{name}: {len(pack)} styles, {path.stat().st_size / 1e6:.1f} MB, {path}")
+        if not bundled:
+            print("No pack is bundled; train one with 'styleaug train'.")
+        return 0
+    pack = StylePack.load(arguments.pack)
+    path = bundled.get(arguments.pack, Path(arguments.pack))
+    if arguments.names:
+        for name, tags in zip(pack.names, pack.tags, strict=True):
+            print(f"{name}\t{', '.join(tags)}")
+        return 0
+    card = path.with_name("CARD.md")
+    print(card.read_text() if card.is_file() else json.dumps(pack.info, indent=2))
+    counts = Counter(tag for tags in pack.tags for tag in tags)
+    print(f"{len(pack)} styles; tags: " + ", ".join(f"{t} ({n})" for t, n in counts.most_common()))
+    return 0

@@ -1,0 +1,107 @@
+"""``styleaug train``: image folders in, pack out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from styleaug.nn.stylenet import StyleNetConfig
+from styleaug.train.config import TrainConfig
+from styleaug.train.loop import Progress, train
+
+EXAMPLES = """examples:
+  styleaug train --content photos/ my_parts/ --styles textures/ paintings/ --out mine.safetensors
+  styleaug train ... --steps 200                       a trial of a few minutes on two CPU cores
+  styleaug train ... --resume                          goes on after an interruption
+  torchrun --nproc-per-node 4 --no-python styleaug train ...       several GPUs
+
+Then: StyleAugment(pack="mine.safetensors"). The run's folder (mine.run/) holds contact sheets, losses
+(log.jsonl), the checkpoint, and the style targets, which may be deleted when all is done.
+"""
+
+_HELP = {
+    "steps": "optimizer steps",
+    "batch": "images a step and process",
+    "crop": "side of the content crops, in pixels",
+    "views": "pictures made of each style: itself, then crops of it in other colours",
+    "holdout": "share of the styles, by a hash of their names, that is never trained on",
+    "lr": "peak learning rate",
+    "style_weight": "weight of the style distance: more is stronger",
+    "anomaly_weight": "weight of the contrast that synthetic defects lose: more is safer",
+    "tv_weight": "weight of total variation: more is smoother",
+    "seed": "of everything random",
+    "workers": "loader processes",
+    "precision": "auto, bf16 or fp32",
+    "device": "auto, cpu or cuda",
+    "checkpoint_every": "steps between checkpoints",
+    "sheet_every": "steps between contact sheets",
+}
+
+
+def add_parser(commands: Any) -> None:
+    """Register the command."""
+    parser = commands.add_parser(
+        "train",
+        help="train a style network and write its pack",
+        description="Train one network on many styles. Unreadable images are reported and skipped.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--content", nargs="+", required=True, metavar="DIR", help="content images: photos and parts"
+    )
+    parser.add_argument(
+        "--styles",
+        nargs="+",
+        required=True,
+        metavar="[TAG=]DIR",
+        help="style images; the tag is the folder's name if not given",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="PACK", help=".safetensors file")
+    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="(default: beside PACK)")
+    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
+    group = parser.add_argument_group("recipe")
+    for field in fields(TrainConfig):
+        if field.name in _HELP and field.default is not MISSING:
+            group.add_argument(
+                f"--{field.name.replace('_', '-')}",
+                type=type(field.default),
+                default=field.default,
+                help=f"{_HELP[field.name]} (default: %(default)s)",
+            )
+    group = parser.add_argument_group("network")
+    for name in ("stem", "width", "blocks", "embedding"):
+        value = getattr(StyleNetConfig(), name)
+        group.add_argument(f"--{name}", type=int, default=value, help="(default: %(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, with a progress bar on the first process."""
+    if arguments.out.suffix != ".safetensors":
+        raise ValueError(f"--out must end in .safetensors, but got {arguments.out}.")
+    given = vars(arguments)
+    names = {field.name for field in fields(TrainConfig)} - {"net", "content", "styles"}
+    net = StyleNetConfig(**{n: given[n] for n in ("stem", "width", "blocks", "embedding")})
+    config = TrainConfig(
+        content=tuple(arguments.content),
+        styles=tuple(arguments.styles),
+        net=net,
+        **{name: given[name] for name in names if name in given},
+    )
+    with tqdm(total=config.steps, unit="step", disable=int(os.environ.get("RANK", "0")) > 0) as bar:
+
+        def show(progress: Progress) -> None:
+            bar.update(progress.step - bar.n)
+            bar.set_postfix({k: f"{v:.3f}" for k, v in progress.losses.items()}, refresh=False)
+
+        train(config, show)
+    if int(os.environ.get("RANK", "0")) == 0:
+        print(f"{config.out}; contact sheets and losses in {config.folder}")
+    return 0
+

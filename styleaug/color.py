@@ -1,0 +1,39 @@
+"""Conversions between uint8 and float, and between RGB and gray."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+LUMA = (0.299, 0.587, 0.114)
+"""ITU-R BT.601 weights of R, G and B, the ones that PIL and torchvision use."""
+
+
+def to_float(images: Tensor) -> Tensor:
+    """Return images ``(..., C, H, W)`` as float32 in [0, 1]; uint8 is divided by 255."""
+    if images.dtype == torch.uint8:
+        return images.to(torch.float32).div_(255)
+    return images.to(torch.float32)
+
+
+def to_dtype(images: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return float images in [0, 1] as ``dtype``, clamped; uint8 is rounded to the nearest level."""
+    images = images.clamp(0, 1)
+    if dtype == torch.uint8:
+        return images.mul(255).round_().to(torch.uint8)
+    return images.to(dtype)
+
+
+def luma(images: Tensor) -> Tensor:
+    """Return the luma ``(..., 1, H, W)`` of images ``(..., C, H, W)``, C = 1 or 3 (ITU-R BT.601)."""
+    if images.shape[-3] == 1:
+        return images
+    red, green, blue = images.unbind(-3)
+    return (red * LUMA[0] + green * LUMA[1] + blue * LUMA[2]).unsqueeze(-3)
+
+
+def to_rgb(images: Tensor) -> Tensor:
+    """Return images ``(..., 3, H, W)``: gray is repeated (a view), RGB comes back as it is."""
+    if images.shape[-3] == 3:
+        return images
+    return images.expand(*images.shape[:-3], 3, *images.shape[-2:])

@@ -1,0 +1,98 @@
+"""Finding, reading and writing image files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from styleaug.weights import atomic_path
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
+
+
+def find_images(folder: str | Path) -> list[Path]:
+    """All image files below ``folder``, by suffix, sorted.
+
+    Raises:
+        ValueError: if it is not a folder, or holds no image.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise ValueError(f"An image folder must exist at {root}, but there is none.")
+    found = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not found:
+        raise ValueError(f"{root} must hold images ({', '.join(sorted(SUFFIXES))}), but has none.")
+    return found
+
+
+def load_image(path: Path) -> Image.Image:
+    """Read an image completely, turned upright.
+
+    Raises:
+        OSError: if it cannot be read; the message names the file.
+    """
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file)
+            image.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        # Pillow raises all of these for damaged files, depending on the format
+        raise OSError(f"{path} must be a readable image, but is not ({error}).") from error
+    return image
+
+
+def load_rgb(path: Path) -> Image.Image:
+    """Read an image completely as RGB; 16-bit gray is scaled to 8 bits.
+
+    Raises:
+        OSError: if it cannot be read; the message names the file.
+    """
+    image = load_image(path)
+    if image.mode.startswith("I"):
+        image = Image.fromarray(
+            (np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
+        )
+    return image.convert("RGB")
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """PIL image of mode L or RGB -> uint8 (C, H, W), a copy."""
+    array = np.array(image)
+    return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy())
+
+
+def to_image(tensor: Tensor) -> Image.Image:
+    """uint8 (C, H, W), C = 1 or 3 -> PIL image of mode L or RGB."""
+    array = tensor.cpu().numpy()
+    return Image.fromarray(array[0] if array.shape[0] == 1 else array.transpose(1, 2, 0))
+
+
+def save_image(path: Path, image: Image.Image) -> None:
+    """Write an image atomically; the suffix decides the format."""
+    with atomic_path(path) as temporary:
+        options = {"quality": 95} if path.suffix.lower() in {".jpg", ".jpeg", ".webp"} else {}
+        image.save(temporary, **options)
+
+
+def grid(rows: Sequence[Sequence[Tensor]], *, pad: int = 4) -> Image.Image:
+    """A contact sheet of uint8 (3, H, W) images, all of one size, on white.
+
+    Args:
+        rows: the images of each row.
+        pad: pixels between them.
+    """
+    _, height, width = rows[0][0].shape
+    columns = max(len(row) for row in rows)
+    sheet = torch.full(
+        (3, len(rows) * (height + pad) + pad, columns * (width + pad) + pad), 255, dtype=torch.uint8
+    )
+    for r, row in enumerate(rows):
+        for c, image in enumerate(row):
+            top, left = pad + r * (height + pad), pad + c * (width + pad)
+            sheet[:, top : top + height, left : left + width] = image
+    return to_image(sheet)

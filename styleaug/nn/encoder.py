@@ -1,0 +1,92 @@
+"""``StyleEncoder``: a reference image's VGG statistics -> style embedding; ``Stylizer``: network and encoder."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from styleaug.nn.features import VGGFeatures
+from styleaug.nn.stylenet import StyleNetConfig
+
+STYLE_LAYERS = ("conv1_2", "conv2_2", "conv3_3", "conv4_1")
+"""Layers whose statistics tell a style: fine texture and colour first, larger patterns last."""
+
+STYLE_SIZE = 256
+"""Short side, in pixels, at which style images are looked at: it fixes the scale of their texture."""
+
+_STATISTICS = 2 * (64 + 128 + 256 + 512)
+
+
+def style_statistics(features: dict[str, Tensor]) -> Tensor:
+    """``log(1 + mean)`` and ``log(1 + std)`` of each channel of the style layers: -> (B, 1920).
+
+    The logarithm tames the heavy tails of VGG activations.
+    """
+    parts = []
+    for layer in STYLE_LAYERS:
+        variance, mean = torch.var_mean(features[layer].float(), dim=(2, 3), correction=0)
+        parts += [mean, variance.sqrt()]
+    return torch.cat(parts, dim=1).log1p()
+
+
+class StyleEncoder(nn.Module):
+    """A two-layer perceptron on standardized style statistics.
+
+    Args:
+        embedding: size of the embedding.
+        hidden: width of the hidden layer.
+
+    Shape:
+        statistics (B, 1920), from :func:`style_statistics` -> (B, embedding).
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, embedding: int, *, hidden: int = 256) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(_STATISTICS))
+        self.register_buffer("std", torch.ones(_STATISTICS))
+        self.layers = nn.Sequential(
+            nn.Linear(_STATISTICS, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, embedding)
+        )
+
+    def fit_standardization(self, statistics: Tensor) -> None:
+        """Take mean and standard deviation over the training styles (N, 1920)."""
+        self.mean.copy_(statistics.mean(0))
+        self.std.copy_(statistics.std(0, correction=0))
+
+    def forward(self, statistics: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Embed; ``noise`` (B, 1920), in standard deviations, regularizes the training."""
+        # 0.1: channels that hardly vary over the styles must not be blown up
+        z = (statistics - self.mean) / (self.std + 0.1)
+        return self.layers(z if noise is None else z + noise)
+
+
+class Stylizer(nn.Module):
+    """A style network and its encoder: what a pack stores and what training trains.
+
+    Args:
+        config: shape of the network.
+    """
+
+    def __init__(self, config: StyleNetConfig) -> None:
+        super().__init__()
+        self.net = config.build()
+        self.encoder = StyleEncoder(config.embedding)
+
+    def codes(self, statistics: Tensor, images: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Style codes from statistics (B, 1920) and the style images (B, 3, H, W): -> (B, code_size)."""
+        return torch.cat(
+            [self.encoder(statistics, noise).float(), self.net.bottleneck(images)], dim=1
+        )
+
+    def encode(self, images: Tensor, trunk: VGGFeatures) -> Tensor:
+        """Style codes of reference images (B, 3, H, W), float in [0, 1]: -> (B, code_size), float32."""
+        return self.codes(style_statistics(trunk(images, STYLE_LAYERS)), images)
+
+    def forward(self, content: Tensor, statistics: Tensor, styles: Tensor, noise: Tensor) -> Tensor:
+        """The training pass: restyle ``content`` (B * k, 3, H, W) by B styles, in k stacked parts."""
+        codes = self.codes(statistics, styles, noise)
+        codes = codes.repeat(content.shape[0] // codes.shape[0], 1)
+        return self.net(content, codes)

@@ -1,0 +1,277 @@
+"""``StylePack``: a network, its encoder and its named styles, in one safetensors file."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from styleaug.checks import WeightsError
+from styleaug.color import to_float, to_rgb
+from styleaug.nn.encoder import STYLE_SIZE, Stylizer
+from styleaug.nn.features import cached_features
+from styleaug.nn.stylenet import ReferenceNet, StyleNet, StyleNetConfig
+from styleaug.weights import bundled_dir, digest, load_safetensors, save_safetensors
+
+FORMAT = 1
+_CACHE_SIZE = 8
+_networks: OrderedDict[tuple[str, torch.device, torch.dtype], Stylizer] = OrderedDict()
+_forked = False
+
+
+def _mark_forked() -> None:
+    global _forked  # noqa: PLW0603 -- set once, by the fork itself
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_mark_forked)
+
+
+def prepare_process(device: torch.device) -> None:
+    """Guard against two traps of forked processes, just before a network runs there.
+
+    A convolution hangs in a child that was forked after its parent used several threads, unless the child keeps to one
+    (torch's own DataLoader workers do); and CUDA cannot start in a forked child at all.
+
+    Raises:
+        RuntimeError: if CUDA is asked for in a forked child.
+    """
+    if not _forked:
+        return
+    if device.type == "cuda":
+        raise RuntimeError(
+            "StyleAugment must not run on CUDA inside a forked worker. Let the workers give CPU images, and apply it "
+            "to the batch on the GPU in the main process, or start workers by 'spawn'."
+        )
+    if torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
+
+
+def inference_dtype(device: torch.device) -> torch.dtype:
+    """The fastest dtype that restyles well: float16 on CUDA, bfloat16 on CPUs that compute in it, else float32."""
+    if device.type == "cuda":
+        return torch.float16
+    if device.type == "cpu" and cpu_has_bf16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware; emulated, it is slower than float32."""
+    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(probe()) if probe else False
+
+
+class StylePack:
+    """A trained style network with its styles.
+
+    Args:
+        stylizer: network and encoder.
+        codes: one row a style (N, code_size).
+        names: of the rows, unique.
+        tags: of each row.
+        info: provenance: sources, licence, recipe; anything that JSON can hold.
+        source: what :meth:`load` loads it from, if it was loaded.
+
+    Examples:
+        >>> pack = StylePack.random()
+        >>> pack.codes.shape[0] == len(pack.names)
+        True
+    """
+
+    def __init__(
+        self,
+        stylizer: Stylizer,
+        codes: Tensor,
+        names: Sequence[str],
+        tags: Sequence[Sequence[str]],
+        info: Mapping[str, Any] | None = None,
+        *,
+        source: str | None = None,
+    ) -> None:
+        if not (len(codes) == len(names) == len(tags) == len(set(names))) or not len(codes):
+            raise ValueError(
+                f"A pack needs one unique name and one tuple of tags per code, but got {len(codes)} codes, "
+                f"{len(names)} names ({len(set(names))} unique) and {len(tags)} tags."
+            )
+        self.config: StyleNetConfig = stylizer.net.config
+        self.codes = codes.detach().float().cpu()
+        self.names = tuple(names)
+        self.tags = tuple(tuple(t) for t in tags)
+        self.info = dict(info or {})
+        self._source = source
+        # half precision: what the file holds; so a pack is the same before and after saving
+        self._state = {k: v.detach().half().cpu() for k, v in stylizer.state_dict().items()}
+        self.id = digest({**self._state, "codes": self.codes})
+
+    def __repr__(self) -> str:
+        return f"StylePack({self._source or 'in memory'!r}, {len(self)} styles, id={self.id[:12]})"
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pack from a file pickles as its path, so that a transform costs bytes to send to a worker."""
+        if self._source is not None:
+            return (StylePack.load, (self._source,))
+        return (_rebuild, (self.config, self._state, self.codes, self.names, self.tags, self.info))
+
+    @classmethod
+    def load(cls, source: str | Path = "base") -> StylePack:
+        """Load a bundled pack by name, or a pack file.
+
+        Args:
+            source: a name in :func:`bundled_packs`, or the path of a ``.safetensors`` file.
+
+        Raises:
+            WeightsError: if it is missing, damaged, or not a pack.
+        """
+        bundled = bundled_packs()
+        path = bundled.get(str(source), Path(source))
+        if not path.is_file():
+            raise WeightsError(
+                f"pack must be one of {sorted(bundled)} or the path of a pack file, but got {str(source)!r}."
+            )
+        tensors, metadata = load_safetensors(path)
+        if metadata.get("kind") != "pack" or metadata.get("format") != FORMAT:
+            raise WeightsError(
+                f"{path} must be a style pack of format {FORMAT}, but is of kind {metadata.get('kind')!r}, format "
+                f"{metadata.get('format')!r}."
+            )
+        codes = tensors.pop("codes")
+        config = StyleNetConfig(**metadata["config"])
+        source = str(source) if str(source) in bundled else str(path.resolve())
+        return cls(
+            _stylizer(config, tensors),
+            codes,
+            metadata["names"],
+            metadata["tags"],
+            metadata["info"],
+            source=source,
+        )
+
+    @classmethod
+    def random(
+        cls, config: StyleNetConfig | None = None, *, rows: int = 8, seed: int = 0
+    ) -> StylePack:
+        """A pack with random weights, for tests and speed measurements."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            stylizer = Stylizer(config or StyleNetConfig())
+            codes = torch.randn(rows, stylizer.net.config.code_size)
+        codes[:, stylizer.net.config.embedding :].abs_()
+        names = [f"random-{i}" for i in range(rows)]
+        return cls(stylizer, codes, names, [("random",)] * rows)
+
+    def save(self, path: Path) -> None:
+        """Write the pack atomically."""
+        metadata = {
+            "kind": "pack",
+            "format": FORMAT,
+            "config": self.config.to_dict(),
+            "names": self.names,
+            "tags": self.tags,
+            "info": self.info,
+        }
+        save_safetensors(path, {**self._state, "codes": self.codes}, metadata)
+
+    def rows(self, styles: str | Iterable[str] = "all") -> list[int]:
+        """Rows that are meant by ``"all"``, tags and names; see ``StyleAugment(styles=...)``.
+
+        Raises:
+            ValueError: if an entry is neither a tag nor a name of this pack.
+        """
+        entries = [styles] if isinstance(styles, str) else list(styles)
+        chosen: dict[int, None] = {}
+        for entry in entries:
+            found = [
+                i
+                for i, (name, tags) in enumerate(zip(self.names, self.tags, strict=True))
+                if entry in ("all", name) or entry in tags
+            ]
+            if not found:
+                tags = sorted({tag for row in self.tags for tag in row})
+                raise ValueError(
+                    f"styles must be 'all', tags ({', '.join(tags)}), names of rows, or paths of reference images, "
+                    f"but {entry!r} is none of them. 'styleaug packs' lists names."
+                )
+            chosen.update(dict.fromkeys(found))
+        return list(chosen)
+
+    def stylizer(self, device: torch.device, dtype: torch.dtype | None = None) -> Stylizer:
+        """The network and encoder on a device, cached per process; do not change it.
+
+        Args:
+            device: where it runs.
+            dtype: of its weights; :func:`inference_dtype` if not given.
+        """
+        prepare_process(device)
+        key = (self.id, device, dtype or inference_dtype(device))
+        if key not in _networks:
+            stylizer = _stylizer(self.config, self._state).requires_grad_(False).eval()
+            _networks[key] = stylizer.to(
+                device=key[1], dtype=key[2], memory_format=torch.channels_last
+            )
+            while len(_networks) > _CACHE_SIZE:
+                _networks.popitem(last=False)
+        _networks.move_to_end(key)
+        return _networks[key]
+
+    def network(self, device: torch.device) -> StyleNet | ReferenceNet:
+        """The network alone; see :meth:`stylizer`."""
+        return self.stylizer(device).net
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Style codes of reference images, without training.
+
+        Args:
+            images: (B, C, H, W), uint8 or float in [0, 1], C = 1 or 3, on any device.
+
+        Returns:
+            (B, code_size), float32, on the images' device.
+        """
+        height, width = images.shape[-2:]
+        scale = STYLE_SIZE / min(height, width)
+        size = (max(STYLE_SIZE, round(height * scale)), max(STYLE_SIZE, round(width * scale)))
+        with torch.inference_mode():
+            x = to_rgb(to_float(images))
+            if size != (height, width):
+                x = F.interpolate(
+                    x, size=size, mode="bilinear", antialias=True, align_corners=False
+                )
+            # float32: a code serves many images, so its precision is worth its time
+            stylizer = self.stylizer(x.device, torch.float32)
+            return (
+                stylizer.encode(x, cached_features("vgg16", x.device, torch.float32))
+                .float()
+                .clone()
+            )
+
+
+def bundled_packs() -> dict[str, Path]:
+    """Names and files of the packs that ship with the package."""
+    files = sorted(bundled_dir().glob("*/pack.safetensors"))
+    return {file.parent.name: file for file in files}
+
+
+def _stylizer(config: StyleNetConfig, state: Mapping[str, Tensor]) -> Stylizer:
+    with torch.random.fork_rng(devices=[]):  # the random start must not move the user's generator
+        stylizer = Stylizer(config)
+    try:
+        stylizer.load_state_dict({k: v.float() for k, v in state.items()}, strict=True)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"The pack's tensors do not fit its network config {config}: {error}"
+        ) from error
+    return stylizer
+
+
+def _rebuild(config: StyleNetConfig, state: dict[str, Tensor], *rest: Any) -> StylePack:
+    return StylePack(_stylizer(config, state), *rest)

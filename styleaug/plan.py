@@ -1,0 +1,223 @@
+"""``StylePlan``: what happens to each image of a batch; ``StyleSampler`` draws it. All randomness is here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from styleaug.checks import check_fraction, check_range
+from styleaug.images import find_images, load_rgb, to_tensor
+from styleaug.light import NAMES, PARAMETERS, draw_light, is_neutral
+from styleaug.pack import StylePack
+
+Styles = str | Path | Iterable[str | Path]
+Range = float | tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class StylePlan:
+    """What happens to each of B images: small CPU tensors, one row an image.
+
+    A plan can be kept, replayed through :func:`styleaug.render`, and written as JSON.
+
+    Attributes:
+        codes: style codes (B, code_size), float32.
+        strength: 0 leaves an image's material alone, 1 restyles it fully (B,).
+        texture: how much of the style's texture comes along, in [0, 1] (B,).
+        light: light parameters (B, L), see :data:`styleaug.light.NAMES`.
+        donors: index of the image in the batch whose style is taken in place of ``codes``, or -1 (B,).
+        styles: the styles' names, for reports.
+    """
+
+    codes: Tensor
+    strength: Tensor
+    texture: Tensor
+    light: Tensor
+    donors: Tensor
+    styles: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.styles)
+
+    @property
+    def restyled(self) -> Tensor:
+        """Which images the network touches (B,), bool."""
+        return self.strength > 0
+
+    @property
+    def relit(self) -> Tensor:
+        """Which images the light touches (B,), bool."""
+        return ~is_neutral(self.light)
+
+    def select(self, rows: Sequence[int]) -> StylePlan:
+        """The plan of some images, in the given order; an image may come twice (frames of a clip)."""
+        index = torch.as_tensor(rows, dtype=torch.int64)
+        return StylePlan(
+            codes=self.codes[index],
+            strength=self.strength[index],
+            texture=self.texture[index],
+            light=self.light[index],
+            donors=self.donors[index],
+            styles=tuple(self.styles[int(i)] for i in index),
+        )
+
+    def light_names(self, row: int) -> dict[str, float]:
+        """The light parameters that act on one image, by name."""
+        neutral = {name: PARAMETERS[name][0] for name in NAMES}
+        if not self.relit[row]:
+            return {}
+        values = zip(NAMES, self.light[row].tolist(), strict=True)
+        return {name: round(value, 4) for name, value in values if value != neutral[name]}
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; :meth:`from_dict` gives the same plan back."""
+        tensors = ("codes", "strength", "texture", "light", "donors")
+        return {**{n: getattr(self, n).tolist() for n in tensors}, "styles": list(self.styles)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> StylePlan:
+        """Rebuild what :meth:`to_dict` gave."""
+        tensors = {
+            name: torch.tensor(data[name], dtype=torch.float32)
+            for name in ("codes", "strength", "texture", "light")
+        }
+        donors = torch.tensor(data["donors"], dtype=torch.int64)
+        return cls(**tensors, donors=donors, styles=tuple(data["styles"]))
+
+
+class StyleSampler:
+    """Draws plans.
+
+    Args:
+        pack: where styles come from.
+        styles: see :class:`styleaug.StyleAugment`; so are the others.
+        mix: the same.
+        jitter: the same.
+        p: the same.
+        strength: the same.
+        texture: the same.
+        light: the same.
+
+    Raises:
+        ValueError: if an argument is out of bounds, or a style is unknown.
+    """
+
+    def __init__(
+        self,
+        pack: StylePack,
+        styles: Styles = "all",
+        *,
+        mix: float = 0.0,
+        jitter: float = 0.0,
+        p: float = 1.0,
+        strength: Range = 1.0,
+        texture: Range = 1.0,
+        light: Range = 0.0,
+    ) -> None:
+        self.mix = check_fraction("mix", mix)
+        self.jitter = check_fraction("jitter", jitter)
+        self.p = check_fraction("p", p)
+        self.strength = check_range("strength", strength, 0, 1)
+        self.texture = check_range("texture", texture, 0, 1)
+        self.light = check_range("light", light, 0, 1)
+        self.from_batch = styles == "batch"
+        self.names, self.codes = _pool(pack, "all" if self.from_batch else styles)
+        self._low, self._high = pack.codes.amin(0), pack.codes.amax(0)
+        self._spread = pack.codes.std(0, correction=0)
+
+    def draw(self, count: int, generator: torch.Generator | None = None) -> StylePlan:
+        """Draw a plan for ``count`` images.
+
+        Args:
+            count: B, may be 0.
+            generator: a CPU generator; torch's global one if not given.
+        """
+
+        def uniform(low: float, high: float) -> Tensor:
+            return low + (high - low) * torch.rand(count, generator=generator)
+
+        def coin() -> Tensor:
+            return torch.rand(count, generator=generator) < self.p
+
+        pool = len(self.names)
+        first = torch.randint(pool, (count,), generator=generator)
+        second = torch.randint(pool, (count,), generator=generator)
+        share = uniform(0, self.mix)[:, None]
+        codes = torch.lerp(self.codes[first], self.codes[second], share)
+        noise = torch.randn(codes.shape, generator=generator) * self._spread * self.jitter
+        if self.jitter:  # stay among what the network has met
+            codes = (codes + noise).clamp(self._low, self._high)
+        strength, texture = uniform(*self.strength), uniform(*self.texture)
+        amount = uniform(*self.light) * coin()
+        others = torch.randint(max(1, count - 1), (count,), generator=generator)
+        donors = torch.full((count,), -1)
+        if self.from_batch and count > 1:  # an image alone in its batch takes a style of the pack
+            donors = (torch.arange(count) + 1 + others) % count
+        return StylePlan(
+            codes=codes,
+            strength=strength * coin(),
+            texture=texture,
+            light=draw_light(amount, generator),
+            donors=donors,
+            styles=tuple(
+                self._name(int(a), int(b), float(w), int(d))
+                for a, b, w, d in zip(first, second, share, donors, strict=True)
+            ),
+        )
+
+    def _name(self, first: int, second: int, share: float, donor: int) -> str:
+        if donor >= 0:
+            return f"batch[{donor}]"
+        if share == 0:
+            return self.names[first]
+        return f"{self.names[first]} + {share:.2f} {self.names[second]}"
+
+
+_references: dict[tuple[str, str, int], Tensor] = {}
+
+
+def _pool(pack: StylePack, styles: Styles) -> tuple[list[str], Tensor]:
+    """Names and codes of all styles that may be drawn."""
+    entries = [styles] if isinstance(styles, str | Path) else list(styles)
+    if not entries:
+        raise ValueError("styles must name at least one style, but is empty.")
+    if "batch" in entries:
+        raise ValueError("styles='batch' stands alone: it cannot be one of several entries.")
+    known = {"all", *pack.names, *(tag for tags in pack.tags for tag in tags)}
+    rows = (
+        pack.rows([e for e in entries if str(e) in known])
+        if any(str(e) in known for e in entries)
+        else []
+    )
+    names, codes = [pack.names[r] for r in rows], [pack.codes[rows]]
+    for entry in entries:
+        if str(entry) in known:
+            continue
+        path = Path(entry)
+        if path.is_dir():
+            files = find_images(path)
+        elif path.is_file():
+            files = [path]
+        else:
+            pack.rows(str(entry))  # raises, and says what there is
+        for file in files:
+            names.append(str(file))
+            codes.append(_reference_code(pack, file))
+    return names, torch.cat(codes)
+
+
+def _reference_code(pack: StylePack, path: Path) -> Tensor:
+    """The code (1, code_size) of a reference image, encoded once per process."""
+    key = (pack.id, str(path.resolve()), path.stat().st_mtime_ns)
+    if key not in _references:
+        try:
+            image = to_tensor(load_rgb(path))
+        except OSError as error:
+            raise ValueError(f"A reference image must be readable: {error}") from error
+        _references[key] = pack.encode(image[None])
+    return _references[key]

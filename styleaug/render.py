@@ -1,0 +1,135 @@
+"""``render``: apply a plan to a batch. No randomness, on the device where the images lie."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from styleaug.checks import check_image_tensor
+from styleaug.color import luma, to_dtype, to_float, to_rgb
+from styleaug.light import relight
+from styleaug.nn.guided import tone_change, tone_map
+from styleaug.pack import StylePack, inference_dtype
+from styleaug.plan import StylePlan
+
+WORKING_SIZE = 512
+"""Default short side, in pixels, above which the network runs on a smaller copy."""
+
+
+def render(
+    images: Tensor,
+    plan: StylePlan,
+    pack: StylePack,
+    *,
+    working_size: int = WORKING_SIZE,
+    keep: Tensor | None = None,
+) -> Tensor:
+    """Restyle and relight a batch as its plan says.
+
+    ``out = relight(x + strength * ((tone - x) + texture * (y - tone)))``, where y is the network's output for x and
+    tone its part that is a local affine map of x. Images that the plan leaves alone come back bit for bit.
+
+    Args:
+        images: (B, C, H, W), uint8 or float in [0, 1], C = 1 or 3, H, W >= 16; never changed.
+        plan: one row an image.
+        pack: the network, and the pack that the plan was drawn from.
+        working_size: above this short side the network runs on a smaller copy; tone is lifted to full size.
+        keep: factor on strength at each pixel, in [0, 1], (B, 1, H, W); 0 protects.
+
+    Returns:
+        A new tensor of the same shape, dtype, device and memory format.
+
+    Raises:
+        ValueError: if shapes do not fit, or values are out of range.
+        TypeError: if the dtype is neither uint8 nor floating point.
+    """
+    check_image_tensor(images, "images")
+    if images.ndim != 4 or len(plan) != len(images):
+        raise ValueError(
+            f"render needs images (B, C, H, W) and a plan of B rows, but got {tuple(images.shape)} and {len(plan)} rows."
+        )
+    if plan.codes.shape[1] != pack.config.code_size:
+        raise ValueError(
+            f"The plan must be drawn from the pack that renders it: its codes have length {plan.codes.shape[1]}, "
+            f"those of {pack!r} have {pack.config.code_size}."
+        )
+    restyled, relit = plan.restyled, plan.relit
+    touched = (restyled | relit).nonzero().flatten()
+    if not len(touched):
+        return images.clone()
+    with torch.no_grad():
+        whole = len(touched) == len(images)
+        # the plan lies on the CPU, so which images take part is known without asking the device
+        picked = images if whole else _take(images, touched)
+        x = to_rgb(to_float(picked))
+        which = restyled[touched].nonzero().flatten()
+        if len(which):
+            some = plan.select(touched[which].tolist())
+            code = _codes(images, some, pack)
+            part = x if len(which) == len(x) else _take(x, which)
+            mask = None if keep is None else _take(keep, touched[which])
+            part = _restyle(part, code, some, pack, working_size, mask)
+            x = part if len(which) == len(x) else _put(x, which, part)
+        which = relit[touched].nonzero().flatten()
+        if len(which):
+            light = plan.light[touched[which]].to(x.device, non_blocking=True)
+            if len(which) == len(x):
+                x = relight(x, light)
+            else:
+                x = _put(x, which, relight(_take(x, which), light))
+        out = to_dtype(luma(x) if images.shape[1] == 1 else x, images.dtype)
+        if not whole:
+            out = _put(images, touched, out)
+        if images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous():
+            return out.contiguous(memory_format=torch.channels_last)
+        return out.contiguous()
+
+
+def _restyle(
+    x: Tensor,
+    code: Tensor,
+    plan: StylePlan,
+    pack: StylePack,
+    working_size: int,
+    keep: Tensor | None,
+) -> Tensor:
+    """Tone and texture of a style on float RGB images (B, 3, H, W)."""
+    height, width = x.shape[-2:]
+    scale = working_size / min(height, width)
+    small = x
+    if scale < 1:
+        size = (max(16, round(height * scale)), max(16, round(width * scale)))
+        small = F.interpolate(x, size=size, mode="area")
+    network, dtype = pack.network(x.device), inference_dtype(x.device)
+    y = network(small.to(dtype, memory_format=torch.channels_last), code.to(dtype)).float()
+    maps = tone_map(small, y)
+    change = tone_change(small, maps)
+    texture = y - small - change
+    if scale < 1:
+        change = tone_change(x, maps)
+        texture = F.interpolate(texture, size=(height, width), mode="bilinear", align_corners=False)
+    amount, gain = (
+        v.to(x.device, non_blocking=True).view(-1, 1, 1, 1) for v in (plan.strength, plan.texture)
+    )
+    if keep is not None:
+        amount = amount * keep.to(x.device, torch.float32)
+    return x + amount * (change + gain * texture)
+
+
+def _codes(images: Tensor, plan: StylePlan, pack: StylePack) -> Tensor:
+    """Codes on the images' device; those of donors are read off the batch itself."""
+    codes = plan.codes.to(images.device, non_blocking=True)
+    borrowed = (plan.donors >= 0).nonzero().flatten()
+    if not len(borrowed):
+        return codes
+    return _put(codes, borrowed, pack.encode(_take(images, plan.donors[borrowed])))
+
+
+def _take(x: Tensor, rows: Tensor) -> Tensor:
+    return x.index_select(0, rows.to(x.device, non_blocking=True))
+
+
+def _put(x: Tensor, rows: Tensor, values: Tensor) -> Tensor:
+    """A copy of ``x`` with some rows replaced."""
+    return x.index_copy(0, rows.to(x.device, non_blocking=True), values)

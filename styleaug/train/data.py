@@ -1,0 +1,333 @@
+"""Training data: style targets computed once, and batches that are a function of (seed, process, step)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageEnhance, ImageOps
+from torch import Tensor
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from styleaug.images import find_images, load_rgb
+from styleaug.losses import gram
+from styleaug.nn.encoder import STYLE_LAYERS, STYLE_SIZE, style_statistics
+from styleaug.nn.features import VGGFeatures
+from styleaug.train.config import TrainConfig
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StyleImage:
+    """One style image: where it lies, and what its row of the pack is called."""
+
+    path: str
+    name: str
+    tags: tuple[str, ...]
+    group: int
+
+
+def is_held_out(name: str, share: float) -> bool:
+    """Whether a style is kept out of training: decided by a hash of its name, so always alike."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32 < share
+
+
+def list_styles(folders: Sequence[str]) -> list[StyleImage]:
+    """Find, check and name the style images of ``TAG=DIR`` or ``DIR`` entries.
+
+    A file ``source__name.jpg`` gets the tag ``source``, and ``class_0001.jpg`` the tag ``class``. Unreadable images are
+    reported by name and left out.
+
+    Raises:
+        ValueError: if a folder is missing or holds no readable image.
+    """
+    styles: list[StyleImage] = []
+    taken: set[str] = set()
+    for group, entry in enumerate(folders):
+        tag, _, folder = entry.rpartition("=")
+        tag = tag or Path(folder).name
+        found = 0
+        for path in tqdm(find_images(folder), desc=f"checking {tag}", leave=False):
+            try:
+                load_rgb(path)
+            except OSError as error:
+                log.warning("skipped unreadable style image %s (%s)", path, error)
+                continue
+            source, _, stem = path.stem.rpartition("__")
+            numbered = re.fullmatch(r"(\D+?)[_-]?\d+", stem)
+            tags = dict.fromkeys(t for t in (tag, source, numbered[1] if numbered else "") if t)
+            name = next(n for n in _names(stem, tag) if n not in taken)
+            taken.add(name)
+            styles.append(StyleImage(str(path), name, tuple(tags), group))
+            found += 1
+        if not found:
+            raise ValueError(f"A style folder must hold readable images, but {folder} has none.")
+    return styles
+
+
+def _names(stem: str, tag: str) -> Iterable[str]:
+    yield stem
+    yield f"{tag}/{stem}"
+    yield from (f"{tag}/{stem}-{k}" for k in range(2, 1 << 30))
+
+
+def style_view(image: Image.Image, view: int, seed: int) -> Image.Image:
+    """The picture itself (view 0), or a crop in other colours: STYLE_SIZE x STYLE_SIZE pixels, RGB."""
+    if view:
+        rng = np.random.default_rng([seed, view])
+        side = int(min(image.size) * rng.uniform(0.5, 1))
+        left, top = (int(rng.integers(0, length - side + 1)) for length in image.size)
+        image = image.crop((left, top, left + side, top + side))
+        if rng.random() < 0.5:
+            image = ImageOps.mirror(image)
+        image = image.resize((STYLE_SIZE, STYLE_SIZE), Image.Resampling.BILINEAR)
+        hue, saturation, value = image.convert("HSV").split()
+        turn = int(rng.integers(0, 256))
+        hue = hue.point([(level + turn) % 256 for level in range(256)])
+        image = Image.merge("HSV", (hue, saturation, value)).convert("RGB")
+        # a good part nearly or fully gray: that is what most industrial surfaces are
+        image = ImageEnhance.Color(image).enhance(rng.choice([0.0, 0.3, 0.7, 1.2]))
+        image = ImageEnhance.Brightness(image).enhance(rng.uniform(0.5, 1.4))
+        return ImageEnhance.Contrast(image).enhance(rng.uniform(0.5, 1.4))
+    return ImageOps.fit(image, (STYLE_SIZE, STYLE_SIZE), Image.Resampling.BILINEAR)
+
+
+class StyleTargets:
+    """Views, statistics and Gram matrices of the training styles, mapped from the run's folder.
+
+    Row ``i * views + v`` is view v of style i. Gram matrices are stored as upper triangles of unit
+    norm in float16 (they range over many powers of ten), their true norms beside them.
+
+    Args:
+        folder: as written by :meth:`build`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.images = np.load(folder / "images.npy", mmap_mode="r")
+        self.statistics = torch.from_numpy(np.load(folder / "statistics.npy"))
+        self.norms = torch.from_numpy(np.load(folder / "norms.npy"))
+        self.grams = [np.load(folder / f"{layer}.npy", mmap_mode="r") for layer in STYLE_LAYERS]
+        self.typical = self.norms.median(0).values
+
+    def batch(self, rows: Tensor, device: torch.device) -> dict[str, Any]:
+        """Of some rows: images (B, 3, S, S) in [0, 1], statistics (B, 1920), Gram matrices (B, C, C)."""
+        index = rows.numpy()
+
+        def send(array: np.ndarray[Any, Any]) -> Tensor:
+            return torch.from_numpy(array[index]).to(device, non_blocking=True).float()
+
+        return {
+            "images": send(self.images).div_(255).contiguous(memory_format=torch.channels_last),
+            "statistics": self.statistics[rows].to(device, non_blocking=True),
+            "grams": [
+                _from_triangle(send(triangle), norm[:, None])
+                for triangle, norm in zip(self.grams, self.norms[rows].to(device).T, strict=True)
+            ],
+        }
+
+    @classmethod
+    def build(
+        cls,
+        styles: Sequence[StyleImage],
+        trunk: VGGFeatures,
+        config: TrainConfig,
+        device: torch.device,
+    ) -> Path:
+        """Compute the targets once; a later run with the same styles and settings finds them.
+
+        Returns:
+            The folder. It is renamed into place only when complete.
+        """
+        key = {
+            "styles": [asdict(s) for s in styles],
+            "views": config.views,
+            "seed": config.seed,
+            "size": STYLE_SIZE,
+            "version": 1,
+        }
+        tag = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+        folder = config.folder / f"targets-{tag}"
+        if folder.is_dir():
+            return folder
+        temporary = folder.with_suffix(".partial")
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        total = len(styles) * config.views
+
+        def allocate(name: str, dtype: str, *shape: int) -> np.ndarray[Any, Any]:
+            return np.lib.format.open_memmap(
+                temporary / f"{name}.npy", mode="w+", dtype=np.dtype(dtype), shape=(total, *shape)
+            )
+
+        images = allocate("images", "uint8", 3, STYLE_SIZE, STYLE_SIZE)
+        grams: dict[str, np.ndarray[Any, Any]] = {}
+        statistics, norms = [], []
+        pending: list[np.ndarray[Any, Any]] = []
+        start = 0
+        for index, style in enumerate(tqdm(styles, desc="style targets", unit="style")):
+            picture = load_rgb(Path(style.path))
+            views = (style_view(picture, v, config.seed + index) for v in range(config.views))
+            pending += [np.asarray(view).transpose(2, 0, 1) for view in views]
+            if len(pending) < 8 and index + 1 < len(styles):
+                continue
+            batch = np.stack(pending)
+            stop = start + len(batch)
+            images[start:stop] = batch
+            x = torch.from_numpy(batch).to(device).float().div_(255)
+            x = x.contiguous(memory_format=torch.channels_last)
+            with torch.inference_mode():
+                found = trunk(x, STYLE_LAYERS)
+                statistics.append(style_statistics(found).cpu())
+                lengths = []
+                for layer in STYLE_LAYERS:
+                    vector = _to_triangle(gram(found[layer]))
+                    length = vector.norm(dim=1, keepdim=True)
+                    if layer not in grams:
+                        grams[layer] = allocate(layer, "float16", vector.shape[1])
+                    grams[layer][start:stop] = (vector / length).half().cpu().numpy()
+                    lengths.append(length.cpu())
+                norms.append(torch.cat(lengths, dim=1))
+            start, pending = stop, []
+        np.save(temporary / "statistics.npy", torch.cat(statistics).numpy())
+        np.save(temporary / "norms.npy", torch.cat(norms).numpy())
+        for array in (images, *grams.values()):
+            array.flush()  # type: ignore[attr-defined]
+        temporary.rename(folder)
+        return folder
+
+
+def _to_triangle(matrices: Tensor) -> Tensor:
+    """Symmetric (B, C, C) -> upper triangle (B, C (C + 1) / 2); off-diagonals times sqrt(2) keep the norm."""
+    rows, columns = torch.triu_indices(matrices.shape[1], matrices.shape[1], device=matrices.device)
+    return matrices[:, rows, columns] * torch.where(rows == columns, 1.0, 2.0**0.5)
+
+
+def _from_triangle(triangle: Tensor, scale: Tensor) -> Tensor:
+    """What :func:`_to_triangle` was given, times ``scale`` (B, 1)."""
+    side = int((2 * triangle.shape[1]) ** 0.5)
+    rows, columns = torch.triu_indices(side, side, device=triangle.device)
+    values = triangle * scale * torch.where(rows == columns, 1.0, 0.5**0.5)
+    matrices = values.new_empty((len(values), side, side))
+    matrices[:, rows, columns] = values
+    matrices[:, columns, rows] = values
+    return matrices
+
+
+class TrainingBatches(Dataset[dict[str, Tensor]]):
+    """Item ``step`` is the whole batch of that step: a function of (seed, process, step) alone.
+
+    So a resumed run sees just what an unbroken one would have seen, with any number of workers.
+
+    Each folder is drawn from in proportion to the square root of its size: large ones count for more, small ones are
+    not lost.
+
+    Args:
+        config: of the run.
+        styles: the training styles.
+        rank: of this process.
+    """
+
+    def __init__(self, config: TrainConfig, styles: Sequence[StyleImage], rank: int = 0) -> None:
+        self.config, self.rank = config, rank
+        self.content = [[str(p) for p in find_images(folder)] for folder in config.content]
+        self.style_groups = [
+            [i for i, s in enumerate(styles) if s.group == g] for g in range(len(config.styles))
+        ]
+        self.style_groups = [group for group in self.style_groups if group]
+        self._reported: set[str] = set()
+
+    def __len__(self) -> int:
+        """Steps of the run."""
+        return self.config.steps
+
+    def __getitem__(self, step: int) -> dict[str, Tensor]:
+        """Content (B, 3, c, c) uint8, style rows (B,), noise, and defects: delta, mask, ring (B, 1, c, c)."""
+        c = self.config
+        rng = np.random.default_rng([c.seed, self.rank, step])
+        views = rng.integers(0, c.views, c.batch)
+        styles = [_pick(self.style_groups, rng) for _ in range(c.batch)]
+        delta, mask, ring = draw_defects(c.batch, c.crop, rng)
+        return {
+            "content": torch.from_numpy(np.stack([self._crop(rng) for _ in range(c.batch)])),
+            "rows": torch.tensor(styles) * c.views + torch.from_numpy(views),
+            "noise_seed": torch.tensor(int(rng.integers(0, 2**31))),
+            "delta": delta,
+            "mask": mask,
+            "ring": ring,
+        }
+
+    def _crop(self, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+        """A random crop of a random content image: (3, c, c) uint8."""
+        size = self.config.crop
+        for _ in range(20):
+            path = _pick(self.content, rng)
+            try:
+                image = load_rgb(Path(path))
+            except OSError as error:
+                if path not in self._reported:
+                    self._reported.add(path)
+                    log.warning("skipped unreadable content image %s (%s)", path, error)
+                continue
+            side = min(min(image.size), max(size * 0.7, min(image.size) * rng.uniform(0.5, 1)))
+            left, top = (rng.uniform(0, length - side) for length in image.size)
+            box = (left, top, left + side, top + side)
+            image = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
+            array = np.asarray(image)
+            if rng.random() < 0.5:
+                array = array[:, ::-1]
+            if rng.random() < 0.5:  # other exposures: nearly flat and dark surfaces must be met too
+                low, high = sorted(rng.uniform(0, 255, 2))
+                low, high = low * 0.5, max(high, low * 0.5 + 40)
+                array = (array / 255.0 * (high - low) + low).clip(0, 255).astype(np.uint8)
+            return np.ascontiguousarray(array.transpose(2, 0, 1))
+        raise OSError(
+            f"Content images must be readable, but 20 in a row were not; the last was {path}."
+        )
+
+
+def _pick(groups: Sequence[Sequence[Any]], rng: np.random.Generator) -> Any:
+    weights = np.sqrt([len(group) for group in groups])
+    group = groups[rng.choice(len(groups), p=weights / weights.sum())]
+    return group[int(rng.integers(len(group)))]
+
+
+def draw_defects(count: int, side: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Synthetic scratches and spots of known contrast.
+
+    Args:
+        count: B.
+        side: of the images, in pixels.
+        rng: draws them.
+
+    Returns:
+        What to add to images in [0, 1], the defects' masks, and rings around them: each (B, 1, side, side).
+    """
+
+    def draw(low: float, high: float) -> Tensor:
+        return torch.from_numpy(rng.uniform(low, high, (count, 1, 1))).float()
+
+    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    px, py, angle = draw(0.2, 0.8) * side, draw(0.2, 0.8) * side, draw(0, torch.pi)
+    scratch = torch.from_numpy(rng.random((count, 1, 1)) < 0.6)
+    half_length = torch.where(scratch, draw(0.08, 0.3) * side, torch.zeros(()))
+    width = torch.where(scratch, draw(0.7, 2.0), draw(1.5, 5.0))  # standard deviation across
+    contrast = draw(0.08, 0.4) * torch.from_numpy(rng.choice([-1.0, 1.0], (count, 1, 1))).float()
+    along = (x - px) * angle.cos() + (y - py) * angle.sin()
+    across = (y - py) * angle.cos() - (x - px) * angle.sin()
+    beyond = (along.abs() - half_length).clamp_min(0)
+    distance = (across.square() + beyond.square()).sqrt()
+    delta = contrast * (-0.5 * (distance / width).square()).exp()
+    mask = distance < 1.2 * width
+    ring = (distance > 2.5 * width + 1) & (distance < 2.5 * width + 8)
+    return delta[:, None], mask[:, None].float(), ring[:, None].float()

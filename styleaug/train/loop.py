@@ -1,0 +1,346 @@
+"""The training loop: one process, or several under ``torchrun``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from math import cos, pi
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+
+from styleaug import losses
+from styleaug.checks import WeightsError
+from styleaug.images import grid, load_rgb, save_image, to_tensor
+from styleaug.nn.encoder import STYLE_LAYERS, Stylizer
+from styleaug.nn.features import VGGFeatures, load_features
+from styleaug.pack import StylePack, cpu_has_bf16
+from styleaug.train.config import TrainConfig
+from styleaug.train.data import (
+    StyleImage,
+    StyleTargets,
+    TrainingBatches,
+    is_held_out,
+    list_styles,
+    style_view,
+)
+from styleaug.weights import atomic_path
+
+log = logging.getLogger(__name__)
+
+CONTENT_LAYERS = ("conv2_2", "conv3_3", "conv4_1")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the callback hears after each step.
+
+    Attributes:
+        step: steps done.
+        steps: steps of the whole run.
+        losses: weighted parts and ``total``; read from the device every 10th step, the last ones in between.
+    """
+
+    step: int
+    steps: int
+    losses: dict[str, float]
+
+
+def train(config: TrainConfig, callback: Callable[[Progress], None] | None = None) -> StylePack:
+    """Train a style network and write its pack.
+
+    Under ``torchrun`` each process takes its own part (DistributedDataParallel); process 0 writes files and calls back.
+
+    Args:
+        config: the run.
+        callback: hears of each step.
+
+    Returns:
+        The pack, as written to ``config.out``.
+
+    Raises:
+        ValueError: if folders are missing or empty, or no checkpoint exists to resume from.
+        WeightsError: if the checkpoint is damaged or of a different run.
+    """
+    with _process_group() as (rank, world):
+        return _Run(config, rank, world).run(callback)
+
+
+class _Run:
+    """One process of a training run."""
+
+    def __init__(self, config: TrainConfig, rank: int, world: int) -> None:
+        self.config, self.rank, self.world = config, rank, world
+        self.device = _device(config.device)
+        self.autocast = _autocast(config.precision, self.device)
+        dtype = torch.bfloat16 if self.autocast else torch.float32
+        self.trunk: VGGFeatures = load_features().to(
+            device=self.device, dtype=dtype, memory_format=torch.channels_last
+        )
+        every = list_styles(config.styles)
+        self.styles = [s for s in every if not is_held_out(s.name, config.holdout)]
+        if not self.styles:
+            raise ValueError(
+                "styles must leave some to train on, but all are held out; lower holdout."
+            )
+        self.held_out = len(every) - len(self.styles)
+        self.batches = TrainingBatches(config, self.styles, rank)
+        config.folder.mkdir(parents=True, exist_ok=True)
+        if rank == 0:
+            StyleTargets.build(self.styles, self.trunk, config, self.device)
+        if world > 1:
+            distributed.barrier()
+        self.targets = StyleTargets(
+            StyleTargets.build(self.styles, self.trunk, config, self.device)
+        )
+        torch.manual_seed(config.seed)
+        self.model = Stylizer(config.net).to(self.device, memory_format=torch.channels_last)
+        self.model.encoder.fit_standardization(self.targets.statistics.to(self.device))
+        self.average = Stylizer(config.net).to(self.device, memory_format=torch.channels_last)
+        self.average.load_state_dict(self.model.state_dict())
+        self.average.requires_grad_(False)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr)
+        self.typical = self.targets.typical.to(self.device)
+        self.step = 0
+        if config.resume:
+            self._load()
+
+    def run(self, callback: Callable[[Progress], None] | None) -> StylePack:
+        c = self.config
+        parallel: nn.Module = self.model
+        if self.world > 1:
+            parallel = DistributedDataParallel(self.model)
+        loader = DataLoader(
+            self.batches,
+            batch_size=None,
+            sampler=range(self.step, c.steps),
+            num_workers=c.workers,
+            prefetch_factor=4 if c.workers else None,
+        )
+        parts: dict[str, float] = {}
+        try:
+            for batch in loader:
+                found = self._train_step(parallel, batch)
+                self.step += 1
+                if self.step % 10 == 0 or self.step in (1, c.steps):
+                    parts = {name: float(value) for name, value in found.items()}
+                    self._log(parts)
+                if self.rank == 0 and callback:
+                    callback(Progress(self.step, c.steps, parts))
+                if self.step % c.checkpoint_every == 0:
+                    self._save()
+                if self.step % c.sheet_every == 0 or self.step == c.steps:
+                    self._sheet()
+        except KeyboardInterrupt:
+            self._save()
+            raise
+        self._save()
+        pack = self._pack()
+        if self.rank == 0:
+            pack.save(c.out)
+        return pack
+
+    def _train_step(self, parallel: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        c = self.config
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, c)
+
+        def send(tensor: Tensor) -> Tensor:
+            return tensor.to(self.device, non_blocking=True)
+
+        content = send(batch["content"]).float().div_(255)
+        content = content.contiguous(memory_format=torch.channels_last)
+        damaged = (content + send(batch["delta"])).clamp(0, 1)
+        mask, ring = send(batch["mask"]), send(batch["ring"])
+        target = self.targets.batch(batch["rows"], self.device)
+        generator = torch.Generator().manual_seed(int(batch["noise_seed"]))
+        noise = c.noise * send(torch.randn(target["statistics"].shape, generator=generator))
+
+        with torch.no_grad():
+            wanted = self.trunk(content, CONTENT_LAYERS)
+        with torch.autocast(self.device.type, torch.bfloat16) if self.autocast else nullcontext():
+            both = parallel(
+                torch.cat([content, damaged]), target["statistics"], target["images"], noise
+            )
+        output, damaged_output = both.float().chunk(2)
+        found = self.trunk(output, {*STYLE_LAYERS, *CONTENT_LAYERS})
+
+        style = torch.stack(
+            [
+                losses.saturate(
+                    losses.style_distance(
+                        losses.gram(found[layer]), target["grams"][i], self.typical[i]
+                    )
+                ).mean()
+                for i, layer in enumerate(STYLE_LAYERS)
+            ]
+        ).mean()
+        content_loss = sum(
+            weight * losses.content_distance(found[layer], wanted[layer])
+            for weight, layer in zip(c.content_weights, CONTENT_LAYERS, strict=True)
+        )
+        parts = {
+            "style": c.style_weight * style,
+            "content": content_loss,
+            "defects": c.anomaly_weight * losses.anomaly_loss(damaged_output, damaged, mask, ring),
+            "tv": c.tv_weight * losses.total_variation(output),
+        }
+        total = torch.stack([part for part in parts.values()]).sum()  # type: ignore[arg-type]
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
+        self.optimizer.step()
+        # the first averages follow closely: the random start must not linger in them
+        decay = min(c.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for slow, fast in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                slow.lerp_(fast, 1 - decay)
+        return {name: part.detach() for name, part in {**parts, "total": total}.items()}  # type: ignore[union-attr]
+
+    def _log(self, parts: dict[str, float]) -> None:
+        if self.rank == 0:
+            with (self.config.folder / "log.jsonl").open("a") as file:
+                file.write(json.dumps({"step": self.step, **parts}) + "\n")
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.config.folder / "checkpoint.pt"
+
+    def _save(self) -> None:
+        if self.rank != 0:
+            return
+        state = {
+            "step": self.step,
+            "run": _fingerprint(self.config, self.world),
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        with atomic_path(self._checkpoint) as temporary:
+            torch.save(state, temporary)
+
+    def _load(self) -> None:
+        if not self._checkpoint.is_file():
+            raise ValueError(
+                f"resume needs a checkpoint at {self._checkpoint}, but there is none. Run without --resume first."
+            )
+        try:
+            state = torch.load(self._checkpoint, map_location=self.device, weights_only=True)
+        except Exception as error:
+            raise WeightsError(
+                f"{self._checkpoint} cannot be read ({error}); start afresh."
+            ) from error
+        expected = _fingerprint(self.config, self.world)
+        if state["run"] != expected:
+            changed = [k for k in expected if state["run"].get(k) != expected[k]]
+            raise WeightsError(
+                f"{self._checkpoint} must come from a run with the same settings, but {', '.join(changed)} differ. "
+                "Repeat the command with its first settings, or start afresh without --resume."
+            )
+        self.step = state["step"]
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def _codes(self) -> Tensor:
+        """Codes of every training style, from the averaged weights."""
+        rows = torch.arange(len(self.styles)) * self.config.views
+        codes = []
+        with torch.inference_mode():
+            for part in rows.split(16):
+                target = self.targets.batch(part, self.device)
+                codes.append(self.average.codes(target["statistics"], target["images"]).cpu())
+        return torch.cat(codes)
+
+    def _pack(self) -> StylePack:
+        settings = _fingerprint(self.config, self.world)
+        for name in (
+            "content",
+            "styles",
+        ):  # folder names say what was used; whole paths say where the author lives
+            settings[name] = [Path(entry.rpartition("=")[2]).name for entry in settings[name]]
+        info = {
+            "features": "vgg16",
+            "trained_styles": len(self.styles),
+            "held_out_styles": self.held_out,
+            "settings": settings,
+            "versions": {name: version(name) for name in ("torch", "torchvision")},
+        }
+        names, tags = [s.name for s in self.styles], [s.tags for s in self.styles]
+        return StylePack(self.average, self._codes(), names, tags, info)
+
+    def _sheet(self) -> None:
+        """Six content images under eight styles, first row and column the originals."""
+        if self.rank != 0:
+            return
+        contents = [to_tensor(style_view(load_rgb(p), 0, 0)) for p in self._sheet_contents()]
+        rows = torch.linspace(0, len(self.styles) - 1, 8).long() * self.config.views
+        target = self.targets.batch(rows, self.device)
+        with torch.inference_mode():
+            codes = self.average.codes(target["statistics"], target["images"])
+            blank = torch.full_like(contents[0], 255)
+            sheet = [[blank, *(target["images"] * 255).byte().cpu()]]
+            for content in contents:
+                x = content.to(self.device).float().div(255).expand(len(rows), -1, -1, -1)
+                sheet.append([content, *(self.average.net(x, codes) * 255).byte().cpu()])
+        save_image(self.config.folder / f"sheet-{self.step:06d}.jpg", grid(sheet))
+
+    def _sheet_contents(self) -> list[Path]:
+        """Six pictures, taken in turn from the content folders."""
+        groups = self.batches.content
+        picked = [(groups[i % len(groups)], i // len(groups)) for i in range(6)]
+        return [Path(group[(2 * turn + 1) * len(group) // 12]) for group, turn in picked]
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """Linear warm-up, then a cosine down to 2 % of the peak; a function of the step alone."""
+    if step < config.warmup:
+        return config.lr * (step + 1) / config.warmup
+    done = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return config.lr * (0.02 + 0.98 * 0.5 * (1 + cos(pi * min(1.0, done))))
+
+
+def _fingerprint(config: TrainConfig, world: int) -> dict[str, Any]:
+    """Settings that must be the same for a run to be continued exactly."""
+    free = {"out", "run_dir", "workers", "device", "checkpoint_every", "sheet_every", "resume"}
+    settings = {k: v for k, v in asdict(config).items() if k not in free}
+    return {**json.loads(json.dumps(settings)), "world": world}
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device(name)
+
+
+def _autocast(precision: str, device: torch.device) -> bool:
+    if precision == "auto":
+        return torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
+    return precision == "bf16"
+
+
+@contextmanager
+def _process_group() -> Iterator[tuple[int, int]]:
+    """Join torchrun's process group, if there is one: yields rank and world size."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield 0, 1
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield distributed.get_rank(), world
+    finally:
+        distributed.destroy_process_group()

@@ -1,0 +1,100 @@
+"""Reading and writing weight files: safetensors, checked by a digest, written atomically."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from styleaug.checks import WeightsError
+
+
+def bundled_dir() -> Path:
+    """Folder of the weights that ship with the package: inside a wheel, beside the package in a checkout.
+
+    Raises:
+        WeightsError: if neither exists.
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / "pretrained", package.parent / "pretrained"):
+        if folder.is_dir():
+            return folder
+    raise WeightsError(
+        f"The bundled weights must lie in {package / 'pretrained'}, but are not there; reinstall styleaug."
+    )
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder; it replaces ``path`` when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)  # mkstemp makes files private
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes, independent of the order."""
+    sha = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        sha.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
+        sha.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return sha.hexdigest()
+
+
+def save_safetensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]
+) -> None:
+    """Write tensors and JSON-able ``metadata`` with a digest of the tensors, atomically."""
+    from safetensors.torch import save_file
+
+    ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header = {"styleaug": json.dumps({**metadata, "sha256": digest(ready)})}
+    with atomic_path(path) as temporary:
+        save_file(ready, temporary, metadata=header)
+
+
+def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what :func:`save_safetensors` wrote, and check its digest.
+
+    Raises:
+        WeightsError: if the file is missing, damaged, or was not written by styleaug.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise WeightsError(f"A weights file must exist at {path}, but there is none.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a mapping
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path} must be a complete safetensors file, but cannot be read ({error}); it is truncated or of another "
+            "kind. Copy it again from its source."
+        ) from error
+    if "styleaug" not in header:
+        raise WeightsError(
+            f"{path} must be a file written by styleaug, but its header lacks the styleaug entry."
+        )
+    metadata: dict[str, Any] = json.loads(header["styleaug"])
+    if digest(tensors) != metadata.get("sha256"):
+        raise WeightsError(
+            f"{path} is damaged: its tensors do not match the SHA-256 in its header. Copy it again."
+        )
+    return tensors, metadata

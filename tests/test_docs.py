@@ -1,0 +1,40 @@
+"""What README, docs and docstrings show must run, and their figures must be those that were measured."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import styleaug
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+MODULES = sorted(m.name for m in pkgutil.walk_packages(styleaug.__path__, "styleaug."))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_python_blocks_of_a_page_run(page):
+    namespace: dict[str, object] = {}
+    for block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        exec(compile(block, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("name", ["styleaug", *(m for m in MODULES if "__main__" not in m)])
+def test_docstring_examples_run(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def test_figures_in_the_pages_are_those_of_the_results():
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        fill = importlib.import_module("fill_docs").fill
+    finally:
+        sys.path.pop(0)
+    for page in [*PAGES, *ROOT.glob("pretrained/*/CARD.md")]:
+        text = page.read_text(encoding="utf-8")
+        assert fill(text) == text, f"run: python benchmarks/fill_docs.py ({page.name} is out of date)"

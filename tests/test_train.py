@@ -1,0 +1,256 @@
+"""Training: folders in, pack out; exact resumption, held-out styles, bad files, several processes."""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from styleaug import StylePack
+from styleaug.checks import WeightsError
+from styleaug.nn.stylenet import StyleNetConfig
+from styleaug.train.config import TrainConfig
+from styleaug.train.data import (
+    StyleTargets,
+    TrainingBatches,
+    is_held_out,
+    list_styles,
+    style_view,
+)
+from styleaug.train.loop import Progress, learning_rate, train
+
+TINY = StyleNetConfig(stem=8, width=16, blocks=1, embedding=8)
+
+
+def write_pictures(folder: Path, names: list[str], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    for name in names:
+        pixels = rng.integers(0, 256, (12, 10, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((80, 96), Image.Resampling.NEAREST).save(folder / name)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Two folders of content and two of styles, a damaged file in each kind."""
+    root = tmp_path_factory.mktemp("train")
+    write_pictures(root / "parts", ["a.png", "b.png", "c.png"], 0)
+    write_pictures(root / "photos", ["d.jpg"], 1)
+    write_pictures(root / "cloth", ["woven_01.png", "woven_02.png"], 2)
+    write_pictures(root / "art", ["shop__dots.png"], 3)
+    (root / "parts" / "broken.png").write_bytes(b"no image")
+    (root / "cloth" / "broken.jpg").write_bytes(b"no image")
+    return root
+
+
+def config(folders: Path, out: Path, **changes) -> TrainConfig:
+    settings = {
+        "content": (str(folders / "parts"), str(folders / "photos")),
+        "styles": (f"fabric={folders / 'cloth'}", str(folders / "art")),
+        "out": out,
+        "net": TINY,
+        "steps": 4,
+        "batch": 2,
+        "crop": 32,
+        "views": 2,
+        "holdout": 0.0,
+        "warmup": 2,
+        "workers": 0,
+        "checkpoint_every": 2,
+        "sheet_every": 4,
+        "device": "cpu",
+    }
+    return TrainConfig(**{**settings, **changes})
+
+
+@pytest.fixture(scope="module")
+def trained(folders, tmp_path_factory):
+    """One unbroken run: its settings, its pack, what the callback heard."""
+    out = tmp_path_factory.mktemp("whole") / "pack.safetensors"
+    heard: list[Progress] = []
+    settings = config(folders, out)
+    return settings, train(settings, heard.append), heard
+
+
+def test_training_writes_a_pack_with_named_and_tagged_styles(trained):
+    settings, pack, _ = trained
+    loaded = StylePack.load(settings.out)
+    assert loaded.id == pack.id
+    assert dict(zip(loaded.names, loaded.tags, strict=True)) == {
+        "woven_01": ("fabric", "woven"),
+        "woven_02": ("fabric", "woven"),
+        "dots": ("art", "shop"),
+    }
+    assert loaded.info["settings"]["styles"] == ["cloth", "art"]  # no paths of the trainer's machine
+
+
+def test_training_reports_finite_losses_and_writes_sheet_and_log(trained):
+    settings, _, heard = trained
+    assert [p.step for p in heard] == [1, 2, 3, 4]
+    assert set(heard[-1].losses) == {"style", "content", "defects", "tv", "total"}
+    assert all(np.isfinite(v) for v in heard[-1].losses.values())
+    assert (settings.folder / "sheet-000004.jpg").is_file()
+    assert len((settings.folder / "log.jsonl").read_text().splitlines()) == 2
+
+
+def test_interrupted_run_resumes_to_the_same_weights(folders, trained, tmp_path):
+    settings, whole, _ = trained
+
+    def interrupt(progress: Progress) -> None:
+        if progress.step == 3:
+            raise KeyboardInterrupt
+
+    broken = config(folders, tmp_path / "pack.safetensors")
+    with pytest.raises(KeyboardInterrupt):
+        train(broken, interrupt)
+    assert not broken.out.exists()
+    resumed = train(config(folders, broken.out, resume=True, workers=1))
+    assert resumed.id == whole.id
+    assert not list(tmp_path.rglob(".*"))  # no temporary file stays behind
+
+
+def test_resume_refuses_other_settings_and_a_missing_checkpoint(folders, trained, tmp_path):
+    settings, _, _ = trained
+    with pytest.raises(WeightsError, match="lr"):
+        train(config(folders, settings.out, resume=True, lr=1e-4))
+    with pytest.raises(ValueError, match="needs a checkpoint"):
+        train(config(folders, tmp_path / "other.safetensors", resume=True))
+
+
+def test_resume_refuses_a_damaged_checkpoint(folders, trained, tmp_path):
+    settings, _, _ = trained
+    run = tmp_path / "run"
+    run.mkdir()
+    data = (settings.folder / "checkpoint.pt").read_bytes()
+    (run / "checkpoint.pt").write_bytes(data[: len(data) // 2])
+    with pytest.raises(WeightsError, match="cannot be read"):
+        train(config(folders, tmp_path / "p.safetensors", run_dir=run, resume=True))
+
+
+def test_unreadable_images_are_reported_by_name_and_skipped(folders, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        names = [s.name for s in list_styles([str(folders / "cloth")])]
+        batches = TrainingBatches(config(folders, tmp_path / "p.safetensors"), [])
+        rng = np.random.default_rng(0)
+        crops = [batches._crop(rng) for _ in range(30)]
+    assert names == ["woven_01", "woven_02"]
+    assert all(crop.shape == (3, 32, 32) for crop in crops)
+    reports = [record.getMessage() for record in caplog.records]
+    assert sum("cloth/broken.jpg" in text for text in reports) == 1
+    assert sum("parts/broken.png" in text for text in reports) == 1
+
+
+def test_folder_of_unreadable_content_raises(tmp_path):
+    folder = tmp_path / "content"
+    folder.mkdir()
+    (folder / "x.png").write_bytes(b"no image")
+    settings = TrainConfig(content=(str(folder),), styles=(), out=tmp_path / "p.safetensors")
+    with pytest.raises(OSError, match="20 in a row"):
+        TrainingBatches(settings, [])._crop(np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("missing", ["nowhere", "empty"])
+def test_missing_and_empty_style_folders_raise(tmp_path, missing):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=missing):
+        list_styles([str(tmp_path / missing)])
+
+
+def test_held_out_styles_are_a_fixed_share_and_never_trained_on(folders, tmp_path):
+    share = sum(is_held_out(f"style-{i}", 0.1) for i in range(2000)) / 2000
+    assert 0.08 < share < 0.12
+    assert [is_held_out("woven_01", 0.5)] * 3 == [is_held_out("woven_01", 0.5) for _ in range(3)]
+    every = ["woven_01", "woven_02", "dots"]
+    holdout = next(h / 20 for h in range(1, 20) if 0 < sum(is_held_out(n, h / 20) for n in every) < 3)
+    pack = train(config(folders, tmp_path / "p.safetensors", holdout=holdout, steps=1))
+    assert set(pack.names) == {n for n in every if not is_held_out(n, holdout)}
+    assert pack.info["held_out_styles"] == 3 - len(pack.names)
+
+
+def test_batches_are_a_function_of_seed_process_and_step(folders, tmp_path):
+    styles = list_styles([str(folders / "cloth"), str(folders / "art")])
+    settings = config(folders, tmp_path / "p.safetensors")
+    first, again = (TrainingBatches(settings, styles)[5] for _ in range(2))
+    other_rank = TrainingBatches(settings, styles, rank=1)[5]
+    other_step = TrainingBatches(settings, styles)[6]
+    for name, value in first.items():
+        assert torch.equal(value, again[name])
+    assert not torch.equal(first["content"], other_rank["content"])
+    assert not torch.equal(first["content"], other_step["content"])
+
+
+def test_targets_are_computed_once(folders, trained, monkeypatch):
+    settings, _, _ = trained
+    styles = list_styles(settings.styles)
+
+    def fail(*args: object) -> None:
+        raise AssertionError("targets must not be computed again")
+
+    folder = StyleTargets.build(styles, fail, settings, torch.device("cpu"))
+    targets = StyleTargets(folder)
+    batch = targets.batch(torch.tensor([0, 3]), torch.device("cpu"))
+    assert batch["images"].shape == (2, 3, 256, 256)
+    for index, gram in enumerate(batch["grams"]):
+        torch.testing.assert_close(gram, gram.transpose(1, 2))
+        norms = targets.norms[[0, 3], index]
+        torch.testing.assert_close(gram.flatten(1).norm(dim=1), norms, rtol=1e-2, atol=1e-3)
+
+
+def test_first_view_is_the_picture_and_others_differ():
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8))
+    views = [np.asarray(style_view(image, v, 7)) for v in (0, 1, 2, 1)]
+    assert all(v.shape == (256, 256, 3) for v in views)
+    assert (views[1] == views[3]).all()
+    assert not (views[0] == views[1]).all()
+    assert not (views[1] == views[2]).all()
+
+
+def test_learning_rate_warms_up_and_decays(tmp_path):
+    settings = TrainConfig(content=(), styles=(), out=tmp_path / "p", steps=100, warmup=10, lr=1.0)
+    rates = [learning_rate(step, settings) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[100] == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(
+    "change", [{"steps": 0}, {"crop": 8}, {"holdout": 1.5}, {"precision": "int8"}]
+)
+def test_settings_out_of_bounds_raise(change, tmp_path):
+    with pytest.raises(ValueError, match=next(iter(change))):
+        TrainConfig(content=(), styles=(), out=tmp_path / "p.safetensors", **change)
+
+
+def test_two_processes_train_one_network(folders, tmp_path):
+    """Two gloo processes through torchrun: one pack, and both processes hold the same weights."""
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path\n"
+        "from test_train import config\n"
+        "from styleaug.train.loop import train\n"
+        "import os\n"
+        "out = Path(sys.argv[3])\n"
+        "pack = train(config(Path(sys.argv[2]), out, steps=2, views=1))\n"
+        "(out.parent / f\"id-{os.environ['RANK']}\").write_text(pack.id)\n"
+    )
+    out = tmp_path / "pack.safetensors"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    arguments = [str(script), str(Path(__file__).parent), str(folders), str(out)]
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
+    }
+    done = subprocess.run(
+        [*command, *arguments], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    ids = {(tmp_path / f"id-{rank}").read_text() for rank in (0, 1)}
+    assert ids == {StylePack.load(out).id}
