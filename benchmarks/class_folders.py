@@ -26,24 +26,8 @@ from defect_images import (
     to_square,
 )
 
-IMAGE_SUFFIXES = frozenset(
-    f".{name}"
-    for name in [
-        "bmp",
-        "jp2",
-        "jpeg",
-        "jpg",
-        "pbm",
-        "pgm",
-        "png",
-        "pnm",
-        "ppm",
-        "tga",
-        "tif",
-        "tiff",
-        "webp",
-    ]
-)
+_FORMATS = "bmp jp2 jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
+IMAGE_SUFFIXES = frozenset(f".{name}" for name in _FORMATS.split())
 
 
 @dataclass(frozen=True)
@@ -57,7 +41,7 @@ class ImageFile:
 def load_class_folders(
     folder: Path, *, size: int, max_train: int, max_test: int, examples: int = 5
 ) -> DefectImages:
-    """Read ``folder/<class>/*`` and split it, or ``folder/train/<class>/*`` and ``folder/test/*/*``.
+    """Read ``folder/<class>/*`` and split it, or ``folder/train/<class>/*`` and ``folder/test``.
 
     Class folders are searched to any depth. Files that are no images or cannot be read are left out
     and named in the notes. See `to_square` for what happens to an image.

@@ -3,15 +3,16 @@
     python benchmarks/demo.py                  solar cells from the package elpv-dataset
     python benchmarks/demo.py --data DIR       your images: DIR/<class>/*, or DIR/train and DIR/test
 
-It restyles a few images into a contact sheet, trains one small CNN with flips alone and with flips and
-StyleAugment, tests both on clean and on corrupted images, and writes a report.
+It restyles a few images into a contact sheet, trains one small CNN with flips alone and with flips
+and StyleAugment, tests both on clean and on corrupted images, and writes a report.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ class DemoSettings:
     """
 
     seeds: int = 2
-    steps: int = 330
+    steps: int = 300
     batch_size: int = 64
     size: int = 96
     max_train: int = 4000
@@ -100,10 +101,10 @@ def make_policies() -> Policies:
 
 
 def make_sheet_transform() -> Callable[[Tensor], Tensor]:
-    """Build the transform of the contact sheet: every image restyled, and strongly."""
+    """Build the transform of the contact sheet: each image gets one pure style and a lamp."""
     from styleaug import StyleAugment
 
-    return StyleAugment(p=1.0, strength=(0.8, 1.0))
+    return StyleAugment(mix=0.0, p=1.0, strength=(0.8, 1.0), light=(0.2, 0.8))
 
 
 def run_demo(
@@ -127,7 +128,6 @@ def run_demo(
         What ``report.json`` holds.
     """
     timed = PhaseTimer()
-    policies = make_policies()
     with timed("read images"):
         report(f"Reading {data if data else 'the solar cells of ELPV'} ...")
         images = _load(data, settings)
@@ -138,6 +138,7 @@ def run_demo(
             images.examples, make_sheet_transform(), columns=settings.columns, seed=0
         )
         report(f"Contact sheet: {write_atomically(out / 'sheet.png', sheet.save)}")
+    policies = make_policies()
     models: dict[str, list[nn.Module]] = {name: [] for name in policies}
     for seed in range(settings.seeds):
         for name, augment in policies.items():
@@ -221,10 +222,24 @@ def _evaluate(
     wanted = conditions(settings.corruptions, settings.severities)
     pixels = images.test.permute(0, 2, 3, 1).contiguous().numpy()
     sets = corrupted_sets(pixels, wanted, workers=settings.workers)
-    with tqdm(sets, total=len(wanted), desc="corrupting and testing", unit="set") as progress:
+    # The processes that corrupt the next images keep the other cores busy meanwhile.
+    with (
+        _torch_threads(1 if settings.workers else torch.get_num_threads()),
+        tqdm(sets, total=len(wanted), desc="corrupting and testing", unit="set") as progress,
+    ):
         for condition, corrupted in progress:
             judge(condition, torch.from_numpy(corrupted).permute(0, 3, 1, 2))
     return correct
+
+
+@contextmanager
+def _torch_threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _scores_record(comparison: Comparison) -> dict[str, Any]:
@@ -240,38 +255,29 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="your class folders (default: ELPV)"
-    )
-    parser.add_argument("--out", type=Path, metavar="DIR", default=Path("demo-out"))
-    parser.add_argument(
-        "--seeds", type=_positive, default=None, help=f"runs per policy ({default.seeds})"
-    )
-    parser.add_argument(
-        "--steps", type=_positive, default=None, help=f"steps per run ({default.steps})"
-    )
-    parser.add_argument(
-        "--size", type=_positive, default=None, help=f"input side, px ({default.size})"
-    )
-    parser.add_argument(
-        "--max-train", type=_positive, help=f"training images ({default.max_train})"
-    )
-    parser.add_argument("--max-test", type=_positive, help=f"test images ({default.max_test})")
-    parser.add_argument(
-        "--workers", type=int, help="processes that corrupt images (one a core, 8 at most)"
-    )
-    parser.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: cuda if there is one)")
-    parser.add_argument(
-        "--quick", action="store_true", help="a few images and steps, to see that it runs"
-    )
+    folder, count = {"type": Path, "metavar": "DIR"}, {"type": _at_least(1), "metavar": "N"}
+    side, workers = {**count, "type": _at_least(16)}, {**count, "type": _at_least(0)}
+    add = parser.add_argument
+    add("--data", **folder, help="your class folders (default: ELPV solar cells)")
+    add("--out", **folder, default=Path("demo-out"), help="results go here (default: demo-out)")
+    add("--seeds", **count, help=f"training runs of each policy (default: {default.seeds})")
+    add("--steps", **count, help=f"steps of each run (default: {default.steps})")
+    add("--size", **side, help=f"side of the network's input, px (default: {default.size})")
+    add("--max-train", **count, help=f"training images at most (default: {default.max_train})")
+    add("--max-test", **count, help=f"test images at most (default: {default.max_test})")
+    add("--workers", **workers, help="processes that corrupt images (default: one a core)")
+    add("--device", help="cpu, cuda, cuda:1 ... (default: cuda if there is one)")
+    add("--quick", action="store_true", help="a few images and steps, to see that it runs")
     return parser.parse_args(arguments)
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, but is {value}")
-    return value
+def _at_least(least: int) -> Callable[[str], int]:
+    def integer(text: str) -> int:
+        if not text.isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be an integer >= {least}, but is {text!r}")
+        return int(text)
+
+    return integer
 
 
 def settings_from(options: argparse.Namespace) -> DemoSettings:

@@ -65,10 +65,10 @@ def save_gains_figure(path: Path, comparison: Comparison) -> Path:
         axes.plot(gain.per_seed, [place] * len(gain.per_seed), "o", color="black", markersize=3)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
-    axes.set_xlabel("gain in balanced accuracy, points (bar: 95 % interval; dots: seeds)")
+    axes.set_xlabel("gain in balanced accuracy, points (line: 95 % interval; dots: seeds)")
     axes.set_title(
         f"{comparison.names[1]} against {comparison.names[0]}\n"
-        f"mPC {_signed(comparison.robust)}, clean {_signed(comparison.clean)} points",
+        f"mPC {comparison.robust.mean:+.1f}, clean {comparison.clean.mean:+.1f} points",
         fontsize=11,
     )
     used = dict.fromkeys(groups[name] for name in names[::-1])
@@ -81,30 +81,29 @@ def save_gains_figure(path: Path, comparison: Comparison) -> Path:
 def conclusion(comparison: Comparison) -> str:
     """Say what the figures allow to say, whether or not it flatters."""
     gains = comparison.by_corruption
-    better = [name for name, gain in gains.items() if gain.verdict == "higher"]
-    worse = [name for name, gain in gains.items() if gain.verdict == "lower"]
-    best, worst = max(gains, key=lambda n: gains[n].mean), min(gains, key=lambda n: gains[n].mean)
+    better = sum(gain.verdict == "higher" for gain in gains.values())
+    worse = sum(gain.verdict == "lower" for gain in gains.values())
+    ranked = sorted(gains, key=lambda name: gains[name].mean)
+    ends = [f"{_words(name)} ({gains[name].mean:+.1f})" for name in (ranked[-1], ranked[0])]
     sentences = [
         f"Under corruption: {_sentence(comparison.robust)}.",
         f"On clean images: {_sentence(comparison.clean)}.",
-        f"Of {len(gains)} corruptions, {len(better)} are clearly better and {len(worse)} clearly worse; "
-        f"best {_words(best)} ({_signed(gains[best])}), worst {_words(worst)} ({_signed(gains[worst])}).",
     ]
-    if len(comparison.robust.per_seed) == 1:
-        sentences.append("One seed only: another seed may differ by a few points.")
+    if len(comparison.robust.per_seed) > 1:
+        sentences.append(
+            f"Of {len(gains)} corruptions, {better} clearly better and {worse} clearly worse."
+        )
+    sentences.append(f"Best under {ends[0]}, worst under {ends[1]}.")
     return " ".join(sentences)
 
 
 def _sentence(gain: Gain) -> str:
     low, high = gain.mean - gain.margin, gain.mean + gain.margin
+    seeds = ", ".join(f"{value:+.1f}" for value in gain.per_seed)
     return (
-        f"{gain.verdict}, {gain.mean:+.1f} points (95 % interval over test images {low:+.1f} to "
-        f"{high:+.1f}; by seed {', '.join(f'{value:+.1f}' for value in gain.per_seed)})"
+        f"{gain.verdict}, {gain.mean:+.1f} points "
+        f"(95 % interval {low:+.1f} to {high:+.1f}; by seed {seeds})"
     )
-
-
-def _signed(gain: Gain) -> str:
-    return f"{gain.mean:+.1f}"
 
 
 def _words(name: str) -> str:
@@ -113,41 +112,15 @@ def _words(name: str) -> str:
 
 def markdown_report(comparison: Comparison, record: Mapping[str, Any]) -> str:
     """Write the report; ``record`` is what `demo.py` saves as report.json."""
-    first, second = comparison.scores
-    task, machine = record["task"], record["machine"]
-    chance = 100 / len(task["classes"])
     lines = [
-        f"# StyleAugment on {task['name']}",
+        f"# StyleAugment on {record['task']['name']}",
         "",
         f"**{conclusion(comparison)}**",
         "",
-        f"| balanced accuracy, % (chance {chance:.0f}) | {' | '.join(comparison.names)} | gain |",
-        "|---|---|---|---|",
-    ]
-    lines += [
-        f"| {title} | {spread(a)} | {spread(b)} | {np.mean(b) - np.mean(a):+.1f} |"
-        for title, a, b in (
-            ("clean", first.clean, second.clean),
-            ("mPC: mean under corruption", first.mpc, second.mpc),
-            ("rPC: mPC / clean", first.rpc, second.rpc),
-        )
-    ]
-    lines += [
+        *_accuracy_tables(comparison, chance=100 / len(record["task"]["classes"])),
         "",
-        f"| corruption | {' | '.join(comparison.names)} | gain (95 % interval) | by seed |",
-    ]
-    lines += ["|---|---|---|---|---|"]
-    for name, gain in comparison.by_corruption.items():
-        seeds = ", ".join(f"{value:+.1f}" for value in gain.per_seed)
-        lines.append(
-            f"| {_words(name)} | {spread(first.under(name))} | {spread(second.under(name))} "
-            f"| {gain.mean:+.1f} ± {gain.margin:.1f} | {seeds} |"
-        )
-    settings = record["settings"]
-    lines += [
-        "",
-        "Values are means over the seeds, with their range in brackets. Intervals say how far another",
-        "draw of test images would move a gain; seeds say how far another training run would.",
+        "Accuracies are means over the seeds, with their range in brackets. Intervals cover other",
+        "test images and, roughly, other training runs.",
         "",
         "![gain under each corruption](gains.png)",
         "",
@@ -155,23 +128,61 @@ def markdown_report(comparison: Comparison, record: Mapping[str, Any]) -> str:
         "",
         "## How it was done",
         "",
-        f"- Images: {task['train']} to train on, {task['test']} to test on, classes "
+        *_how_it_was_done(record),
+        "",
+        *_phase_table(record["phases"]),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _accuracy_tables(comparison: Comparison, *, chance: float) -> list[str]:
+    first, second = comparison.scores
+    names = " | ".join(comparison.names)
+    lines = [
+        f"| balanced accuracy, % (chance {chance:.0f}) | {names} | gain |",
+        "|---|---|---|---|",
+    ]
+    for title, before, after in (
+        ("clean", first.clean, second.clean),
+        ("mPC: mean under corruption", first.mpc, second.mpc),
+        ("rPC: mPC / clean", first.rpc, second.rpc),
+    ):
+        gain = np.mean(after) - np.mean(before)
+        lines.append(f"| {title} | {spread(before)} | {spread(after)} | {gain:+.1f} |")
+    lines += [
+        "",
+        f"| corruption | {names} | gain (95 % interval) | by seed |",
+        "|---|---|---|---|---|",
+    ]
+    for name, gain in comparison.by_corruption.items():
+        seeds = ", ".join(f"{value:+.1f}" for value in gain.per_seed)
+        lines.append(
+            f"| {_words(name)} | {spread(first.under(name))} | {spread(second.under(name))} "
+            f"| {gain.mean:+.1f} ± {gain.margin:.1f} | {seeds} |"
+        )
+    return lines
+
+
+def _how_it_was_done(record: Mapping[str, Any]) -> list[str]:
+    task, machine, settings = record["task"], record["machine"], record["settings"]
+    severities = ", ".join(map(str, settings["severities"]))
+    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    return [
+        f"- {task['train']} images to train on, {task['test']} to test on, classes "
         f"{', '.join(task['classes'])}, {settings['size']} x {settings['size']} px.",
         *[f"- {note}" for note in task["notes"]],
-        f"- A CNN with {record['parameters']:,} parameters from scratch, {settings['steps']} steps of "
-        f"{settings['batch_size']} images, seeds {record['seeds']}, flips under both policies.",
-        *[f"- {name}: `{text}`" for name, text in record["policies"].items()],
-        f"- Severities {', '.join(map(str, settings['severities']))}; the same corrupted images for all.",
-        f"- Machine: {machine['cpu']}, {machine['cores']} cores, {machine['system']}, device "
-        f"{machine['device']}.",
-        f"- Versions: {', '.join(f'{name} {found}' for name, found in record['versions'].items())}.",
-        "",
-        "| phase | seconds | CPU seconds |",
-        "|---|---|---|",
+        f"- CNN with {record['parameters']:,} parameters, from scratch: {settings['steps']} steps "
+        f"of {settings['batch_size']} images, seeds {record['seeds']}; flips under both policies.",
+        *[f"- After the flips, {name}: `{text}`" for name, text in record["policies"].items()],
+        f"- Severities {severities}; the same corrupted images for all.",
+        f"- {machine['cpu']}, {machine['cores']} cores, {machine['system']}, {machine['device']}.",
+        f"- Versions: python {machine['python']}, {versions}.",
     ]
-    lines += [
-        f"| {k} | {v['wall_s']:.0f} | {v['cpu_s']:.0f} |" for k, v in record["phases"].items()
-    ]
-    totals = [sum(v[key] for v in record["phases"].values()) for key in ("wall_s", "cpu_s")]
-    lines += [f"| total | {totals[0]:.0f} | {totals[1]:.0f} |", ""]
-    return "\n".join(lines)
+
+
+def _phase_table(phases: Mapping[str, Mapping[str, float]]) -> list[str]:
+    rows = [(name, entry["wall_s"], entry["cpu_s"]) for name, entry in phases.items()]
+    rows.append(("total", sum(row[1] for row in rows), sum(row[2] for row in rows)))
+    table = [f"| {name} | {wall:.0f} | {cpu:.0f} |" for name, wall, cpu in rows]
+    return ["| phase | seconds | CPU seconds |", "|---|---|---|", *table]

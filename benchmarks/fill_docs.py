@@ -2,7 +2,8 @@
 
     python benchmarks/fill_docs.py
 
-Between ``<!-- results: NAME -->`` and ``<!-- /results -->`` stands what ``NAME`` below makes of its JSON.
+Between ``<!-- results: NAME -->`` and ``<!-- /results -->`` stands what the function ``NAME`` below
+makes of ``NAME.json``.
 """
 
 from __future__ import annotations
@@ -19,60 +20,69 @@ BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- /results -->)", re.DOTA
 
 
 def throughput(record: dict[str, Any]) -> str:
-    """Speed, as one sentence and a table."""
+    """Speed: a table, and the ratios that matter."""
     machine, (batch, _, side, _) = record["machine"], record["shape"]
-    lines = [
-        f"**Speed.** {batch} x {side} x {side} uint8 in, uint8 out, on {machine['torch_threads']} threads of an "
-        f"{machine['cpu']}, {record['dtype'].removeprefix('torch.')} network; median and quartiles of "
-        f"{record['rounds']} rounds, all contestants in each round.",
-        "",
-        "| | images/s |",
-        "|---|---|",
-    ]
-    for name, row in record["images_per_second"].items():
-        lines.append(f"| {name} | {row['median']:.1f} ({row['q1']:.1f} to {row['q3']:.1f}) |")
-    ratios = record["ratios"]
-    whole = ratios["transform / transform with the reference network"]["median"]
-    alone = ratios["network / reference network"]["median"]
-    jitter = 1 / ratios["transform / ColorJitter"]["median"]
-    lines += [
-        "",
-        f"The whole transform runs {whole:.1f} times as fast as with the network that earlier packages run (10 GMAC, "
-        f"same code, same process), the network alone {alone:.1f} times. ColorJitter, which changes no "
-        f"material, takes 1/{jitter:.1f} of the time." if jitter >= 1 else
-        f"The whole transform runs {whole:.1f} times as fast as with the network that earlier packages run (10 GMAC, "
-        f"same code, same process), the network alone {alone:.1f} times, and {1 / jitter:.1f} times as fast as "
-        "ColorJitter.",
-        "`python benchmarks/throughput.py`",
-    ]
-    return "\n".join(lines)
+    dtype = record["dtype"].removeprefix("torch.")
+    rows = "\n".join(
+        f"| {name} | {row['median']:.1f} ({row['q1']:.1f} to {row['q3']:.1f}) |"
+        for name, row in record["images_per_second"].items()
+    )
+    ratios = {name: row["median"] for name, row in record["ratios"].items()}
+    whole = ratios["transform / transform with the reference network"]
+    alone = ratios["network / reference network"]
+    jitter = ratios["transform / ColorJitter"]
+    return f"""\
+**Speed.** {batch} x {side} x {side} uint8 in, uint8 out, on {machine["torch_threads"]} threads
+({machine["cpu"]}, {dtype}); median and quartiles of {record["rounds"]} rounds, all contestants side
+by side in each round (`python benchmarks/throughput.py`).
+
+| | images/s |
+|---|---|
+{rows}
+
+With everything switched on the transform is {whole:.1f} times as fast as with the network that
+earlier packages run (10 GMAC; same code, same process); the network alone, {alone:.1f} times. It
+has {jitter:.2f} times the speed of ColorJitter, which changes no material.
+"""
 
 
 def quality(record: dict[str, Any]) -> str:
-    """Style moved and defects kept."""
-    moved = record["style_moved"]
-    lines = ["**Strength and safety.**", "", "| style moved | median | 10th to 90th percentile |", "|---|---|---|"]
-    for name, row in moved.items():
-        lines.append(f"| {row['count']} {name} | {row['median']:.2f} | {row['p10']:.2f} to {row['p90']:.2f} |")
+    """Style moved and defects kept: two tables."""
+    moved = "\n".join(
+        f"| {row['count']} {name} | {row['median']:.2f} | {row['p10']:.2f} to {row['p90']:.2f} |"
+        for name, row in record["style_moved"].items()
+    )
+    kept = "\n".join(
+        f"| {name} | {row['median']:.2f} | {row['p10']:.2f} | {row['lost_percent']:.1f} % |"
+        for name, row in record["defects_kept"].items()
+    )
     count = next(iter(record["defects_kept"].values()))["count"]
-    lines += [
-        "",
-        f"| separability kept, {count} defects of {record['masks']} (never trained on) | median | 10th percentile | "
-        "lost (below half) |",
-        "|---|---|---|---|",
-    ]
-    for name, row in record["defects_kept"].items():
-        lines.append(f"| {name} | {row['median']:.2f} | {row['p10']:.2f} | {row['lost_percent']:.1f} % |")
-    lines += [
-        "",
-        "Style moved: 0 changes nothing, 1 reaches the style's Gram matrices. Separability: how well a threshold tells "
-        "a defect from its surroundings, after restyling over before.",
-        "`python benchmarks/quality.py`",
-    ]
-    return "\n".join(lines)
+    return f"""\
+**Strength and safety** (`python benchmarks/quality.py`). *Style moved*: 0 changes nothing, 1
+reaches the style's Gram matrices. *Separability kept*: how well a threshold tells a defect from its
+surroundings, after restyling over before, on {count} defects of {record["masks"]}, a set that the
+network was never trained on.
+
+| style moved | median | 10th to 90th percentile |
+|---|---|---|
+{moved}
+
+| separability kept | median | 10th percentile | lost (below half) |
+|---|---|---|---|
+{kept}
+"""
 
 
-TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"throughput": throughput, "quality": quality}
+def demo(record: dict[str, Any]) -> str:
+    """What the demo found."""
+    raise NotImplementedError
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "throughput": throughput,
+    "quality": quality,
+    "demo": demo,
+}
 
 
 def fill(text: str) -> str:
@@ -82,7 +92,7 @@ def fill(text: str) -> str:
         path = RESULTS / f"{match[2]}.json"
         body = ""
         if path.is_file():
-            body = TABLES[match[2]](json.loads(path.read_text(encoding="utf-8"))) + "\n"
+            body = TABLES[match[2]](json.loads(path.read_text(encoding="utf-8")))
         return match[1] + body + match[3]
 
     return BLOCK.sub(block, text)

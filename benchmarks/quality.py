@@ -6,11 +6,11 @@
 their names, are the unseen references. ``--masks`` holds defect images (.jpg) beside their masks
 (.png, same name, more than 0 inside the defect), best a set that the pack was not trained on.
 
-*Style moved* is 1 - D(output, style) / D(content, style), D the Gram distance relative to the style's
-norm, averaged over conv1_2, conv2_2, conv3_3, conv4_1: 0 changes nothing, 1 reaches the style's
-statistics. *Separability* of a defect is 2 |AUC - 0.5| between its pixels and a ring around it, the best
-of three features: luma, blurred luma, local energy. *Kept* is separability after over before, at most 1
-where nothing was lost; a defect below 0.5 counts as lost.
+*Style moved* is 1 - D(output, style) / D(content, style), D the Gram distance relative to the
+style's norm, averaged over conv1_2, conv2_2, conv3_3, conv4_1: 0 changes nothing, 1 reaches the
+style's statistics. *Separability* of a defect is 2 |AUC - 0.5| between its pixels and a ring around
+it, the best of three features: luma, blurred luma, local energy. *Kept* is separability after over
+before; a defect below 0.5 counts as lost.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ def main() -> None:
         seed=arguments.seed,
     )
     record = {
-        "command": "python benchmarks/quality.py --content DIR... --styles [TAG=]DIR... --masks DIR",
+        "command": "python benchmarks/quality.py --content ... --styles ... --masks ...",
         "pack": arguments.pack,
         "pack_id": pack.id,
         "content": [Path(folder).name for folder in arguments.content],

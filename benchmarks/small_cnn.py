@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,7 @@ class ImageSet(Dataset[tuple[Tensor, Tensor]]):
 
 
 def make_cnn(classes: int, *, widths: tuple[int, ...] = (16, 32, 64, 96)) -> nn.Module:
-    """Build a few stages of two convolutions, each stage at half the resolution of the one before."""
+    """Build stages of two convolutions, each stage at half the resolution of the one before."""
     layers: list[nn.Module] = []
     last = 3
     for stage, width in enumerate(widths):
@@ -84,7 +84,7 @@ def train_cnn(
         title: label of the progress bar.
     """
     torch.manual_seed(seed)
-    model = make_cnn(classes).to(device, memory_format=torch.channels_last).train()
+    model = make_cnn(classes).to(device).to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=learning_rate, total_steps=steps, pct_start=0.1
@@ -98,12 +98,13 @@ def train_cnn(
             inputs = to_inputs(augment(batch.to(device)))
             loss = nn.functional.cross_entropy(model(inputs), target.to(device), weight)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
             if step % 10 == 0:  # reading the loss waits for the device
                 progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-    return model.eval()
+    model.eval()
+    return model
 
 
 def _loader(
@@ -124,9 +125,5 @@ def to_inputs(images: Tensor) -> Tensor:
 @torch.inference_mode()
 def predict(model: nn.Module, images: Tensor, *, device: torch.device) -> Tensor:
     """Return the class number of each image of (N, 3, H, W) uint8, on the CPU."""
-    answers = [model(to_inputs(part.to(device))).argmax(1).cpu() for part in _parts(images)]
-    return torch.cat(answers)
-
-
-def _parts(images: Tensor, size: int = 128) -> Iterator[Tensor]:
-    yield from images.split(size)
+    parts = [images[start : start + 128] for start in range(0, len(images), 128)]
+    return torch.cat([model(to_inputs(part.to(device))).argmax(1).cpu() for part in parts])

@@ -2,9 +2,9 @@
 
     python benchmarks/throughput.py
 
-Everything is measured side by side in one process: in each round every contestant processes the same
-batch, so that whatever slows the machine slows all, and ratios are taken round by round. uint8 batch
-in, uint8 batch out; synchronized inside the timed region.
+Everything is measured side by side in one process: in each round every contestant processes the
+same batch, so that whatever slows the machine slows all, and ratios are taken round by round. uint8
+batch in, uint8 batch out; synchronized inside the timed region.
 """
 
 from __future__ import annotations

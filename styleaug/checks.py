@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from numbers import Real
 
 import torch
 from torch import Tensor
 
 MIN_SIDE = 16
-"""Smallest height and width, in pixels: the network pads by reflection, which needs some image to reflect."""
+"""Smallest height and width, in pixels: the network pads by reflection, which needs some image to
+reflect."""
 
 
 class StyleAugError(Exception):
@@ -36,7 +38,8 @@ def check_image_tensor(images: Tensor, name: str = "image") -> None:
     Values are inspected on the CPU only: on an accelerator a look at them would make the host wait.
 
     Args:
-        images: what should be uint8 in [0, 255], or floating point in [0, 1]; C is 1 or 3; H, W >= 16.
+        images: what should be uint8 in [0, 255], or floating point in [0, 1]; C is 1 or 3; H, W >=
+            16.
         name: how the message calls it.
 
     Raises:
@@ -45,14 +48,16 @@ def check_image_tensor(images: Tensor, name: str = "image") -> None:
     """
     if images.ndim < 3:
         raise ValueError(
-            f"{name} must have the shape (..., C, H, W), but got {tuple(images.shape)}. If this tensor holds labels "
-            "and comes before the images in the sample, wrap the images in torchvision.tv_tensors.Image."
+            f"{name} must have the shape (..., C, H, W), but got {tuple(images.shape)}. If this "
+            "tensor holds labels and comes before the images in the sample, wrap the images in "
+            "torchvision.tv_tensors.Image."
         )
     channels, height, width = images.shape[-3:]
     if channels not in (1, 3):
         raise ValueError(
-            f"{name} must have 1 or 3 channels in the third dimension from the end, but got {channels} in the shape "
-            f"{tuple(images.shape)}. Move channels with permute, or select the image channels first."
+            f"{name} must have 1 or 3 channels in the third dimension from the end, but got "
+            f"{channels} in the shape {tuple(images.shape)}. Move channels with permute, or select "
+            "the image channels first."
         )
     if height < MIN_SIDE or width < MIN_SIDE:
         raise ValueError(
@@ -68,22 +73,22 @@ def check_image_tensor(images: Tensor, name: str = "image") -> None:
         low, high = (value.item() for value in torch.aminmax(images.detach()))
         if not (low >= -1e-3 and high <= 1 + 1e-3):  # also false for NaN
             raise ValueError(
-                f"{name} must hold finite values in [0, 1], but they range from {low:.4g} to {high:.4g}. "
-                "Place StyleAugment before Normalize, and scale 8-bit values by 1/255."
+                f"{name} must hold finite values in [0, 1], but they range from {low:.4g} to "
+                f"{high:.4g}. Place StyleAugment before Normalize, and scale 8-bit values by 1/255."
             )
 
 
 def check_range(
-    name: str, value: float | Sequence[float], low: float, high: float
+    name: str, value: float | Iterable[float], low: float, high: float
 ) -> tuple[float, float]:
-    """Return ``value`` as an ordered pair inside [``low``, ``high``]; a single number stands for (v, v).
+    """Return ``value`` as an ordered pair inside [``low``, ``high``]; v stands for (v, v).
 
     Raises:
         ValueError: if it is not one number or an ordered pair of numbers inside the bounds.
     """
     try:
-        pair = (value, value) if isinstance(value, int | float) else tuple(value)
-        if len(pair) != 2:
+        pair = tuple(value) if isinstance(value, Iterable) else (value, value)
+        if len(pair) != 2 or isinstance(value, str):
             raise ValueError
         first, second = float(pair[0]), float(pair[1])
     except (TypeError, ValueError):
@@ -101,6 +106,6 @@ def check_fraction(name: str, value: float) -> float:
     Raises:
         ValueError: if it is not a number inside [0, 1].
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1:
         raise ValueError(f"{name} must be a number in [0, 1], but got {value!r}.")
     return float(value)

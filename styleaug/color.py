@@ -17,7 +17,7 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def to_dtype(images: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return float images in [0, 1] as ``dtype``, clamped; uint8 is rounded to the nearest level."""
+    """Return float images in [0, 1] as ``dtype``, clamped; uint8 is rounded."""
     images = images.clamp(0, 1)
     if dtype == torch.uint8:
         return images.mul(255).round_().to(torch.uint8)
@@ -25,7 +25,7 @@ def to_dtype(images: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def luma(images: Tensor) -> Tensor:
-    """Return the luma ``(..., 1, H, W)`` of images ``(..., C, H, W)``, C = 1 or 3 (ITU-R BT.601)."""
+    """Return the luma (..., 1, H, W) of images (..., C, H, W), C = 1 or 3."""
     if images.shape[-3] == 1:
         return images
     red, green, blue = images.unbind(-3)

@@ -75,8 +75,10 @@ def to_image(tensor: Tensor) -> Image.Image:
 def save_image(path: Path, image: Image.Image) -> None:
     """Write an image atomically; the suffix decides the format."""
     with atomic_path(path) as temporary:
-        options = {"quality": 95} if path.suffix.lower() in {".jpg", ".jpeg", ".webp"} else {}
-        image.save(temporary, **options)
+        if path.suffix.lower() in {".jpg", ".jpeg", ".webp"}:
+            image.save(temporary, quality=95)
+        else:
+            image.save(temporary)
 
 
 def grid(rows: Sequence[Sequence[Tensor]], *, pad: int = 4) -> Image.Image:

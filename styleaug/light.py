@@ -1,7 +1,7 @@
 """Procedural light: illumination fields and tone curves. It moves no edge and keeps local contrast.
 
-A network with instance norms takes the input's illumination out and puts the style's in, so it teaches
-a detector little about lamps. This stage does: ``out = curve(images * field)``.
+A network with instance norms takes the input's illumination out and puts the style's in, so it
+teaches a detector little about lamps. This stage does: ``out = curve(images * field)``.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from math import log, pi
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
-# Each parameter: the value that does nothing, and the range of the full draw. A draw of amount t lies
-# t of the way from the neutral value to a random point of the range.
+# Each parameter: the value that does nothing, and the range of the full draw. A draw of amount t
+# lies t of the way from the neutral value to a random point of the range.
 PARAMETERS: dict[str, tuple[float, float, float]] = {
     # field, as log gains: exp(0.9) is 1.3 stops
     "exposure": (0.0, -0.9, 0.9),  # log gain of the whole image
@@ -64,6 +64,8 @@ _FREQUENCY = {
 }
 _SHADOW_WIDTH = 0.08
 """From 10 % to 90 % of a shadow edge, of the longer side: a penumbra, too soft for a crack."""
+_LARGEST_GAIN = 1.2
+"""Log gain that all faults together approach: a factor of 3.3."""
 _FIELD_SIZE = 64
 """Fields are computed on a grid of this many cells and interpolated: they are smooth."""
 
@@ -78,11 +80,15 @@ def draw_light(amount: Tensor, generator: torch.Generator | None = None) -> Tens
     Returns:
         (B, len(NAMES)), float32 on the CPU; rows of amount 0 are neutral.
     """
-    neutral, low, high = torch.tensor([PARAMETERS[name] for name in NAMES]).T
-    whole = torch.tensor([name in _WHOLE for name in NAMES])
-    frequency = torch.tensor([_FREQUENCY.get(name, 1.0) for name in NAMES])
-    target = low + (high - low) * torch.rand(len(amount), len(NAMES), generator=generator)
-    chosen = torch.rand(target.shape, generator=generator) < frequency
+
+    def uniform() -> Tensor:
+        return amount.new_empty(len(amount), len(NAMES)).uniform_(generator=generator)
+
+    neutral, low, high = amount.new_tensor([PARAMETERS[name] for name in NAMES]).T
+    whole = torch.tensor([name in _WHOLE for name in NAMES], device=amount.device)
+    frequency = amount.new_tensor([_FREQUENCY.get(name, 1.0) for name in NAMES])
+    target = low + (high - low) * uniform()
+    chosen = uniform() < frequency
     drawn = neutral + torch.where(whole, 1.0, amount[:, None]) * (target - neutral)
     drawn[:, NAMES.index("invert")] = 1.0
     return torch.where(chosen & (amount[:, None] > 0), drawn, neutral)
@@ -91,7 +97,7 @@ def draw_light(amount: Tensor, generator: torch.Generator | None = None) -> Tens
 def is_neutral(light: Tensor) -> Tensor:
     """Which rows of light parameters (B, len(NAMES)) change nothing: -> (B,), bool."""
     acting = [i for i, name in enumerate(NAMES) if name in _FREQUENCY]
-    neutral = torch.tensor([PARAMETERS[NAMES[i]][0] for i in acting])
+    neutral = light.new_tensor([PARAMETERS[NAMES[i]][0] for i in acting])
     return (light[:, acting] == neutral).all(1)
 
 
@@ -152,4 +158,6 @@ def _field(value: dict[str, Tensor], height: int, width: int) -> Tensor:
         - value["vignette"] * radius
         - value["shadow"] * behind
     )
+    # faults add up; beyond 1.7 stops even a good exposure control gives up, and defects drown
+    field = _LARGEST_GAIN * (field / _LARGEST_GAIN).tanh()
     return F.interpolate(field, size=(height, width), mode="bilinear", align_corners=False)

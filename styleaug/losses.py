@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from styleaug.color import luma
 
@@ -25,15 +26,16 @@ def style_distance(output: Tensor, target: Tensor, typical: Tensor) -> Tensor:
 
 
 def saturate(distance: Tensor, limit: float = 4.0) -> Tensor:
-    """``q / (1 + q / limit)``: a style that cannot be reached stops pulling at the others' expense."""
+    """``q / (1 + q / limit)``: a style out of reach stops pulling at the others' expense."""
     return distance / (1 + distance / limit)
 
 
 def content_distance(output: Tensor, content: Tensor) -> Tensor:
     """Mean squared difference of instance-normalized features (B, C, H, W).
 
-    Normalized, the content term asks for the same structure under any contrast and colour. The floor is 0.3 of the
-    layer's mean variance in that image: smaller floors amplify sensor noise of flat surfaces and train unstably.
+    Normalized, the content term asks for the same structure under any contrast and colour. The
+    floor is 0.3 of the layer's mean variance in that image: smaller floors amplify sensor noise of
+    flat surfaces and train unstably.
     """
 
     def normalize(features: Tensor, floor: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -52,11 +54,29 @@ def total_variation(images: Tensor) -> Tensor:
     return vertical + horizontal
 
 
+def tonal_distance(output: Tensor, content: Tensor, cell: int = 8) -> Tensor:
+    """How far the coarse light and dark of images depart from those of ``content``: in [0, 2].
+
+    One minus the correlation of their luma, averaged over cells of ``cell`` pixels. The content
+    distance looks at edges and does not mind if areas trade places between light and dark; a
+    detector does. Nearly flat images, whose coarse variance is below 0.03^2, count for less.
+    """
+    small, reference = (F.avg_pool2d(luma(x), cell).flatten(1) for x in (output, content))
+    small = small - small.mean(1, keepdim=True)
+    reference = reference - reference.mean(1, keepdim=True)
+    variance, wanted = small.square().mean(1), reference.square().mean(1)
+    # 1e-4: (2.5 of 255 levels)^2, below which a correlation is noise
+    correlation = (small * reference).mean(1) / ((variance + 1e-4) * (wanted + 1e-4)).sqrt()
+    weight = wanted / (wanted + 0.03**2)
+    return (weight * (1 - correlation)).mean()
+
+
 def defect_contrast(images: Tensor, mask: Tensor, ring: Tensor) -> Tensor:
     """How far a defect stands out of its surroundings, in their standard deviations: -> (B,).
 
-    ``|mean(luma in mask) - mean(luma in ring)| / sqrt(var(luma in ring) + 0.02^2)``, the d' of signal detection; 0.02
-    (five 8-bit levels) stands for the sensor's noise, so that a perfectly flat ring does not make it infinite.
+    ``(mean(luma in mask) - mean(luma in ring)) / sqrt(var(luma in ring) + 0.02^2)``, the signed d'
+    of signal detection; 0.02 (five 8-bit levels) stands for the sensor's noise, so that a perfectly
+    flat ring does not make it infinite.
 
     Args:
         images: (B, 3, H, W).
@@ -66,20 +86,20 @@ def defect_contrast(images: Tensor, mask: Tensor, ring: Tensor) -> Tensor:
     gray = luma(images)
 
     def mean(values: Tensor, weight: Tensor) -> Tensor:
-        return (values * weight).sum((1, 2, 3), keepdim=True) / weight.sum(
-            (1, 2, 3), keepdim=True
-        ).clamp_min(1e-6)
+        total = weight.sum((1, 2, 3), keepdim=True).clamp_min(1e-6)
+        return (values * weight).sum((1, 2, 3), keepdim=True) / total
 
     inside, outside = mean(gray, mask), mean(gray, ring)
     variance = mean((gray - outside).square(), ring)
-    return ((inside - outside).abs() / (variance + 0.02**2).sqrt()).flatten()
+    return ((inside - outside) / (variance + 0.02**2).sqrt()).flatten()
 
 
 def anomaly_loss(output: Tensor, content: Tensor, mask: Tensor, ring: Tensor) -> Tensor:
-    """Share of the defects' contrast that a restyling loses, averaged over the batch: in [0, 1].
+    """Share of the defects' contrast that a restyling loses, averaged over the batch.
 
-    What a detector sees is a defect's contrast relative to the texture around it, so that is what must not fall. Beyond
-    3 standard deviations nothing is to be gained. Images whose defect did not stand out before (below 0.3) do not count.
+    What a detector sees is a defect's contrast relative to the texture around it, so that is what
+    must not fall; a dark defect that turns bright counts as lost, too. Beyond 3 standard deviations
+    nothing is to be gained. Images whose defect did not stand out before (below 0.3) do not count.
 
     Args:
         output: restyled images (B, 3, H, W).
@@ -87,8 +107,9 @@ def anomaly_loss(output: Tensor, content: Tensor, mask: Tensor, ring: Tensor) ->
         mask: (B, 1, H, W), as in :func:`defect_contrast`.
         ring: the same.
     """
-    before = defect_contrast(content, mask, ring).clamp_max(3)
-    after = defect_contrast(output, mask, ring)
+    signed = defect_contrast(content, mask, ring)
+    before = signed.abs().clamp_max(3)
+    after = defect_contrast(output, mask, ring) * signed.sign()
     visible = (before > 0.3).float()
-    lost = (1 - after / before.clamp_min(0.3)).clamp_min(0)
+    lost = (1 - after / before.clamp_min(0.3)).clamp(0, 2)
     return (lost * visible).sum() / visible.sum().clamp_min(1)

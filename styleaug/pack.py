@@ -10,23 +10,26 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
-from styleaug.checks import WeightsError
+from styleaug.checks import WeightsError, check_image_tensor
 from styleaug.color import to_float, to_rgb
 from styleaug.nn.encoder import STYLE_SIZE, Stylizer
 from styleaug.nn.features import cached_features
 from styleaug.nn.stylenet import ReferenceNet, StyleNet, StyleNetConfig
-from styleaug.weights import bundled_dir, digest, load_safetensors, save_safetensors
+from styleaug.weights import building, bundled_dir, digest, load_safetensors, save_safetensors
 
 FORMAT = 1
 _CACHE_SIZE = 8
+_LONGEST = 4
+"""Short sides of a reference image that are looked at: its middle tells the style, and memory is
+bounded."""
 _networks: OrderedDict[tuple[str, torch.device, torch.dtype], Stylizer] = OrderedDict()
 _forked = False
 
 
 def _mark_forked() -> None:
-    global _forked  # noqa: PLW0603 -- set once, by the fork itself
+    global _forked
     _forked = True
 
 
@@ -37,8 +40,9 @@ if hasattr(os, "register_at_fork"):
 def prepare_process(device: torch.device) -> None:
     """Guard against two traps of forked processes, just before a network runs there.
 
-    A convolution hangs in a child that was forked after its parent used several threads, unless the child keeps to one
-    (torch's own DataLoader workers do); and CUDA cannot start in a forked child at all.
+    A convolution hangs in a child that was forked after its parent used several threads, unless the
+    child keeps to one (torch's own DataLoader workers do); and CUDA cannot start in a forked child
+    at all.
 
     Raises:
         RuntimeError: if CUDA is asked for in a forked child.
@@ -47,15 +51,19 @@ def prepare_process(device: torch.device) -> None:
         return
     if device.type == "cuda":
         raise RuntimeError(
-            "StyleAugment must not run on CUDA inside a forked worker. Let the workers give CPU images, and apply it "
-            "to the batch on the GPU in the main process, or start workers by 'spawn'."
+            "StyleAugment must not run on CUDA inside a forked worker. Let the workers give CPU "
+            "images, and apply it to the batch on the GPU in the main process, or start workers by "
+            "'spawn'."
         )
     if torch.get_num_threads() > 1:
         torch.set_num_threads(1)
 
 
 def inference_dtype(device: torch.device) -> torch.dtype:
-    """The fastest dtype that restyles well: float16 on CUDA, bfloat16 on CPUs that compute in it, else float32."""
+    """The fastest dtype that restyles well.
+
+    float16 on CUDA, bfloat16 on CPUs that compute in it, else float32.
+    """
     if device.type == "cuda":
         return torch.float16
     if device.type == "cpu" and cpu_has_bf16():
@@ -98,10 +106,16 @@ class StylePack:
     ) -> None:
         if not (len(codes) == len(names) == len(tags) == len(set(names))) or not len(codes):
             raise ValueError(
-                f"A pack needs one unique name and one tuple of tags per code, but got {len(codes)} codes, "
-                f"{len(names)} names ({len(set(names))} unique) and {len(tags)} tags."
+                f"A pack needs one unique name and one tuple of tags per code, but got "
+                f"{len(codes)} codes, {len(names)} names ({len(set(names))} unique) and "
+                f"{len(tags)} tags."
             )
         self.config: StyleNetConfig = stylizer.net.config
+        if codes.shape[1:] != (self.config.code_size,):
+            raise ValueError(
+                f"A pack needs codes (N, {self.config.code_size}) for its network, but got "
+                f"{tuple(codes.shape)}."
+            )
         self.codes = codes.detach().float().cpu()
         self.names = tuple(names)
         self.tags = tuple(tuple(t) for t in tags)
@@ -118,7 +132,7 @@ class StylePack:
         return len(self.names)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A pack from a file pickles as its path, so that a transform costs bytes to send to a worker."""
+        """A pack from a file pickles as its path: a transform costs bytes to send to a worker."""
         if self._source is not None:
             return (StylePack.load, (self._source,))
         return (_rebuild, (self.config, self._state, self.codes, self.names, self.tags, self.info))
@@ -137,40 +151,40 @@ class StylePack:
         path = bundled.get(str(source), Path(source))
         if not path.is_file():
             raise WeightsError(
-                f"pack must be one of {sorted(bundled)} or the path of a pack file, but got {str(source)!r}."
+                f"pack must be one of {sorted(bundled)} or the path of a pack file, but got "
+                f"{str(source)!r}."
             )
         tensors, metadata = load_safetensors(path)
         if metadata.get("kind") != "pack" or metadata.get("format") != FORMAT:
             raise WeightsError(
-                f"{path} must be a style pack of format {FORMAT}, but is of kind {metadata.get('kind')!r}, format "
-                f"{metadata.get('format')!r}."
+                f"{path} must be a style pack of format {FORMAT}, but is of kind "
+                f"{metadata.get('kind')!r}, format {metadata.get('format')!r}."
             )
-        codes = tensors.pop("codes")
-        config = StyleNetConfig(**metadata["config"])
         source = str(source) if str(source) in bundled else str(path.resolve())
-        return cls(
-            _stylizer(config, tensors),
-            codes,
-            metadata["names"],
-            metadata["tags"],
-            metadata["info"],
-            source=source,
-        )
+        try:
+            codes, config = tensors.pop("codes"), StyleNetConfig(**metadata["config"])
+            entries = [metadata[key] for key in ("names", "tags", "info")]
+            return cls(_stylizer(config, tensors), codes, *entries, source=source)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise WeightsError(
+                f"{path} must describe its network and styles, but its header is damaged "
+                f"({error!r}). Copy it again."
+            ) from error
 
     @classmethod
     def random(
         cls, config: StyleNetConfig | None = None, *, rows: int = 8, seed: int = 0
     ) -> StylePack:
         """A pack with random weights, for tests and speed measurements."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with building():
+            torch.default_generator.manual_seed(seed)
             stylizer = Stylizer(config or StyleNetConfig())
             codes = torch.randn(rows, stylizer.net.config.code_size)
         codes[:, stylizer.net.config.embedding :].abs_()
         names = [f"random-{i}" for i in range(rows)]
         return cls(stylizer, codes, names, [("random",)] * rows)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the pack atomically."""
         metadata = {
             "kind": "pack",
@@ -199,8 +213,9 @@ class StylePack:
             if not found:
                 tags = sorted({tag for row in self.tags for tag in row})
                 raise ValueError(
-                    f"styles must be 'all', tags ({', '.join(tags)}), names of rows, or paths of reference images, "
-                    f"but {entry!r} is none of them. 'styleaug packs' lists names."
+                    f"styles must be 'all', tags ({', '.join(tags)}), names of rows, or paths of "
+                    f"reference images, but {entry!r} is none of them. 'styleaug packs --names' "
+                    "lists names."
                 )
             chosen.update(dict.fromkeys(found))
         return list(chosen)
@@ -215,10 +230,9 @@ class StylePack:
         prepare_process(device)
         key = (self.id, device, dtype or inference_dtype(device))
         if key not in _networks:
-            stylizer = _stylizer(self.config, self._state).requires_grad_(False).eval()
-            _networks[key] = stylizer.to(
-                device=key[1], dtype=key[2], memory_format=torch.channels_last
-            )
+            with building():
+                stylizer = _stylizer(self.config, self._state).requires_grad_(False).eval()
+                _networks[key] = stylizer.to(*key[1:]).to(memory_format=torch.channels_last)
             while len(_networks) > _CACHE_SIZE:
                 _networks.popitem(last=False)
         _networks.move_to_end(key)
@@ -232,15 +246,27 @@ class StylePack:
         """Style codes of reference images, without training.
 
         Args:
-            images: (B, C, H, W), uint8 or float in [0, 1], C = 1 or 3, on any device.
+            images: (B, C, H, W), uint8 or float in [0, 1], C = 1 or 3, H, W >= 16, on any device.
 
         Returns:
             (B, code_size), float32, on the images' device.
+
+        Raises:
+            ValueError: if the shape or the values are out of bounds.
+            TypeError: if the dtype is neither uint8 nor floating point.
         """
+        check_image_tensor(images, "a reference image")
+        if images.ndim != 4:
+            raise ValueError(
+                f"encode needs reference images (B, C, H, W), but got {tuple(images.shape)}."
+            )
+        prepare_process(images.device)
+        images = _middle(images)
         height, width = images.shape[-2:]
         scale = STYLE_SIZE / min(height, width)
         size = (max(STYLE_SIZE, round(height * scale)), max(STYLE_SIZE, round(width * scale)))
-        with torch.inference_mode():
+        # no_grad, not inference_mode: whoever trains on a code needs an ordinary tensor
+        with torch.no_grad():
             x = to_rgb(to_float(images))
             if size != (height, width):
                 x = F.interpolate(
@@ -248,11 +274,7 @@ class StylePack:
                 )
             # float32: a code serves many images, so its precision is worth its time
             stylizer = self.stylizer(x.device, torch.float32)
-            return (
-                stylizer.encode(x, cached_features("vgg16", x.device, torch.float32))
-                .float()
-                .clone()
-            )
+            return stylizer.encode(x, cached_features("vgg16", x.device, torch.float32)).float()
 
 
 def bundled_packs() -> dict[str, Path]:
@@ -261,15 +283,22 @@ def bundled_packs() -> dict[str, Path]:
     return {file.parent.name: file for file in files}
 
 
+def _middle(images: Tensor) -> Tensor:
+    """The middle of images longer than _LONGEST short sides: a line scan may be a thousand long."""
+    longest = _LONGEST * min(images.shape[-2:])
+    top, left = (max(0, length - longest) // 2 for length in images.shape[-2:])
+    return images[..., top : top + longest, left : left + longest]
+
+
 def _stylizer(config: StyleNetConfig, state: Mapping[str, Tensor]) -> Stylizer:
-    with torch.random.fork_rng(devices=[]):  # the random start must not move the user's generator
+    with building():
         stylizer = Stylizer(config)
-    try:
-        stylizer.load_state_dict({k: v.float() for k, v in state.items()}, strict=True)
-    except RuntimeError as error:
-        raise WeightsError(
-            f"The pack's tensors do not fit its network config {config}: {error}"
-        ) from error
+        try:
+            stylizer.load_state_dict({k: v.float() for k, v in state.items()}, strict=True)
+        except RuntimeError as error:
+            raise WeightsError(
+                f"The pack's tensors do not fit its network config {config}: {error}"
+            ) from error
     return stylizer
 
 

@@ -1,4 +1,4 @@
-"""``StylePlan``: what happens to each image of a batch; ``StyleSampler`` draws it. All randomness is here."""
+"""``StylePlan``: what happens to each image; ``StyleSampler`` draws it. All randomness is here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from styleaug.checks import check_fraction, check_range
 from styleaug.images import find_images, load_rgb, to_tensor
-from styleaug.light import NAMES, PARAMETERS, draw_light, is_neutral
+from styleaug.light import NAMES, draw_light, is_neutral
 from styleaug.pack import StylePack
 
 Styles = str | Path | Iterable[str | Path]
@@ -30,7 +30,8 @@ class StylePlan:
         strength: 0 leaves an image's material alone, 1 restyles it fully (B,).
         texture: how much of the style's texture comes along, in [0, 1] (B,).
         light: light parameters (B, L), see :data:`styleaug.light.NAMES`.
-        donors: index of the image in the batch whose style is taken in place of ``codes``, or -1 (B,).
+        donors: index of the image in the batch whose style is taken in place of ``codes``, or -1
+            (B,).
         styles: the styles' names, for reports.
     """
 
@@ -55,8 +56,8 @@ class StylePlan:
         return ~is_neutral(self.light)
 
     def select(self, rows: Sequence[int]) -> StylePlan:
-        """The plan of some images, in the given order; an image may come twice (frames of a clip)."""
-        index = torch.as_tensor(rows, dtype=torch.int64)
+        """The plan of some images, in that order; one may come twice (frames of a clip)."""
+        index = torch.as_tensor(rows, dtype=torch.int64, device="cpu")
         return StylePlan(
             codes=self.codes[index],
             strength=self.strength[index],
@@ -68,11 +69,9 @@ class StylePlan:
 
     def light_names(self, row: int) -> dict[str, float]:
         """The light parameters that act on one image, by name."""
-        neutral = {name: PARAMETERS[name][0] for name in NAMES}
-        if not self.relit[row]:
-            return {}
-        values = zip(NAMES, self.light[row].tolist(), strict=True)
-        return {name: round(value, 4) for name, value in values if value != neutral[name]}
+        values = dict(zip(NAMES, self.light[row].tolist(), strict=True))
+        # spot_x counts where spot acts, and so on; what acts is not 0
+        return {n: round(value, 4) for n, value in values.items() if values[n.split("_")[0]]}
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; :meth:`from_dict` gives the same plan back."""
@@ -83,10 +82,13 @@ class StylePlan:
     def from_dict(cls, data: dict[str, Any]) -> StylePlan:
         """Rebuild what :meth:`to_dict` gave."""
         tensors = {
-            name: torch.tensor(data[name], dtype=torch.float32)
+            name: torch.tensor(data[name], dtype=torch.float32, device="cpu")
             for name in ("codes", "strength", "texture", "light")
         }
-        donors = torch.tensor(data["donors"], dtype=torch.int64)
+        count = len(data["styles"])  # of no images, JSON keeps no width
+        tensors["codes"] = tensors["codes"].reshape(count, -1 if count else 0)
+        tensors["light"] = tensors["light"].reshape(count, len(NAMES))
+        donors = torch.tensor(data["donors"], dtype=torch.int64, device="cpu")
         return cls(**tensors, donors=donors, styles=tuple(data["styles"]))
 
 
@@ -139,25 +141,27 @@ class StyleSampler:
         """
 
         def uniform(low: float, high: float) -> Tensor:
-            return low + (high - low) * torch.rand(count, generator=generator)
+            like = self.codes.new_empty(count)  # on the CPU and float32, whatever torch's defaults
+            return low + (high - low) * like.uniform_(generator=generator)
+
+        def integers(end: int) -> Tensor:
+            return torch.randint(end, (count,), generator=generator, device="cpu")
 
         def coin() -> Tensor:
-            return torch.rand(count, generator=generator) < self.p
+            return uniform(0, 1) < self.p
 
-        pool = len(self.names)
-        first = torch.randint(pool, (count,), generator=generator)
-        second = torch.randint(pool, (count,), generator=generator)
+        first, second = integers(len(self.names)), integers(len(self.names))
         share = uniform(0, self.mix)[:, None]
         codes = torch.lerp(self.codes[first], self.codes[second], share)
-        noise = torch.randn(codes.shape, generator=generator) * self._spread * self.jitter
+        noise = torch.empty_like(codes).normal_(generator=generator) * self._spread * self.jitter
         if self.jitter:  # stay among what the network has met
             codes = (codes + noise).clamp(self._low, self._high)
         strength, texture = uniform(*self.strength), uniform(*self.texture)
         amount = uniform(*self.light) * coin()
-        others = torch.randint(max(1, count - 1), (count,), generator=generator)
-        donors = torch.full((count,), -1)
+        others = integers(max(1, count - 1))
+        donors = torch.full_like(others, -1)
         if self.from_batch and count > 1:  # an image alone in its batch takes a style of the pack
-            donors = (torch.arange(count) + 1 + others) % count
+            donors = (torch.arange(count, device="cpu") + 1 + others) % count
         return StylePlan(
             codes=codes,
             strength=strength * coin(),
@@ -189,14 +193,10 @@ def _pool(pack: StylePack, styles: Styles) -> tuple[list[str], Tensor]:
     if "batch" in entries:
         raise ValueError("styles='batch' stands alone: it cannot be one of several entries.")
     known = {"all", *pack.names, *(tag for tags in pack.tags for tag in tags)}
-    rows = (
-        pack.rows([e for e in entries if str(e) in known])
-        if any(str(e) in known for e in entries)
-        else []
-    )
+    rows = pack.rows(str(e) for e in entries if e in known)  # a Path is never a tag or a name
     names, codes = [pack.names[r] for r in rows], [pack.codes[rows]]
     for entry in entries:
-        if str(entry) in known:
+        if entry in known:
             continue
         path = Path(entry)
         if path.is_dir():

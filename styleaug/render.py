@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from styleaug.checks import check_image_tensor
 from styleaug.color import luma, to_dtype, to_float, to_rgb
 from styleaug.light import relight
 from styleaug.nn.guided import tone_change, tone_map
-from styleaug.pack import StylePack, inference_dtype
+from styleaug.pack import StylePack, inference_dtype, prepare_process
 from styleaug.plan import StylePlan
 
 WORKING_SIZE = 512
@@ -27,14 +27,16 @@ def render(
 ) -> Tensor:
     """Restyle and relight a batch as its plan says.
 
-    ``out = relight(x + strength * ((tone - x) + texture * (y - tone)))``, where y is the network's output for x and
-    tone its part that is a local affine map of x. Images that the plan leaves alone come back bit for bit.
+    ``out = relight(x + strength * ((tone - x) + texture * (y - tone)))``, where y is the network's
+    output for x and tone its part that is a local affine map of x. Images that the plan leaves
+    alone come back bit for bit.
 
     Args:
         images: (B, C, H, W), uint8 or float in [0, 1], C = 1 or 3, H, W >= 16; never changed.
         plan: one row an image.
         pack: the network, and the pack that the plan was drawn from.
-        working_size: above this short side the network runs on a smaller copy; tone is lifted to full size.
+        working_size: above this short side the network runs on a smaller copy; tone is lifted to
+            full size.
         keep: factor on strength at each pixel, in [0, 1], (B, 1, H, W); 0 protects.
 
     Returns:
@@ -44,21 +46,33 @@ def render(
         ValueError: if shapes do not fit, or values are out of range.
         TypeError: if the dtype is neither uint8 nor floating point.
     """
+    prepare_process(images.device)
     check_image_tensor(images, "images")
     if images.ndim != 4 or len(plan) != len(images):
         raise ValueError(
-            f"render needs images (B, C, H, W) and a plan of B rows, but got {tuple(images.shape)} and {len(plan)} rows."
+            f"render needs images (B, C, H, W) and a plan of B rows, but got "
+            f"{tuple(images.shape)} and {len(plan)} rows."
         )
-    if plan.codes.shape[1] != pack.config.code_size:
+    if len(plan) and plan.codes.shape[1] != pack.config.code_size:
         raise ValueError(
-            f"The plan must be drawn from the pack that renders it: its codes have length {plan.codes.shape[1]}, "
-            f"those of {pack!r} have {pack.config.code_size}."
+            f"The plan must be drawn from the pack that renders it: its codes have length "
+            f"{plan.codes.shape[1]}, those of {pack!r} have {pack.config.code_size}."
+        )
+    if (plan.donors >= len(images)).any():
+        raise ValueError(
+            f"The plan's donors must be rows of this batch of {len(images)}, but are "
+            f"{plan.donors.tolist()}. A plan that takes styles from its batch needs all of it."
+        )
+    if keep is not None and keep.shape != (len(images), 1, *images.shape[-2:]):
+        raise ValueError(
+            f"keep must be (B, 1, H, W) for images {tuple(images.shape)}, but is "
+            f"{tuple(keep.shape)}."
         )
     restyled, relit = plan.restyled, plan.relit
     touched = (restyled | relit).nonzero().flatten()
-    if not len(touched):
-        return images.clone()
     with torch.no_grad():
+        if not len(touched):
+            return images.clone()
         whole = len(touched) == len(images)
         # the plan lies on the CPU, so which images take part is known without asking the device
         picked = images if whole else _take(images, touched)
@@ -114,7 +128,8 @@ def _restyle(
     )
     if keep is not None:
         amount = amount * keep.to(x.device, torch.float32)
-    return x + amount * (change + gain * texture)
+    restyled: Tensor = x + amount * (change + gain * texture)
+    return restyled
 
 
 def _codes(images: Tensor, plan: StylePlan, pack: StylePack) -> Tensor:

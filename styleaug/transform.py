@@ -1,21 +1,23 @@
-"""``StyleAugment``: random materials, finishes, colours and lights as a torchvision v2 transform."""
+"""``StyleAugment``: random materials, finishes, colours and lights, a torchvision transform."""
 
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from styleaug.checks import check_fraction, check_image_tensor
 from styleaug.images import to_image, to_tensor
-from styleaug.pack import StylePack
-from styleaug.plan import Range, Styles, StylePlan, StyleSampler
+from styleaug.pack import StylePack, prepare_process
+from styleaug.plan import Range, StylePlan, Styles, StyleSampler
 from styleaug.render import WORKING_SIZE, render
 
 _IMAGES = (tv_tensors.Image, tv_tensors.Video, Image.Image)
@@ -68,6 +70,9 @@ class StyleAugment(v2.Transform):
         torch.Size([3, 32, 48])
     """
 
+    # what v2.Transform hands to make_params and transform; anything else passes by
+    _transformed_types = (v2.functional.is_pure_tensor, *_IMAGES, *_LABELS)
+
     def __init__(
         self,
         styles: Styles = "all",
@@ -83,7 +88,7 @@ class StyleAugment(v2.Transform):
         pack: str | StylePack = "base",
     ) -> None:
         super().__init__()
-        self.styles = styles
+        self.styles = styles if isinstance(styles, str | Path) else list(styles)
         self.mix, self.jitter, self.p = mix, jitter, p
         self.strength, self.texture, self.light = strength, texture, light
         self.protect = check_fraction("protect", float(protect))
@@ -121,62 +126,76 @@ class StyleAugment(v2.Transform):
         """Draw a plan for the sample; its images share it, row by row.
 
         Returns:
-            ``plan``: a :class:`~styleaug.StylePlan`, and ``keep``: a strength map or ``None``.
+            ``plan``: a :class:`~styleaug.StylePlan`, and ``keep``: strength maps (count, 1, H, W)
+            by (count, H, W), where masks or boxes protect something.
         """
+        prepare_process(torch.device("cpu"))
         images = [x for x in flat_inputs if not isinstance(x, _LABELS)]
         shapes = [_shape(image) for image in images]
         counts = [_count(image, shape) for image, shape in zip(images, shapes, strict=True)]
-        keep = None
-        if self.protect and images:
-            labels = [x for x in flat_inputs if isinstance(x, _LABELS)]
-            marked = _marked(labels, counts[0], shapes[0][-2:])
-            keep = None if marked is None else 1 - self.protect * marked
+        keep = {}
+        labels = [x for x in flat_inputs if isinstance(x, _LABELS)]
+        if self.protect and any(counts) and labels:
+            for key in {(n, *shape[-2:]) for n, shape in zip(counts, shapes, strict=True) if n}:
+                marked = _marked(labels, *key)
+                if marked is not None:
+                    keep[key] = 1 - self.protect * marked
+            if not keep:
+                raise ValueError(
+                    "protect needs masks or boxes of an image's size, but got images "
+                    f"{[shape[-2:] for shape in shapes]} and labels {[_canvas(x) for x in labels]}."
+                )
         return {"plan": self.sampler.draw(max(counts, default=0)), "keep": keep}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Apply the plan to one image, batch or video; boxes and masks come back as they are."""
         if isinstance(inpt, _LABELS):
             return inpt
-        plan, keep = params["plan"], params["keep"]
         if isinstance(inpt, Image.Image):
-            return self._pil(inpt, plan, keep)
+            return self._pil(inpt, params)
         x = inpt.as_subclass(torch.Tensor)
-        count = _count(inpt, x.shape)
         frames = x.reshape(-1, *x.shape[-3:])
-        repeats = len(frames) // count if count else 1
-        rows = torch.arange(count).repeat_interleave(repeats)
-        if keep is not None:
-            fits = keep.shape[-2:] == x.shape[-2:] and len(keep) >= count
-            keep = keep[rows.to(keep.device)] if fits else None
-        out = render(
-            frames,
-            plan.select(rows.tolist()),
-            self._pack,
-            working_size=self.working_size,
-            keep=keep,
-        ).reshape(x.shape)
+        out = self._render(frames, _count(inpt, x.shape), params).reshape(x.shape)
         if isinstance(inpt, tv_tensors.TVTensor):
             return tv_tensors.wrap(out, like=inpt)
         return out
 
-    def _pil(self, image: Image.Image, plan: StylePlan, keep: Tensor | None) -> Image.Image:
+    def _render(self, frames: Tensor, count: int, params: dict[str, Any]) -> Tensor:
+        """Apply the plan's first rows to ``count`` images, or clips of several frames each."""
+        repeats = len(frames) // max(1, count)
+        rows = torch.arange(count, device="cpu").repeat_interleave(repeats)
+        plan: StylePlan = params["plan"].select(rows.tolist())
+        # a donor is a row of the plan: here its first frame, and one of those that there are
+        donors = torch.where(plan.donors < 0, -1, plan.donors % max(1, count) * repeats)
+        keep = params["keep"].get((count, *frames.shape[-2:]))
+        return render(
+            frames,
+            replace(plan, donors=donors),
+            self._pack,
+            working_size=self.working_size,
+            keep=None if keep is None else keep[rows.to(keep.device)],
+        )
+
+    def _pil(self, image: Image.Image, params: dict[str, Any]) -> Image.Image:
         """One PIL image: gray modes as gray, others as RGB, alpha kept; back to the same mode."""
-        alpha = image.getchannel("A") if "A" in image.getbands() else None
-        gray = image.mode in ("1", "L", "LA", "I", "I;16", "F")
-        if image.mode in ("I", "I;16", "F"):
+        if image.mode == "F" or image.mode.startswith("I"):
             raise TypeError(
                 f"PIL images must have 8 bits a channel, but got mode {image.mode!r}. Scale it to "
                 "'L', or use a float tensor in [0, 1]."
             )
-        tensor = to_tensor(image.convert("L" if gray else "RGB"))[None]
-        out = render(
-            tensor, plan.select([0]), self._pack, working_size=self.working_size, keep=keep
-        )
+        plain, alpha = image, None
+        if image.has_transparency_data:
+            plain = image.convert("RGBA")
+            alpha = plain.getchannel("A")
+        tensor = to_tensor(plain.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))[None]
+        out = self._render(tensor, 1, params)
         if torch.equal(out, tensor):
             return image.copy()
         result = to_image(out[0])
         if alpha is not None:
             result.putalpha(alpha)
+        if image.mode == "P":  # convert() would dither to a fixed palette of 216 colours
+            return result.quantize()
         return result if result.mode == image.mode else result.convert(image.mode)
 
     def extra_repr(self) -> str:
@@ -207,20 +226,25 @@ def _count(image: Any, shape: tuple[int, ...]) -> int:
     return count
 
 
-def _marked(labels: list[Tensor], count: int, size: tuple[int, ...]) -> Tensor | None:
-    """Where masks and boxes mark defects, with soft edges: (count, 1, H, W) in [0, 1].
+def _canvas(label: Any) -> tuple[int, ...]:
+    """Height and width of the image that a mask or boxes belong to."""
+    mask = isinstance(label, tv_tensors.Mask)
+    return tuple(label.shape[-2:] if mask else label.canvas_size)
+
+
+def _marked(labels: list[Any], count: int, height: int, width: int) -> Tensor | None:
+    """Where masks and boxes of an image mark defects, with soft edges: (count, 1, H, W) in [0, 1].
 
     Raises:
         ValueError: if a batch's labels cannot be told apart by image.
     """
-    height, width = size
     found: Tensor | None = None
     for label in labels:
+        if _canvas(label) != (height, width):
+            continue
         plain = label.as_subclass(torch.Tensor)
         if isinstance(label, tv_tensors.Mask):
             marked = plain.ne(0)
-            if marked.shape[-2:] != (height, width):
-                continue
             # one image: all its masks together; a batch: the leading dimension tells the image
             if count > 1 and (marked.ndim < 3 or len(marked) != count):
                 raise ValueError(
@@ -245,12 +269,18 @@ def _marked(labels: list[Tensor], count: int, size: tuple[int, ...]) -> Tensor |
 
 
 def _boxes(boxes: Any, height: int, width: int) -> Tensor:
-    """Boxes (N, 4) of one image -> where they are, (1, 1, H, W), bool."""
-    corners = v2.functional.convert_bounding_box_format(
-        boxes, new_format=tv_tensors.BoundingBoxFormat.XYXY
+    """Boxes of one image -> where they, or upright boxes around rotated ones, are: (1, 1, H, W)."""
+    formats = tv_tensors.BoundingBoxFormat
+    upright = boxes.format in (formats.XYXY, formats.XYWH, formats.CXCYWH)
+    corners: Tensor = v2.functional.convert_bounding_box_format(
+        boxes, new_format=formats.XYXY if upright else formats.XYXYXYXY
     ).as_subclass(torch.Tensor)
-    left, top, right, bottom = corners.reshape(-1, 4).float().T[:, :, None, None].unbind(0)
-    y = torch.arange(height, device=corners.device).view(1, -1, 1)
-    x = torch.arange(width, device=corners.device).view(1, 1, -1)
-    inside = (x >= left.floor()) & (x < right.ceil()) & (y >= top.floor()) & (y < bottom.ceil())
-    return inside.any(0)[None, None]
+    points = corners.float().reshape(-1, 2 if upright else 4, 2)
+    left, top = points.amin(1).floor().T[:, :, None]
+    right, bottom = points.amax(1).ceil().T[:, :, None]
+    y = torch.arange(height, device=corners.device)
+    x = torch.arange(width, device=corners.device)
+    rows, columns = (y >= top) & (y < bottom), (x >= left) & (x < right)
+    # a product, not a comparison of all pixels with all boxes: a large image may hold hundreds
+    hits: Tensor = rows.float().T @ columns.float()
+    return (hits > 0)[None, None]

@@ -18,7 +18,7 @@ from styleaug.checks import WeightsError
 
 
 def bundled_dir() -> Path:
-    """Folder of the weights that ship with the package: inside a wheel, beside the package in a checkout.
+    """Folder of the bundled weights: inside a wheel, beside the package in a checkout.
 
     Raises:
         WeightsError: if neither exists.
@@ -28,13 +28,25 @@ def bundled_dir() -> Path:
         if folder.is_dir():
             return folder
     raise WeightsError(
-        f"The bundled weights must lie in {package / 'pretrained'}, but are not there; reinstall styleaug."
+        f"The bundled weights must lie in {package / 'pretrained'}, but are not there; reinstall "
+        "styleaug."
     )
 
 
 @contextmanager
+def building() -> Iterator[None]:
+    """Where networks are built before their weights are loaded; the caller's state stays apart.
+
+    The caller's random numbers stay; a default device and ``torch.inference_mode()`` stop outside,
+    for a network may be cached, and serve a later caller who wants gradients through it.
+    """
+    with torch.inference_mode(False), torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        yield
+
+
+@contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder; it replaces ``path`` when the block ends without an error."""
+    """Yield a temporary path beside ``path``, which it replaces if all goes well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
@@ -58,14 +70,14 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def save_safetensors(
-    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]
+    path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]
 ) -> None:
     """Write tensors and JSON-able ``metadata`` with a digest of the tensors, atomically."""
     from safetensors.torch import save_file
 
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = {"styleaug": json.dumps({**metadata, "sha256": digest(ready)})}
-    with atomic_path(path) as temporary:
+    with atomic_path(Path(path)) as temporary:
         save_file(ready, temporary, metadata=header)
 
 
@@ -85,15 +97,19 @@ def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(
-            f"{path} must be a complete safetensors file, but cannot be read ({error}); it is truncated or of another "
-            "kind. Copy it again from its source."
+            f"{path} must be a complete safetensors file, but cannot be read ({error}); it is "
+            "truncated or of another kind. Copy it again from its source."
         ) from error
     if "styleaug" not in header:
         raise WeightsError(
             f"{path} must be a file written by styleaug, but its header lacks the styleaug entry."
         )
-    metadata: dict[str, Any] = json.loads(header["styleaug"])
-    if digest(tensors) != metadata.get("sha256"):
+    try:
+        metadata: dict[str, Any] = json.loads(header["styleaug"])
+        intact = digest(tensors) == metadata["sha256"]
+    except (KeyError, TypeError, ValueError):
+        intact = False
+    if not intact:
         raise WeightsError(
             f"{path} is damaged: its tensors do not match the SHA-256 in its header. Copy it again."
         )

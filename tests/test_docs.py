@@ -1,4 +1,4 @@
-"""What README, docs and docstrings show must run, and their figures must be those that were measured."""
+"""What README, docs and docstrings show must run; their figures must be those measured."""
 
 import doctest
 import importlib
@@ -37,4 +37,6 @@ def test_figures_in_the_pages_are_those_of_the_results():
         sys.path.pop(0)
     for page in [*PAGES, *ROOT.glob("pretrained/*/CARD.md")]:
         text = page.read_text(encoding="utf-8")
-        assert fill(text) == text, f"run: python benchmarks/fill_docs.py ({page.name} is out of date)"
+        assert fill(text) == text, (
+            f"run: python benchmarks/fill_docs.py ({page.name} is out of date)"
+        )

@@ -1,4 +1,4 @@
-"""Training: folders in, pack out; exact resumption, held-out styles, bad files, several processes."""
+"""Training: folders in, pack out; exact resumption, held-out styles, bad files, processes."""
 
 import logging
 import os
@@ -86,20 +86,23 @@ def test_training_writes_a_pack_with_named_and_tagged_styles(trained):
         "woven_02": ("fabric", "woven"),
         "dots": ("art", "shop"),
     }
-    assert loaded.info["settings"]["styles"] == ["cloth", "art"]  # no paths of the trainer's machine
+    assert loaded.info["settings"]["styles"] == [
+        "cloth",
+        "art",
+    ]  # no paths of the trainer's machine
 
 
 def test_training_reports_finite_losses_and_writes_sheet_and_log(trained):
     settings, _, heard = trained
     assert [p.step for p in heard] == [1, 2, 3, 4]
-    assert set(heard[-1].losses) == {"style", "content", "defects", "tv", "total"}
+    assert set(heard[-1].losses) == {"style", "content", "tone", "defects", "tv", "total"}
     assert all(np.isfinite(v) for v in heard[-1].losses.values())
     assert (settings.folder / "sheet-000004.jpg").is_file()
     assert len((settings.folder / "log.jsonl").read_text().splitlines()) == 2
 
 
 def test_interrupted_run_resumes_to_the_same_weights(folders, trained, tmp_path):
-    settings, whole, _ = trained
+    _, whole, _ = trained
 
     def interrupt(progress: Progress) -> None:
         if progress.step == 3:
@@ -166,7 +169,9 @@ def test_held_out_styles_are_a_fixed_share_and_never_trained_on(folders, tmp_pat
     assert 0.08 < share < 0.12
     assert [is_held_out("woven_01", 0.5)] * 3 == [is_held_out("woven_01", 0.5) for _ in range(3)]
     every = ["woven_01", "woven_02", "dots"]
-    holdout = next(h / 20 for h in range(1, 20) if 0 < sum(is_held_out(n, h / 20) for n in every) < 3)
+    holdout = next(
+        h / 20 for h in range(1, 20) if 0 < sum(is_held_out(n, h / 20) for n in every) < 3
+    )
     pack = train(config(folders, tmp_path / "p.safetensors", holdout=holdout, steps=1))
     assert set(pack.names) == {n for n in every if not is_held_out(n, holdout)}
     assert pack.info["held_out_styles"] == 3 - len(pack.names)
@@ -246,7 +251,9 @@ def test_two_processes_train_one_network(folders, tmp_path):
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join(
+            [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        ),
     }
     done = subprocess.run(
         [*command, *arguments], env=environment, capture_output=True, text=True, timeout=300

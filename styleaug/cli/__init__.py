@@ -18,8 +18,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="styleaug",
-        description="Style augmentation for defect detection: other materials, finishes, colours and "
-        "lights for training images, with labels kept true.",
+        description="Style augmentation for defect detection: other materials, finishes, colours "
+        "and lights for training images, with labels kept true.",
         epilog="'styleaug COMMAND --help' tells more, with examples.",
     )
     parser.add_argument("--version", action="version", version=f"styleaug {__version__}")

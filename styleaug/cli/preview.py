@@ -48,7 +48,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--texture", type=float, default=1.0, help="(default: %(default)s)")
     parser.add_argument("--light", type=float, default=0.0, help="(default: %(default)s)")
     parser.add_argument(
-        "--size", type=int, default=192, help="side of the pictures, in pixels (default: %(default)s)"
+        "--size",
+        type=int,
+        default=192,
+        help="side of the pictures, in pixels (default: %(default)s)",
     )
     add_style_options(parser)
     parser.set_defaults(run=run)

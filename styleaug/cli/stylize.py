@@ -99,17 +99,13 @@ def run(arguments: argparse.Namespace) -> int:
                     failed += 1
                     break
                 save_image(target, to_image(out[0]))
-            manifest.append(
-                {"output": str(target), "source": str(source), **describe(plan, 0)}
-            )
+            manifest.append({"output": str(target), "source": str(source), **describe(plan, 0)})
     _write_manifest(arguments.out / "manifest.csv", manifest)
     print(f"{len(manifest)} images in {arguments.out}" + (f", {failed} skipped" if failed else ""))
     return 1 if failed else 0
 
 
-def _jobs(
-    sources: list[Path], out: Path, copies: int
-) -> list[tuple[Path, list[tuple[Path, str]]]]:
+def _jobs(sources: list[Path], out: Path, copies: int) -> list[tuple[Path, list[tuple[Path, str]]]]:
     """Each source image with its targets, and the names that seed their draws.
 
     Raises:
@@ -123,15 +119,23 @@ def _jobs(
             found = [(path, path.relative_to(source)) for path in find_images(source)]
         for path, relative in found:
             suffix = relative.suffix if relative.suffix.lower() != ".jpeg" else ".jpg"
-            stems = [relative.stem] if copies == 1 else [f"{relative.stem}_{k + 1}" for k in range(copies)]
-            targets = [(out / relative.parent / f"{stem}{suffix}", relative.as_posix()) for stem in stems]
+            stems = (
+                [relative.stem]
+                if copies == 1
+                else [f"{relative.stem}_{k + 1}" for k in range(copies)]
+            )
+            targets = [
+                (out / relative.parent / f"{stem}{suffix}", relative.as_posix()) for stem in stems
+            ]
             if targets[0][0] in jobs:
                 raise ValueError(
                     f"Sources must have different names below {out}, but {path} and "
                     f"{jobs[targets[0][0]][0]} both become {targets[0][0]}."
                 )
             if targets[0][0].resolve() == path.resolve():
-                raise ValueError(f"--out must not be the source folder: {path} would be overwritten.")
+                raise ValueError(
+                    f"--out must not be the source folder: {path} would be overwritten."
+                )
             jobs[targets[0][0]] = (path, targets)
     return list(jobs.values())
 
@@ -154,4 +158,3 @@ def _write_manifest(path: Path, rows: list[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, fields, restval="")
         writer.writeheader()
         writer.writerows(rows)
-

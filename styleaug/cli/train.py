@@ -20,7 +20,8 @@ EXAMPLES = """examples:
   styleaug train ... --resume                          goes on after an interruption
   torchrun --nproc-per-node 4 --no-python styleaug train ...       several GPUs
 
-Then: StyleAugment(pack="mine.safetensors"). The run's folder (mine.run/) holds contact sheets, losses
+Then: StyleAugment(pack="mine.safetensors"). The run's folder (mine.run/) holds contact sheets,
+    losses
 (log.jsonl), the checkpoint, and the style targets, which may be deleted when all is done.
 """
 
@@ -32,6 +33,7 @@ _HELP = {
     "holdout": "share of the styles, by a hash of their names, that is never trained on",
     "lr": "peak learning rate",
     "style_weight": "weight of the style distance: more is stronger",
+    "tonal_weight": "weight of coarse light and dark: more keeps areas as light as they were",
     "anomaly_weight": "weight of the contrast that synthetic defects lose: more is safer",
     "tv_weight": "weight of total variation: more is smoother",
     "seed": "of everything random",
@@ -53,7 +55,11 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--content", nargs="+", required=True, metavar="DIR", help="content images: photos and parts"
+        "--content",
+        nargs="+",
+        required=True,
+        metavar="DIR",
+        help="content images: photos and parts",
     )
     parser.add_argument(
         "--styles",
@@ -104,4 +110,3 @@ def run(arguments: argparse.Namespace) -> int:
     if int(os.environ.get("RANK", "0")) == 0:
         print(f"{config.out}; contact sheets and losses in {config.folder}")
     return 0
-

@@ -1,4 +1,4 @@
-"""``StyleEncoder``: a reference image's VGG statistics -> style embedding; ``Stylizer``: network and encoder."""
+"""``StyleEncoder``: a picture's VGG statistics -> embedding; ``Stylizer``: network and encoder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ STYLE_LAYERS = ("conv1_2", "conv2_2", "conv3_3", "conv4_1")
 """Layers whose statistics tell a style: fine texture and colour first, larger patterns last."""
 
 STYLE_SIZE = 256
-"""Short side, in pixels, at which style images are looked at: it fixes the scale of their texture."""
+"""Short side, in pixels, at which style images are looked at: it fixes the scale of their
+texture."""
 
 _STATISTICS = 2 * (64 + 128 + 256 + 512)
 
@@ -30,7 +31,7 @@ def style_statistics(features: dict[str, Tensor]) -> Tensor:
 
 
 class StyleEncoder(nn.Module):
-    """A two-layer perceptron on standardized style statistics.
+    """A two-layer perceptron on standardized style statistics; its output has unit mean square.
 
     Args:
         embedding: size of the embedding.
@@ -48,7 +49,10 @@ class StyleEncoder(nn.Module):
         self.register_buffer("mean", torch.zeros(_STATISTICS))
         self.register_buffer("std", torch.ones(_STATISTICS))
         self.layers = nn.Sequential(
-            nn.Linear(_STATISTICS, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, embedding)
+            nn.Linear(_STATISTICS, hidden),
+            nn.LeakyReLU(0.2),
+            nn.Linear(hidden, embedding),
+            nn.LayerNorm(embedding, elementwise_affine=False),
         )
 
     def fit_standardization(self, statistics: Tensor) -> None:
@@ -60,7 +64,8 @@ class StyleEncoder(nn.Module):
         """Embed; ``noise`` (B, 1920), in standard deviations, regularizes the training."""
         # 0.1: channels that hardly vary over the styles must not be blown up
         z = (statistics - self.mean) / (self.std + 0.1)
-        return self.layers(z if noise is None else z + noise)
+        embedding: Tensor = self.layers(z if noise is None else z + noise)
+        return embedding
 
 
 class Stylizer(nn.Module):
@@ -76,17 +81,18 @@ class Stylizer(nn.Module):
         self.encoder = StyleEncoder(config.embedding)
 
     def codes(self, statistics: Tensor, images: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Style codes from statistics (B, 1920) and the style images (B, 3, H, W): -> (B, code_size)."""
+        """Codes (B, code_size) from statistics (B, 1920) and the pictures (B, 3, H, W)."""
         return torch.cat(
             [self.encoder(statistics, noise).float(), self.net.bottleneck(images)], dim=1
         )
 
     def encode(self, images: Tensor, trunk: VGGFeatures) -> Tensor:
-        """Style codes of reference images (B, 3, H, W), float in [0, 1]: -> (B, code_size), float32."""
+        """Codes (B, code_size), float32, of pictures (B, 3, H, W), float in [0, 1]."""
         return self.codes(style_statistics(trunk(images, STYLE_LAYERS)), images)
 
     def forward(self, content: Tensor, statistics: Tensor, styles: Tensor, noise: Tensor) -> Tensor:
-        """The training pass: restyle ``content`` (B * k, 3, H, W) by B styles, in k stacked parts."""
+        """The training pass: ``content`` (B * k, 3, H, W), k parts, under B styles."""
         codes = self.codes(statistics, styles, noise)
         codes = codes.repeat(content.shape[0] // codes.shape[0], 1)
-        return self.net(content, codes)
+        output: Tensor = self.net(content, codes)
+        return output

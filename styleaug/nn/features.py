@@ -8,21 +8,21 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from styleaug.checks import WeightsError
-from styleaug.weights import bundled_dir, load_safetensors
+from styleaug.weights import building, bundled_dir, load_safetensors
 
 _CHANNELS = (64, 128, 256, 512, 512)
 _CONVS_PER_BLOCK = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
-# Both expect ImageNet-normalized RGB. The bundled trunk was trained on BGR 0..255 minus a mean; the conversion
-# script folds that into its first layer, so that one preprocessing serves both.
+# Both expect ImageNet-normalized RGB. The bundled trunk was trained on BGR 0..255 minus a mean; the
+# conversion script folds that into its first layer, so that one preprocessing serves both.
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 
 
 def layer_names(features: str) -> tuple[str, ...]:
-    """Names of all convolutions of ``"vgg16"`` or ``"vgg19"``, in order: ``conv1_1``, ``conv1_2``, ..."""
+    """Names of the convolutions of ``"vgg16"`` or ``"vgg19"``, in order: ``conv1_1``, ..."""
     if features not in _CONVS_PER_BLOCK:
         raise ValueError(
             f"features must be one of {sorted(_CONVS_PER_BLOCK)}, but got {features!r}."
@@ -40,6 +40,9 @@ class VGGFeatures(nn.Module):
     Shape:
         images (B, 3, H, W), float in [0, 1] -> {name: (B, C, H / 2^k, W / 2^k)}.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, names: Iterable[str]) -> None:
         super().__init__()
@@ -63,8 +66,8 @@ class VGGFeatures(nn.Module):
         unknown = wanted - set(self.names)
         if unknown:
             raise ValueError(f"layers must be among {self.names}, but got {sorted(unknown)}.")
-        dtype = self.get_submodule(self.names[0]).weight.dtype
-        x = ((images - self.mean) / self.std).to(dtype)  # type: ignore[operator]
+        dtype = next(self.parameters()).dtype
+        x = ((images - self.mean) / self.std).to(dtype)
         found: dict[str, Tensor] = {}
         block = "1"
         for name in self.names:
@@ -82,21 +85,23 @@ def load_features(features: str = "vgg16") -> VGGFeatures:
     """Load a trunk in float32 on the CPU.
 
     Args:
-        features: ``"vgg16"``, bundled (conv1_1 ... conv5_1); ``"vgg19"``, torchvision's ImageNet weights
-            (conv1_1 ... conv5_4), downloaded on first use.
+        features: ``"vgg16"``, bundled (conv1_1 ... conv5_1); ``"vgg19"``, torchvision's ImageNet
+            weights (conv1_1 ... conv5_4), downloaded on first use.
 
     Raises:
         ValueError: if the name is unknown.
         WeightsError: if the bundled file is damaged, or VGG19 cannot be downloaded.
     """
     names = layer_names(features)
-    if features == "vgg16":
-        with torch.random.fork_rng(devices=[]):  # loading must not move the user's generator
-            trunk = VGGFeatures(n for n in names if n <= "conv5_1")
-        tensors, _ = load_safetensors(bundled_vgg16())
-        trunk.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=True)
-        return trunk
-    return _vgg19(names)
+    with building():
+        return _vgg16(names) if features == "vgg16" else _vgg19(names)
+
+
+def _vgg16(names: tuple[str, ...]) -> VGGFeatures:
+    trunk = VGGFeatures(n for n in names if n <= "conv5_1")
+    tensors, _ = load_safetensors(bundled_vgg16())
+    trunk.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=True)
+    return trunk
 
 
 def _vgg19(names: tuple[str, ...]) -> VGGFeatures:
@@ -106,9 +111,9 @@ def _vgg19(names: tuple[str, ...]) -> VGGFeatures:
         source = vgg19(weights=VGG19_Weights.IMAGENET1K_V1).features
     except (OSError, RuntimeError) as error:
         raise WeightsError(
-            f"features='vgg19' downloads torchvision's ImageNet weights on first use, and this failed ({error}). "
-            "Connect to the internet, put the file into torch.hub's checkpoint folder, or use the bundled "
-            "features='vgg16'."
+            f"features='vgg19' downloads torchvision's ImageNet weights on first use, and this "
+            f"failed ({error}). Connect to the internet, put the file into torch.hub's checkpoint "
+            "folder, or use the bundled features='vgg16'."
         ) from error
     trunk = VGGFeatures(names)
     convs = [module for module in source if isinstance(module, nn.Conv2d)]
@@ -125,4 +130,6 @@ def bundled_vgg16() -> Path:
 @functools.lru_cache(maxsize=4)
 def cached_features(features: str, device: torch.device, dtype: torch.dtype) -> VGGFeatures:
     """A trunk shared by all users in this process; see :func:`load_features`."""
-    return load_features(features).to(device=device, dtype=dtype, memory_format=torch.channels_last)
+    with building():
+        trunk = load_features(features)
+        return trunk.to(device, dtype).to(memory_format=torch.channels_last)

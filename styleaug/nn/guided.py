@@ -1,15 +1,15 @@
-"""Guided filter: splits a restyling into tone, which follows the image, and texture, which does not."""
+"""Guided filter: parts a restyling into tone, which follows the image, and texture."""
 
 from __future__ import annotations
 
-from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch import Tensor, cat, split
+from torch.nn import functional as F
 
 from styleaug.color import luma
 
 SUBSAMPLE = 4
-"""The local affine maps are fitted on a grid this much coarser, then interpolated (He and Sun 2015):
-they are smooth by construction, and the box filters cost a sixteenth."""
+"""The local affine maps are fitted on a grid this much coarser, then interpolated (He and Sun
+2015): they are smooth by construction, and the box filters cost a sixteenth."""
 
 RADIUS = 4
 """Box radius in cells of the coarse grid: windows of 36 pixels."""
@@ -18,16 +18,17 @@ REGULARIZATION = 4e-3
 """Luma variance below which an area counts as flat: (16 of 255 levels) squared."""
 
 GAIN = (0.5, 2.5)
-"""Bounds of the tone's local luma gain. No local contrast falls below half, whatever the network does to
-it, and sensor noise is not blown up more than two and a half times."""
+"""Bounds of the tone's local luma gain. No local contrast falls below half, whatever the network
+does to it, and sensor noise is not blown up more than two and a half times."""
 
 
 def tone_map(images: Tensor, restyled: Tensor) -> tuple[Tensor, Tensor]:
     """Fit the tone of a restyling as local affine maps of the image's luma.
 
-    ``tone = images + a * luma(images) + b``, with a and b fitted to ``restyled - images`` by a guided filter (He et al.
-    2010). Fitting the difference, not the restyled image itself, leaves at full contrast what the filter takes for
-    flat, faint scratches among it, and keeps colour defects of constant luma.
+    ``tone = images + a * luma(images) + b``, with a and b fitted to ``restyled - images`` by a
+    guided filter (He et al. 2010). Fitting the difference, not the restyled image itself, leaves at
+    full contrast what the filter takes for flat, faint scratches among it, and keeps colour defects
+    of constant luma.
 
     Args:
         images: (B, 3, H, W), float.
@@ -39,8 +40,8 @@ def tone_map(images: Tensor, restyled: Tensor) -> tuple[Tensor, Tensor]:
     small = _shrink(images)
     guide = luma(small)
     target = _shrink(restyled) - small
-    means = _box(_cat(guide, target, guide * guide, guide * target))
-    guide_mean, target_mean, guide_square, product = means.split([1, 3, 1, 3], dim=1)
+    means = _box(cat([guide, target, guide * guide, guide * target], dim=1))
+    guide_mean, target_mean, guide_square, product = split(means, [1, 3, 1, 3], dim=1)
     variance = (guide_square - guide_mean.square()).clamp_min(0)
     covariance = product - guide_mean * target_mean
     a = covariance / (variance + REGULARIZATION)
@@ -48,12 +49,12 @@ def tone_map(images: Tensor, restyled: Tensor) -> tuple[Tensor, Tensor]:
     gain = 1 + luma(a)
     a = a + (gain.clamp(*GAIN) - gain)
     b = target_mean - a * guide_mean
-    a, b = _box(_cat(a, b)).chunk(2, dim=1)
+    a, b = _box(cat([a, b], dim=1)).chunk(2, dim=1)
     return a, b
 
 
 def tone_change(images: Tensor, maps: tuple[Tensor, Tensor]) -> Tensor:
-    """``tone - images`` at the size of ``images``, which may be larger than what the maps were fitted on.
+    """``tone - images``; ``images`` may be larger than what the maps were fitted on.
 
     Args:
         images: (B, 3, H, W), float.
@@ -65,12 +66,6 @@ def tone_change(images: Tensor, maps: tuple[Tensor, Tensor]) -> Tensor:
     size = images.shape[-2:]
     a, b = (F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in maps)
     return b.addcmul_(a, luma(images))
-
-
-def _cat(*parts: Tensor) -> Tensor:
-    from torch import cat
-
-    return cat(parts, dim=1)
 
 
 def _shrink(images: Tensor) -> Tensor:

@@ -14,21 +14,22 @@ class TrainConfig:
 
     Attributes:
         content: folders of content images, searched recursively.
-        styles: folders of style images, searched recursively; ``TAG=DIR`` tags a folder's styles, and without a tag
-            the folder's name is one.
+        styles: folders of style images, searched recursively; ``TAG=DIR`` tags a folder's styles,
+            and without a tag the folder's name is one.
         out: the pack to write.
         run_dir: checkpoints, contact sheets and style targets; beside ``out`` if not given.
         net: shape of the network.
         steps: optimizer steps.
         batch: content images (and styles) a step and process.
         crop: side of the content crops, in pixels.
-        views: pictures made of each style: the image itself, then crops of it in other colours. More views make more
-            styles of few images, so that unseen references are met better.
+        views: pictures made of each style: the image itself, then crops of it in other colours.
+            More views make more styles of few images, so that unseen references are met better.
         holdout: share of the styles, chosen by a hash of their names, that is never trained on.
         lr: peak learning rate of Adam, after a warm-up and before a cosine decay.
         warmup: steps of linear warm-up.
         style_weight: weight of the mean of the four layers' saturated style distances.
         content_weights: weights of the content distance at conv2_2, conv3_3, conv4_1.
+        tonal_weight: weight of the tonal distance.
         anomaly_weight: weight of the contrast that synthetic defects lose.
         tv_weight: weight of total variation.
         noise: noise on the encoder's input, in standard deviations; regularizes it.
@@ -57,11 +58,12 @@ class TrainConfig:
     warmup: int = 100
     style_weight: float = 8.0
     content_weights: tuple[float, float, float] = (0.5, 1.0, 0.5)
-    anomaly_weight: float = 2.0
+    tonal_weight: float = 1.0
+    anomaly_weight: float = 4.0
     tv_weight: float = 0.01
     noise: float = 0.1
     clip: float = 1.0
-    ema: float = 0.998
+    ema: float = 0.996
     seed: int = 0
     workers: int = 1
     precision: str = "auto"

@@ -1,4 +1,4 @@
-"""Training data: style targets computed once, and batches that are a function of (seed, process, step)."""
+"""Style targets, computed once, and batches, a function of (seed, process, step)."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def is_held_out(name: str, share: float) -> bool:
 def list_styles(folders: Sequence[str]) -> list[StyleImage]:
     """Find, check and name the style images of ``TAG=DIR`` or ``DIR`` entries.
 
-    A file ``source__name.jpg`` gets the tag ``source``, and ``class_0001.jpg`` the tag ``class``. Unreadable images are
-    reported by name and left out.
+    A file ``source__name.jpg`` gets the tag ``source``, and ``class_0001.jpg`` the tag ``class``.
+    Unreadable images are reported by name and left out.
 
     Raises:
         ValueError: if a folder is missing or holds no readable image.
@@ -83,7 +83,7 @@ def _names(stem: str, tag: str) -> Iterable[str]:
 
 
 def style_view(image: Image.Image, view: int, seed: int) -> Image.Image:
-    """The picture itself (view 0), or a crop in other colours: STYLE_SIZE x STYLE_SIZE pixels, RGB."""
+    """The picture itself (view 0), or a crop in other colours: STYLE_SIZE pixels square, RGB."""
     if view:
         rng = np.random.default_rng([seed, view])
         side = int(min(image.size) * rng.uniform(0.5, 1))
@@ -121,7 +121,7 @@ class StyleTargets:
         self.typical = self.norms.median(0).values
 
     def batch(self, rows: Tensor, device: torch.device) -> dict[str, Any]:
-        """Of some rows: images (B, 3, S, S) in [0, 1], statistics (B, 1920), Gram matrices (B, C, C)."""
+        """Of some rows: images (B, 3, S, S), statistics (B, 1920), Gram matrices (B, C, C)."""
         index = rows.numpy()
 
         def send(array: np.ndarray[Any, Any]) -> Tensor:
@@ -208,8 +208,9 @@ class StyleTargets:
 
 
 def _to_triangle(matrices: Tensor) -> Tensor:
-    """Symmetric (B, C, C) -> upper triangle (B, C (C + 1) / 2); off-diagonals times sqrt(2) keep the norm."""
-    rows, columns = torch.triu_indices(matrices.shape[1], matrices.shape[1], device=matrices.device)
+    """Symmetric (B, C, C) -> upper triangle; off-diagonals times sqrt(2) keep the norm."""
+    side = matrices.shape[1]
+    rows, columns = torch.triu_indices(side, side, device=matrices.device)
     return matrices[:, rows, columns] * torch.where(rows == columns, 1.0, 2.0**0.5)
 
 
@@ -229,8 +230,8 @@ class TrainingBatches(Dataset[dict[str, Tensor]]):
 
     So a resumed run sees just what an unbroken one would have seen, with any number of workers.
 
-    Each folder is drawn from in proportion to the square root of its size: large ones count for more, small ones are
-    not lost.
+    Each folder is drawn from in proportion to the square root of its size: large ones count for
+    more, small ones are not lost.
 
     Args:
         config: of the run.
@@ -252,7 +253,7 @@ class TrainingBatches(Dataset[dict[str, Tensor]]):
         return self.config.steps
 
     def __getitem__(self, step: int) -> dict[str, Tensor]:
-        """Content (B, 3, c, c) uint8, style rows (B,), noise, and defects: delta, mask, ring (B, 1, c, c)."""
+        """Content (B, 3, c, c) uint8, style rows (B,), and defects (B, 1, c, c)."""
         c = self.config
         rng = np.random.default_rng([c.seed, self.rank, step])
         views = rng.integers(0, c.views, c.batch)
@@ -311,7 +312,8 @@ def draw_defects(count: int, side: int, rng: np.random.Generator) -> tuple[Tenso
         rng: draws them.
 
     Returns:
-        What to add to images in [0, 1], the defects' masks, and rings around them: each (B, 1, side, side).
+        What to add to images in [0, 1], the defects' masks, and rings around them: each (B, 1,
+        side, side).
     """
 
     def draw(low: float, high: float) -> Tensor:
@@ -322,7 +324,7 @@ def draw_defects(count: int, side: int, rng: np.random.Generator) -> tuple[Tenso
     scratch = torch.from_numpy(rng.random((count, 1, 1)) < 0.6)
     half_length = torch.where(scratch, draw(0.08, 0.3) * side, torch.zeros(()))
     width = torch.where(scratch, draw(0.7, 2.0), draw(1.5, 5.0))  # standard deviation across
-    contrast = draw(0.08, 0.4) * torch.from_numpy(rng.choice([-1.0, 1.0], (count, 1, 1))).float()
+    contrast = draw(0.05, 0.35) * torch.from_numpy(rng.choice([-1.0, 1.0], (count, 1, 1))).float()
     along = (x - px) * angle.cos() + (y - py) * angle.sin()
     across = (y - py) * angle.cos() - (x - px) * angle.sin()
     beyond = (along.abs() - half_length).clamp_min(0)

@@ -22,11 +22,10 @@ from styleaug import losses
 from styleaug.checks import WeightsError
 from styleaug.images import grid, load_rgb, save_image, to_tensor
 from styleaug.nn.encoder import STYLE_LAYERS, Stylizer
-from styleaug.nn.features import VGGFeatures, load_features
+from styleaug.nn.features import load_features
 from styleaug.pack import StylePack, cpu_has_bf16
 from styleaug.train.config import TrainConfig
 from styleaug.train.data import (
-    StyleImage,
     StyleTargets,
     TrainingBatches,
     is_held_out,
@@ -47,7 +46,8 @@ class Progress:
     Attributes:
         step: steps done.
         steps: steps of the whole run.
-        losses: weighted parts and ``total``; read from the device every 10th step, the last ones in between.
+        losses: weighted parts and ``total``; read from the device every 10th step, the last ones in
+            between.
     """
 
     step: int
@@ -58,7 +58,8 @@ class Progress:
 def train(config: TrainConfig, callback: Callable[[Progress], None] | None = None) -> StylePack:
     """Train a style network and write its pack.
 
-    Under ``torchrun`` each process takes its own part (DistributedDataParallel); process 0 writes files and calls back.
+    Under ``torchrun`` each process takes its own part (DistributedDataParallel); process 0 writes
+    files and calls back.
 
     Args:
         config: the run.
@@ -83,9 +84,7 @@ class _Run:
         self.device = _device(config.device)
         self.autocast = _autocast(config.precision, self.device)
         dtype = torch.bfloat16 if self.autocast else torch.float32
-        self.trunk: VGGFeatures = load_features().to(
-            device=self.device, dtype=dtype, memory_format=torch.channels_last
-        )
+        self.trunk = load_features().to(self.device, dtype).to(memory_format=torch.channels_last)
         every = list_styles(config.styles)
         self.styles = [s for s in every if not is_held_out(s.name, config.holdout)]
         if not self.styles:
@@ -103,9 +102,9 @@ class _Run:
             StyleTargets.build(self.styles, self.trunk, config, self.device)
         )
         torch.manual_seed(config.seed)
-        self.model = Stylizer(config.net).to(self.device, memory_format=torch.channels_last)
+        self.model = Stylizer(config.net).to(self.device).to(memory_format=torch.channels_last)
         self.model.encoder.fit_standardization(self.targets.statistics.to(self.device))
-        self.average = Stylizer(config.net).to(self.device, memory_format=torch.channels_last)
+        self.average = Stylizer(config.net).to(self.device).to(memory_format=torch.channels_last)
         self.average.load_state_dict(self.model.state_dict())
         self.average.requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr)
@@ -191,10 +190,11 @@ class _Run:
         parts = {
             "style": c.style_weight * style,
             "content": content_loss,
+            "tone": c.tonal_weight * losses.tonal_distance(output, content),
             "defects": c.anomaly_weight * losses.anomaly_loss(damaged_output, damaged, mask, ring),
             "tv": c.tv_weight * losses.total_variation(output),
         }
-        total = torch.stack([part for part in parts.values()]).sum()  # type: ignore[arg-type]
+        total = torch.stack(list(parts.values())).sum()  # type: ignore[arg-type]
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
@@ -231,7 +231,8 @@ class _Run:
     def _load(self) -> None:
         if not self._checkpoint.is_file():
             raise ValueError(
-                f"resume needs a checkpoint at {self._checkpoint}, but there is none. Run without --resume first."
+                f"resume needs a checkpoint at {self._checkpoint}, but there is none. Run without "
+                "--resume first."
             )
         try:
             state = torch.load(self._checkpoint, map_location=self.device, weights_only=True)
@@ -243,8 +244,9 @@ class _Run:
         if state["run"] != expected:
             changed = [k for k in expected if state["run"].get(k) != expected[k]]
             raise WeightsError(
-                f"{self._checkpoint} must come from a run with the same settings, but {', '.join(changed)} differ. "
-                "Repeat the command with its first settings, or start afresh without --resume."
+                f"{self._checkpoint} must come from a run with the same settings, but "
+                f"{', '.join(changed)} differ. Repeat the command with its first settings, or "
+                "start afresh without --resume."
             )
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
@@ -256,7 +258,7 @@ class _Run:
         rows = torch.arange(len(self.styles)) * self.config.views
         codes = []
         with torch.inference_mode():
-            for part in rows.split(16):
+            for part in torch.split(rows, 16):
                 target = self.targets.batch(part, self.device)
                 codes.append(self.average.codes(target["statistics"], target["images"]).cpu())
         return torch.cat(codes)
