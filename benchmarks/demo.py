@@ -37,6 +37,8 @@ from defect_images import DataError, DefectImages, load_elpv
 from demo_report import conclusion, contact_sheet, markdown_report, save_gains_figure
 from scores import Comparison, Correct, compare
 from small_cnn import predict, train_cnn
+from styleaug import StyleAugment
+from styleaug.checks import StyleAugError
 
 Policies = Mapping[str, Callable[[Tensor], Tensor]]
 
@@ -95,15 +97,11 @@ QUICK: dict[str, Any] = {
 
 def make_policies() -> Policies:
     """Name the policies that are compared: what each does to a batch after the flips."""
-    from styleaug import StyleAugment
-
     return {"flips": v2.Identity(), "flips + StyleAugment": StyleAugment()}
 
 
 def make_sheet_transform() -> Callable[[Tensor], Tensor]:
     """Build the transform of the contact sheet: each image gets one pure style and a lamp."""
-    from styleaug import StyleAugment
-
     return StyleAugment(mix=0.0, p=1.0, strength=(0.8, 1.0), light=(0.2, 0.8))
 
 
@@ -139,23 +137,7 @@ def run_demo(
         )
         report(f"Contact sheet: {write_atomically(out / 'sheet.png', sheet.save)}")
     policies = make_policies()
-    models: dict[str, list[nn.Module]] = {name: [] for name in policies}
-    for seed in range(settings.seeds):
-        for name, augment in policies.items():
-            with timed(f"train: {name}"):
-                models[name].append(
-                    train_cnn(
-                        images.train,
-                        images.train_labels,
-                        classes=len(images.classes),
-                        augment=augment,
-                        steps=settings.steps,
-                        batch_size=settings.batch_size,
-                        seed=seed,
-                        device=device,
-                        title=f"training, seed {seed}, {name}",
-                    )
-                )
+    models = _train_all(policies, images, settings, timed, device=device)
     with timed("corrupt and evaluate"):
         correct = _evaluate(models, images, settings, device=device)
     comparison = compare(
@@ -178,12 +160,7 @@ def run_demo(
         "settings": asdict(settings),
         "seeds": list(range(settings.seeds)),
         "parameters": sum(parameter.numel() for parameter in some_model.parameters()),
-        "scores": _scores_record(comparison),
-        "gains": {
-            "clean": asdict(comparison.clean),
-            "mPC": asdict(comparison.robust),
-            **{name: asdict(gain) for name, gain in comparison.by_corruption.items()},
-        },
+        **_figures(comparison),
         "machine": machine_record(device),
         "versions": package_versions(_VERSIONS_OF),
         "phases": timed.phases,
@@ -201,6 +178,33 @@ def _load(data: Path | None, settings: DemoSettings) -> DefectImages:
     if data is None:
         return load_elpv(size=settings.size, **caps)
     return load_class_folders(data, size=settings.size, **caps)
+
+
+def _train_all(
+    policies: Policies,
+    images: DefectImages,
+    settings: DemoSettings,
+    timed: PhaseTimer,
+    *,
+    device: torch.device,
+) -> dict[str, list[nn.Module]]:
+    models: dict[str, list[nn.Module]] = {name: [] for name in policies}
+    for seed in range(settings.seeds):
+        for name, augment in policies.items():
+            with timed(f"train: {name}"):
+                model = train_cnn(
+                    images.train,
+                    images.train_labels,
+                    classes=len(images.classes),
+                    augment=augment,
+                    steps=settings.steps,
+                    batch_size=settings.batch_size,
+                    seed=seed,
+                    device=device,
+                    title=f"training, seed {seed}, {name}",
+                )
+            models[name].append(model)
+    return models
 
 
 def _evaluate(
@@ -222,11 +226,9 @@ def _evaluate(
     wanted = conditions(settings.corruptions, settings.severities)
     pixels = images.test.permute(0, 2, 3, 1).contiguous().numpy()
     sets = corrupted_sets(pixels, wanted, workers=settings.workers)
+    progress = tqdm(sets, total=len(wanted), desc="corrupting and testing", unit="set")
     # The processes that corrupt the next images keep the other cores busy meanwhile.
-    with (
-        _torch_threads(1 if settings.workers else torch.get_num_threads()),
-        tqdm(sets, total=len(wanted), desc="corrupting and testing", unit="set") as progress,
-    ):
+    with _torch_threads(1 if settings.workers else torch.get_num_threads()), progress:
         for condition, corrupted in progress:
             judge(condition, torch.from_numpy(corrupted).permute(0, 3, 1, 2))
     return correct
@@ -242,10 +244,15 @@ def _torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _scores_record(comparison: Comparison) -> dict[str, Any]:
+def _figures(comparison: Comparison) -> dict[str, Any]:
+    scores = zip(comparison.names, comparison.scores, strict=True)
+    gains = {"clean": comparison.clean, "mPC": comparison.robust, **comparison.by_corruption}
     return {
-        name: {"clean": s.clean, "mPC": s.mpc, "rPC": s.rpc, "corrupted": s.corrupted}
-        for name, s in zip(comparison.names, comparison.scores, strict=True)
+        "scores": {
+            name: {"clean": s.clean, "mPC": s.mpc, "rPC": s.rpc, "corrupted": s.corrupted}
+            for name, s in scores
+        },
+        "gains": {name: asdict(gain) for name, gain in gains.items()},
     }
 
 
@@ -255,8 +262,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    folder, count = {"type": Path, "metavar": "DIR"}, {"type": _at_least(1), "metavar": "N"}
-    side, workers = {**count, "type": _at_least(16)}, {**count, "type": _at_least(0)}
+    folder: dict[str, Any] = {"type": Path, "metavar": "DIR"}
+    count: dict[str, Any] = {"type": _at_least(1), "metavar": "N"}
+    side: dict[str, Any] = {"type": _at_least(16), "metavar": "N"}
+    workers: dict[str, Any] = {"type": _at_least(0), "metavar": "N"}
     add = parser.add_argument
     add("--data", **folder, help="your class folders (default: ELPV solar cells)")
     add("--out", **folder, default=Path("demo-out"), help="results go here (default: demo-out)")
@@ -273,7 +282,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def _at_least(least: int) -> Callable[[str], int]:
     def integer(text: str) -> int:
-        if not text.isdigit() or int(text) < least:
+        if not text.isdecimal() or int(text) < least:
             raise argparse.ArgumentTypeError(f"must be an integer >= {least}, but is {text!r}")
         return int(text)
 
@@ -294,7 +303,7 @@ def main(arguments: list[str] | None = None) -> int:
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     try:
         run_demo(options.data, options.out, settings_from(options), device=device, report=print)
-    except DataError as error:
+    except (DataError, StyleAugError) as error:
         sys.stderr.write(f"demo: {error}\n")
         return 2
     except ModuleNotFoundError as error:

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -74,8 +75,33 @@ network was never trained on.
 
 
 def demo(record: dict[str, Any]) -> str:
-    """What the demo found."""
-    raise NotImplementedError
+    """What the demo found: a table of both policies, and its conclusion."""
+    rows = []
+    for name, scores in record["scores"].items():
+        cells = (
+            f"{mean(scores[key]):.1f} ({min(scores[key]):.1f} to {max(scores[key]):.1f})"
+            for key in ("clean", "mPC")
+        )
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    table = "\n".join(rows)
+    gains = {k: v["mean"] for k, v in record["gains"].items() if k not in ("clean", "mPC")}
+    listed = ", ".join(
+        f"{name.replace('_', ' ')} {gain:+.1f}"
+        for name, gain in sorted(gains.items(), key=lambda item: -item[1])
+    )
+    task, seeds = record["task"], len(record["seeds"])
+    return f"""\
+**Robustness** (`make demo`). A small CNN from scratch on {task["name"]}, {task["train"]} training
+and {task["test"]} test images; balanced accuracy in percent, mean of {seeds} seeds (lowest to
+highest). mPC: mean over {len(gains)} corruptions that neither saw in training.
+
+| training | clean | mPC |
+|---|---|---|
+{table}
+
+{record["conclusion"]}
+Points by corruption: {listed}.
+"""
 
 
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {

@@ -34,7 +34,7 @@ from styleaug.losses import gram
 from styleaug.nn.encoder import STYLE_LAYERS, STYLE_SIZE
 from styleaug.nn.features import VGGFeatures, load_features
 from styleaug.plan import StylePlan
-from styleaug.train.data import StyleImage, is_held_out, list_styles, style_view
+from styleaug.train.styles import StyleImage, is_held_out, list_styles, style_view
 from styleaug.transform import StyleAugment
 
 RESULT = Path(__file__).parent / "results" / "quality.json"

@@ -266,7 +266,7 @@ class StylePack:
         scale = STYLE_SIZE / min(height, width)
         size = (max(STYLE_SIZE, round(height * scale)), max(STYLE_SIZE, round(width * scale)))
         # no_grad, not inference_mode: whoever trains on a code needs an ordinary tensor
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             x = to_rgb(to_float(images))
             if size != (height, width):
                 x = F.interpolate(

@@ -10,7 +10,7 @@ from styleaug.checks import check_image_tensor
 from styleaug.color import luma, to_dtype, to_float, to_rgb
 from styleaug.light import relight
 from styleaug.nn.guided import tone_change, tone_map
-from styleaug.pack import StylePack, inference_dtype, prepare_process
+from styleaug.pack import StylePack, prepare_process
 from styleaug.plan import StylePlan
 
 WORKING_SIZE = 512
@@ -70,7 +70,8 @@ def render(
         )
     restyled, relit = plan.restyled, plan.relit
     touched = (restyled | relit).nonzero().flatten()
-    with torch.no_grad():
+    # autocast is for the caller's model; inside it, an image must not come out otherwise
+    with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
         if not len(touched):
             return images.clone()
         whole = len(touched) == len(images)
@@ -115,7 +116,8 @@ def _restyle(
     if scale < 1:
         size = (max(16, round(height * scale)), max(16, round(width * scale)))
         small = F.interpolate(x, size=size, mode="area")
-    network, dtype = pack.network(x.device), inference_dtype(x.device)
+    network = pack.network(x.device)
+    dtype = next(network.parameters()).dtype
     y = network(small.to(dtype, memory_format=torch.channels_last), code.to(dtype)).float()
     maps = tone_map(small, y)
     change = tone_change(small, maps)

@@ -26,6 +26,15 @@ def module(monkeypatch):
     return importlib.import_module
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny layers gain nothing from threads, and lose minutes where other work holds the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def folders(tmp_path):
     """Two classes that differ in brightness, ten images each, of odd sizes and several modes."""

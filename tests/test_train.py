@@ -15,14 +15,9 @@ from styleaug import StylePack
 from styleaug.checks import WeightsError
 from styleaug.nn.stylenet import StyleNetConfig
 from styleaug.train.config import TrainConfig
-from styleaug.train.data import (
-    StyleTargets,
-    TrainingBatches,
-    is_held_out,
-    list_styles,
-    style_view,
-)
+from styleaug.train.data import TrainingBatches
 from styleaug.train.loop import Progress, learning_rate, train
+from styleaug.train.styles import StyleTargets, is_held_out, list_styles, style_view
 
 TINY = StyleNetConfig(stem=8, width=16, blocks=1, embedding=8)
 

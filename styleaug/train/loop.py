@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from math import cos, pi
+from math import cos, isfinite, pi
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,16 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from styleaug import losses
-from styleaug.checks import WeightsError
+from styleaug.checks import StyleAugError, WeightsError
 from styleaug.images import grid, load_rgb, save_image, to_tensor
 from styleaug.nn.encoder import STYLE_LAYERS, Stylizer
 from styleaug.nn.features import load_features
-from styleaug.pack import StylePack, cpu_has_bf16
+from styleaug.pack import StylePack
 from styleaug.train.config import TrainConfig
-from styleaug.train.data import (
-    StyleTargets,
-    TrainingBatches,
-    is_held_out,
-    list_styles,
-    style_view,
-)
-from styleaug.weights import atomic_path
+from styleaug.train.data import TrainingBatches
+from styleaug.train.runtime import choose_device, process_group, use_autocast
+from styleaug.train.styles import StyleTargets, is_held_out, list_styles, style_view
+from styleaug.weights import atomic_path, building
 
 log = logging.getLogger(__name__)
 
@@ -71,18 +67,19 @@ def train(config: TrainConfig, callback: Callable[[Progress], None] | None = Non
     Raises:
         ValueError: if folders are missing or empty, or no checkpoint exists to resume from.
         WeightsError: if the checkpoint is damaged or of a different run.
+        StyleAugError: if the loss stops being finite.
     """
-    with _process_group() as (rank, world):
-        return _Run(config, rank, world).run(callback)
+    device = choose_device(config.device)
+    with process_group(device) as (rank, world):
+        return _Run(config, device, rank, world).run(callback)
 
 
 class _Run:
     """One process of a training run."""
 
-    def __init__(self, config: TrainConfig, rank: int, world: int) -> None:
-        self.config, self.rank, self.world = config, rank, world
-        self.device = _device(config.device)
-        self.autocast = _autocast(config.precision, self.device)
+    def __init__(self, config: TrainConfig, device: torch.device, rank: int, world: int) -> None:
+        self.config, self.device, self.rank, self.world = config, device, rank, world
+        self.autocast = use_autocast(config.precision, self.device)
         dtype = torch.bfloat16 if self.autocast else torch.float32
         self.trunk = load_features().to(self.device, dtype).to(memory_format=torch.channels_last)
         every = list_styles(config.styles)
@@ -101,12 +98,12 @@ class _Run:
         self.targets = StyleTargets(
             StyleTargets.build(self.styles, self.trunk, config, self.device)
         )
-        torch.manual_seed(config.seed)
-        self.model = Stylizer(config.net).to(self.device).to(memory_format=torch.channels_last)
+        with building():
+            torch.default_generator.manual_seed(config.seed)
+            model = Stylizer(config.net)
+        self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.model.encoder.fit_standardization(self.targets.statistics.to(self.device))
-        self.average = Stylizer(config.net).to(self.device).to(memory_format=torch.channels_last)
-        self.average.load_state_dict(self.model.state_dict())
-        self.average.requires_grad_(False)
+        self.average = deepcopy(self.model).requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr)
         self.typical = self.targets.typical.to(self.device)
         self.step = 0
@@ -132,6 +129,11 @@ class _Run:
                 self.step += 1
                 if self.step % 10 == 0 or self.step in (1, c.steps):
                     parts = {name: float(value) for name, value in found.items()}
+                    if not isfinite(parts["total"]):
+                        raise StyleAugError(
+                            f"The loss must stay finite, but is {parts} at step {self.step}. "
+                            f"Resume from {self._checkpoint}, or start afresh with a lower lr."
+                        )
                     self._log(parts)
                 if self.rank == 0 and callback:
                     callback(Progress(self.step, c.steps, parts))
@@ -316,33 +318,3 @@ def _fingerprint(config: TrainConfig, world: int) -> dict[str, Any]:
     free = {"out", "run_dir", "workers", "device", "checkpoint_every", "sheet_every", "resume"}
     settings = {k: v for k, v in asdict(config).items() if k not in free}
     return {**json.loads(json.dumps(settings)), "world": world}
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda":
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    return torch.device(name)
-
-
-def _autocast(precision: str, device: torch.device) -> bool:
-    if precision == "auto":
-        return torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
-    return precision == "bf16"
-
-
-@contextmanager
-def _process_group() -> Iterator[tuple[int, int]]:
-    """Join torchrun's process group, if there is one: yields rank and world size."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
-        yield 0, 1
-        return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    try:
-        yield distributed.get_rank(), world
-    finally:
-        distributed.destroy_process_group()

@@ -1,0 +1,224 @@
+"""The styles of a training run: found, named, looked at from several sides, measured once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageEnhance, ImageOps
+from torch import Tensor
+from tqdm import tqdm
+
+from styleaug.images import find_images, load_rgb
+from styleaug.losses import gram
+from styleaug.nn.encoder import STYLE_LAYERS, STYLE_SIZE, style_statistics
+from styleaug.nn.features import VGGFeatures
+from styleaug.train.config import TrainConfig
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StyleImage:
+    """One style image: where it lies, and what its row of the pack is called."""
+
+    path: str
+    name: str
+    tags: tuple[str, ...]
+    group: int
+
+
+def is_held_out(name: str, share: float) -> bool:
+    """Whether a style is kept out of training: decided by a hash of its name, so always alike."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32 < share
+
+
+def list_styles(folders: Sequence[str]) -> list[StyleImage]:
+    """Find, check and name the style images of ``TAG=DIR`` or ``DIR`` entries.
+
+    A file ``source__name.jpg`` gets the tag ``source``, and ``class_0001.jpg`` the tag ``class``.
+    Unreadable images are reported by name and left out.
+
+    Raises:
+        ValueError: if a folder is missing or holds no readable image.
+    """
+    styles: list[StyleImage] = []
+    taken: set[str] = set()
+    for group, entry in enumerate(folders):
+        tag, _, folder = entry.rpartition("=")
+        tag = tag or Path(folder).name
+        found = 0
+        for path in tqdm(find_images(folder), desc=f"checking {tag}", leave=False):
+            try:
+                load_rgb(path)
+            except OSError as error:
+                log.warning("skipped unreadable style image %s (%s)", path, error)
+                continue
+            source, _, stem = path.stem.rpartition("__")
+            numbered = re.fullmatch(r"(\D+?)[_-]?\d+", stem)
+            tags = dict.fromkeys(t for t in (tag, source, numbered[1] if numbered else "") if t)
+            name = next(n for n in _names(stem, tag) if n not in taken)
+            taken.add(name)
+            styles.append(StyleImage(str(path), name, tuple(tags), group))
+            found += 1
+        if not found:
+            raise ValueError(f"A style folder must hold readable images, but {folder} has none.")
+    return styles
+
+
+def _names(stem: str, tag: str) -> Iterable[str]:
+    yield stem
+    yield f"{tag}/{stem}"
+    yield from (f"{tag}/{stem}-{k}" for k in range(2, 1 << 30))
+
+
+def style_view(image: Image.Image, view: int, seed: int) -> Image.Image:
+    """The picture itself (view 0), or a crop in other colours: STYLE_SIZE pixels square, RGB."""
+    if view:
+        rng = np.random.default_rng([seed, view])
+        side = int(min(image.size) * rng.uniform(0.5, 1))
+        left, top = (int(rng.integers(0, length - side + 1)) for length in image.size)
+        image = image.crop((left, top, left + side, top + side))
+        if rng.random() < 0.5:
+            image = ImageOps.mirror(image)
+        image = image.resize((STYLE_SIZE, STYLE_SIZE), Image.Resampling.BILINEAR)
+        hue, saturation, value = image.convert("HSV").split()
+        turn = int(rng.integers(0, 256))
+        hue = hue.point([(level + turn) % 256 for level in range(256)])
+        image = Image.merge("HSV", (hue, saturation, value)).convert("RGB")
+        # a good part nearly or fully gray: that is what most industrial surfaces are
+        image = ImageEnhance.Color(image).enhance(rng.choice([0.0, 0.3, 0.7, 1.2]))
+        image = ImageEnhance.Brightness(image).enhance(rng.uniform(0.5, 1.4))
+        return ImageEnhance.Contrast(image).enhance(rng.uniform(0.5, 1.4))
+    return ImageOps.fit(image, (STYLE_SIZE, STYLE_SIZE), Image.Resampling.BILINEAR)
+
+
+class StyleTargets:
+    """Views, statistics and Gram matrices of the training styles, mapped from the run's folder.
+
+    Row ``i * views + v`` is view v of style i. Gram matrices are stored as upper triangles of unit
+    norm in float16 (they range over many powers of ten), their true norms beside them.
+
+    Args:
+        folder: as written by :meth:`build`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.images = np.load(folder / "images.npy", mmap_mode="r")
+        self.statistics = torch.from_numpy(np.load(folder / "statistics.npy"))
+        self.norms = torch.from_numpy(np.load(folder / "norms.npy"))
+        self.grams = [np.load(folder / f"{layer}.npy", mmap_mode="r") for layer in STYLE_LAYERS]
+        self.typical = self.norms.median(0).values
+
+    def batch(self, rows: Tensor, device: torch.device) -> dict[str, Any]:
+        """Of some rows: images (B, 3, S, S), statistics (B, 1920), Gram matrices (B, C, C)."""
+        index = rows.numpy()
+
+        def send(array: np.ndarray[Any, Any]) -> Tensor:
+            return torch.from_numpy(array[index]).to(device, non_blocking=True).float()
+
+        return {
+            "images": send(self.images).div_(255).contiguous(memory_format=torch.channels_last),
+            "statistics": self.statistics[rows].to(device, non_blocking=True),
+            "grams": [
+                _from_triangle(send(triangle), norm[:, None])
+                for triangle, norm in zip(self.grams, self.norms[rows].to(device).T, strict=True)
+            ],
+        }
+
+    @classmethod
+    def build(
+        cls,
+        styles: Sequence[StyleImage],
+        trunk: VGGFeatures,
+        config: TrainConfig,
+        device: torch.device,
+    ) -> Path:
+        """Compute the targets once; a later run with the same styles and settings finds them.
+
+        Returns:
+            The folder. It is renamed into place only when complete.
+        """
+        key = {
+            "styles": [asdict(s) for s in styles],
+            "views": config.views,
+            "seed": config.seed,
+            "size": STYLE_SIZE,
+            "version": 1,
+        }
+        tag = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+        folder = config.folder / f"targets-{tag}"
+        if folder.is_dir():
+            return folder
+        temporary = folder.with_suffix(".partial")
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        total = len(styles) * config.views
+
+        def allocate(name: str, dtype: str, *shape: int) -> np.ndarray[Any, Any]:
+            return np.lib.format.open_memmap(
+                temporary / f"{name}.npy", mode="w+", dtype=np.dtype(dtype), shape=(total, *shape)
+            )
+
+        images = allocate("images", "uint8", 3, STYLE_SIZE, STYLE_SIZE)
+        grams: dict[str, np.ndarray[Any, Any]] = {}
+        statistics, norms = [], []
+        pending: list[np.ndarray[Any, Any]] = []
+        start = 0
+        for index, style in enumerate(tqdm(styles, desc="style targets", unit="style")):
+            picture = load_rgb(Path(style.path))
+            views = (style_view(picture, v, config.seed + index) for v in range(config.views))
+            pending += [np.asarray(view).transpose(2, 0, 1) for view in views]
+            if len(pending) < 8 and index + 1 < len(styles):
+                continue
+            batch = np.stack(pending)
+            stop = start + len(batch)
+            images[start:stop] = batch
+            x = torch.from_numpy(batch).to(device).float().div_(255)
+            x = x.contiguous(memory_format=torch.channels_last)
+            with torch.inference_mode():
+                found = trunk(x, STYLE_LAYERS)
+                statistics.append(style_statistics(found).cpu())
+                lengths = []
+                for layer in STYLE_LAYERS:
+                    vector = _to_triangle(gram(found[layer]))
+                    length = vector.norm(dim=1, keepdim=True)
+                    if layer not in grams:
+                        grams[layer] = allocate(layer, "float16", vector.shape[1])
+                    grams[layer][start:stop] = (vector / length).half().cpu().numpy()
+                    lengths.append(length.cpu())
+                norms.append(torch.cat(lengths, dim=1))
+            start, pending = stop, []
+        np.save(temporary / "statistics.npy", torch.cat(statistics).numpy())
+        np.save(temporary / "norms.npy", torch.cat(norms).numpy())
+        for array in (images, *grams.values()):
+            array.flush()  # type: ignore[attr-defined]
+        temporary.rename(folder)
+        return folder
+
+
+def _to_triangle(matrices: Tensor) -> Tensor:
+    """Symmetric (B, C, C) -> upper triangle; off-diagonals times sqrt(2) keep the norm."""
+    side = matrices.shape[1]
+    rows, columns = torch.triu_indices(side, side, device=matrices.device)
+    return matrices[:, rows, columns] * torch.where(rows == columns, 1.0, 2.0**0.5)
+
+
+def _from_triangle(triangle: Tensor, scale: Tensor) -> Tensor:
+    """What :func:`_to_triangle` was given, times ``scale`` (B, 1)."""
+    side = int((2 * triangle.shape[1]) ** 0.5)
+    rows, columns = torch.triu_indices(side, side, device=triangle.device)
+    values = triangle * scale * torch.where(rows == columns, 1.0, 0.5**0.5)
+    matrices = values.new_empty((len(values), side, side))
+    matrices[:, rows, columns] = values
+    matrices[:, columns, rows] = values
+    return matrices
