@@ -57,6 +57,8 @@ def load_rgb(path: Path) -> Image.Image:
         image = Image.fromarray(
             (np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
         )
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")  # Pillow warns of the straight way to RGB
     return image.convert("RGB")
 
 

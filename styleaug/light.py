@@ -105,7 +105,7 @@ def relight(images: Tensor, light: Tensor) -> Tensor:
     """Put images under another lamp and sensor response.
 
     Args:
-        images: (B, C, H, W), float in [0, 1], C = 1 or 3.
+        images: (B, C, H, W), float, C = 1 or 3; clamped to [0, 1].
         light: (B, len(NAMES)), from :func:`draw_light`, on the images' device.
 
     Returns:
@@ -117,6 +117,7 @@ def relight(images: Tensor, light: Tensor) -> Tensor:
         warm = torch.cat([value["temperature"], 0 * value["temperature"], -value["temperature"]], 1)
         gain = gain + warm
     gain = gain.exp()
+    images = images.clamp(0, 1)  # a restyling may overshoot, and no power of less than 0 is real
     # below 1 plain dimming; above 1 a shoulder that maps white on white and clips nothing, so that
     # a bright defect on a bright surface survives overexposure
     out = images * gain / (1 + (gain - 1).clamp_min(0) * images)

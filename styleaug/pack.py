@@ -232,7 +232,7 @@ class StylePack:
         if key not in _networks:
             with building():
                 stylizer = _stylizer(self.config, self._state).requires_grad_(False).eval()
-                _networks[key] = stylizer.to(*key[1:]).to(memory_format=torch.channels_last)
+                _networks[key] = stylizer.to(memory_format=torch.channels_last).to(*key[1:])
             while len(_networks) > _CACHE_SIZE:
                 _networks.popitem(last=False)
         _networks.move_to_end(key)

@@ -74,28 +74,20 @@ def render(
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
         if not len(touched):
             return images.clone()
-        whole = len(touched) == len(images)
         # the plan lies on the CPU, so which images take part is known without asking the device
-        picked = images if whole else _take(images, touched)
-        x = to_rgb(to_float(picked))
-        which = restyled[touched].nonzero().flatten()
-        if len(which):
-            some = plan.select(touched[which].tolist())
+        x = to_rgb(to_float(_take(images, touched)))
+        rows = restyled[touched].nonzero().flatten()
+        if len(rows):
+            some = plan.select(touched[rows].tolist())
             code = _codes(images, some, pack)
-            part = x if len(which) == len(x) else _take(x, which)
-            mask = None if keep is None else _take(keep, touched[which])
-            part = _restyle(part, code, some, pack, working_size, mask)
-            x = part if len(which) == len(x) else _put(x, which, part)
-        which = relit[touched].nonzero().flatten()
-        if len(which):
-            light = plan.light[touched[which]].to(x.device, non_blocking=True)
-            if len(which) == len(x):
-                x = relight(x, light)
-            else:
-                x = _put(x, which, relight(_take(x, which), light))
+            mask = None if keep is None else _take(keep, touched[rows])
+            x = _put(x, rows, _restyle(_take(x, rows), code, some, pack, working_size, mask))
+        rows = relit[touched].nonzero().flatten()
+        if len(rows):
+            light = plan.light[touched[rows]].to(x.device, non_blocking=True)
+            x = _put(x, rows, relight(_take(x, rows), light))
         out = to_dtype(luma(x) if images.shape[1] == 1 else x, images.dtype)
-        if not whole:
-            out = _put(images, touched, out)
+        out = _put(images, touched, out)
         if images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous():
             return out.contiguous(memory_format=torch.channels_last)
         return out.contiguous()
@@ -140,13 +132,19 @@ def _codes(images: Tensor, plan: StylePlan, pack: StylePack) -> Tensor:
     borrowed = (plan.donors >= 0).nonzero().flatten()
     if not len(borrowed):
         return codes
-    return _put(codes, borrowed, pack.encode(_take(images, plan.donors[borrowed])))
+    donors = plan.donors[borrowed].to(images.device, non_blocking=True)
+    return _put(codes, borrowed, pack.encode(images.index_select(0, donors)))
 
 
 def _take(x: Tensor, rows: Tensor) -> Tensor:
+    """Some rows of ``x``, given in ascending order; all of them are ``x`` itself."""
+    if len(rows) == len(x):
+        return x
     return x.index_select(0, rows.to(x.device, non_blocking=True))
 
 
 def _put(x: Tensor, rows: Tensor, values: Tensor) -> Tensor:
-    """A copy of ``x`` with some rows replaced."""
+    """A copy of ``x`` with some rows, given in ascending order, replaced."""
+    if len(rows) == len(x):
+        return values
     return x.index_copy(0, rows.to(x.device, non_blocking=True), values)

@@ -175,6 +175,15 @@ def test_split_is_stratified_fixed_and_complete(module):
     assert (split(groups, test_fraction=0.25, seed=1)[1] != test).any()
 
 
+@pytest.mark.slow
+def test_solar_cells_leave_the_unsure_ones_out(module):
+    pytest.importorskip("elpv_dataset", reason="the demo's packages are an extra")
+    task = module("defect_images").load_elpv(size=16, max_train=4000, max_test=4000)
+    counts = (task.train_labels.bincount() + task.test_labels.bincount()).tolist()
+    assert counts == [588 + 920, 56 + 50 + 313 + 402]
+    assert task.test_labels.float().mean() == pytest.approx(821 / 2329, abs=0.01)
+
+
 # ---------------------------------------------------------------- corruptions
 
 

@@ -132,4 +132,4 @@ def cached_features(features: str, device: torch.device, dtype: torch.dtype) -> 
     """A trunk shared by all users in this process; see :func:`load_features`."""
     with building():
         trunk = load_features(features)
-        return trunk.to(device, dtype).to(memory_format=torch.channels_last)
+        return trunk.to(memory_format=torch.channels_last).to(device, dtype)

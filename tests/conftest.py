@@ -1,0 +1,107 @@
+"""Fixtures of all tests, and two watches that run around each of them."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+import styleaug.pack
+from helpers import FULL, TINY, StandIn, torch_generator_stays
+from styleaug import StyleAugment, StylePack
+from styleaug.nn.features import cached_features
+
+torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+def pytest_collection_modifyitems(items):
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if item.get_closest_marker("cuda"):
+            item.add_marker(pytest.mark.skip(reason="there is no NVIDIA GPU here"))
+
+
+@pytest.fixture(autouse=True)
+def _other_generators_stay():
+    """Randomness comes from torch: nothing here may draw from Python's or numpy's generators."""
+    python, numpy = random.getstate(), np.random.get_state()[1].tobytes()  # noqa: NPY002
+    yield
+    assert random.getstate() == python, "Python's global generator has moved"
+    assert np.random.get_state()[1].tobytes() == numpy, "numpy's has moved"  # noqa: NPY002
+
+
+@pytest.fixture(autouse=True)
+def _transform_draws_nothing(monkeypatch):
+    """All randomness is in make_params: transform must leave torch's global generator alone."""
+    transform = StyleAugment.transform
+
+    def watched(self, inpt, params):
+        with torch_generator_stays():
+            return transform(self, inpt, params)
+
+    monkeypatch.setattr(StyleAugment, "transform", watched)
+
+
+@pytest.fixture(scope="session")
+def pack():
+    """A tiny pack with random weights, in memory."""
+    return StylePack.random(TINY)
+
+
+@pytest.fixture(scope="session")
+def pack_file(pack, tmp_path_factory):
+    path = tmp_path_factory.mktemp("packs") / "tiny.safetensors"
+    pack.save(path)
+    return path
+
+
+@pytest.fixture
+def augment(pack):
+    """``augment(...)``: a transform that restyles every image fully, unless told otherwise."""
+    return lambda **settings: StyleAugment(**{"pack": pack, **FULL, **settings})
+
+
+@pytest.fixture
+def seeded():
+    """Draws from torch's generator are the same in each run."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+@pytest.fixture
+def float32(monkeypatch):
+    """Let networks run in float32, whatever this machine prefers."""
+    monkeypatch.setattr("styleaug.pack.inference_dtype", lambda device: torch.float32)
+
+
+@pytest.fixture
+def small_references(monkeypatch):
+    """Look at reference images in 32 pixels: VGG at 256 takes most of a second an image."""
+    monkeypatch.setattr("styleaug.pack.STYLE_SIZE", 32)
+
+
+@pytest.fixture
+def stand_in(monkeypatch, pack):
+    """``stand_in(f)`` puts f in the place of the pack's network."""
+
+    def replace(function):
+        network = StandIn(function)
+        monkeypatch.setattr(pack, "network", lambda device: network)
+        return network
+
+    return replace
+
+
+@pytest.fixture
+def fresh_caches():
+    """No network of this test is left to the next one, nor the other way round."""
+
+    def clear():
+        styleaug.pack._networks.clear()
+        cached_features.cache_clear()
+
+    clear()
+    yield
+    clear()

@@ -1,0 +1,67 @@
+"""What several test files share: tiny configs, pictures, and a watch over torch's generator."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torchvision import tv_tensors
+
+from styleaug.nn.stylenet import StyleNetConfig
+
+TINY = StyleNetConfig(stem=8, width=16, blocks=1, embedding=8)
+FULL = {"p": 1, "mix": 0, "strength": 1, "texture": 1, "light": 0}
+"""Settings under which every image is restyled, fully, by one style, in the light it has."""
+DTYPES = [torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64]
+
+
+def pictures(*shape: int, dtype: torch.dtype = torch.uint8, seed: int = 0) -> Tensor:
+    """Noise over a gradient, so that neither flat nor textured places are missing."""
+    generator = torch.Generator().manual_seed(seed)
+    ramp = torch.linspace(0, 1, shape[-1])
+    images = 0.5 * ramp + 0.5 * torch.rand(shape, generator=generator)
+    return images.mul(255).to(torch.uint8) if dtype == torch.uint8 else images.to(dtype)
+
+
+def pil_picture(mode: str = "RGB", width: int = 41, height: int = 17) -> Image.Image:
+    """A colourful picture whose sides differ, so that swapping them fails."""
+    pixels = pictures(3, height, width).permute(1, 2, 0).numpy()
+    return Image.fromarray(pixels).convert(mode)
+
+
+def boxes(values, canvas: tuple[int, int], form: str = "XYXY") -> tv_tensors.BoundingBoxes:
+    return tv_tensors.BoundingBoxes(values, format=form, canvas_size=canvas)
+
+
+def same_pixels(a: Image.Image, b: Image.Image) -> bool:
+    return a.mode == b.mode and np.array_equal(np.asarray(a), np.asarray(b))
+
+
+def distance(a: Tensor, b: Tensor) -> float:
+    """Largest absolute difference, in levels of 255 whatever the dtype."""
+    scale = 1 if a.dtype == torch.uint8 else 255
+    return (a.double() - b.double()).abs().max().item() * scale
+
+
+@contextmanager
+def torch_generator_stays() -> Iterator[None]:
+    """Fail if the block draws from torch's global generator, or seeds it."""
+    before = torch.get_rng_state()
+    yield
+    assert torch.equal(before, torch.get_rng_state()), "torch's global generator has moved"
+
+
+class StandIn(nn.Module):
+    """A network whose output is known: ``function(images)``. It notes what it was given."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.dtype_source = nn.Parameter(torch.zeros(1), requires_grad=False)
+        self.function = function
+        self.shapes: list[tuple[int, ...]] = []
+
+    def forward(self, images: Tensor, code: Tensor) -> Tensor:
+        self.shapes.append(tuple(images.shape))
+        return self.function(images)

@@ -1,0 +1,132 @@
+"""Checks: what passes, what does not, and messages that say how to go on."""
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import DTYPES, pictures
+from styleaug import StyleAugment
+from styleaug.checks import (
+    MissingExtraError,
+    StyleAugError,
+    WeightsError,
+    check_fraction,
+    check_image_tensor,
+    check_range,
+)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", [(3, 16, 16), (1, 16, 17), (0, 3, 16, 16), (2, 5, 3, 20, 16)])
+def test_images_of_every_dtype_and_leading_dimension_pass(dtype, shape):
+    check_image_tensor(pictures(*shape, dtype=dtype))
+
+
+@pytest.mark.parametrize(
+    ("images", "error", "words"),
+    [
+        (torch.zeros(4), ValueError, ["(..., C, H, W)", "(4,)", "tv_tensors.Image"]),
+        (torch.zeros(16, 16), ValueError, ["(..., C, H, W)", "(16, 16)", "wrap the images"]),
+        (torch.zeros(2, 32, 32), ValueError, ["1 or 3 channels", "got 2", "permute"]),
+        (torch.zeros(8, 32, 32, 3), ValueError, ["1 or 3 channels", "(8, 32, 32, 3)", "permute"]),
+        (torch.zeros(3, 15, 32), ValueError, ["at least 16", "15 x 32", "pad"]),
+        (torch.zeros(3, 32, 15), ValueError, ["at least 16", "32 x 15", "Resize"]),
+        (torch.zeros(3, 32, 32, dtype=torch.int64), TypeError, ["uint8", "int64", "ToDtype"]),
+        (torch.zeros(3, 32, 32, dtype=torch.bool), TypeError, ["uint8", "bool", "ToDtype"]),
+        (torch.full((3, 32, 32), 255.0), ValueError, ["[0, 1]", "255", "1/255"]),
+        (torch.full((3, 32, 32), -1.0), ValueError, ["[0, 1]", "-1", "before Normalize"]),
+        (torch.full((3, 32, 32), torch.nan), ValueError, ["finite", "nan", "Normalize"]),
+        (torch.full((3, 32, 32), torch.inf), ValueError, ["finite", "inf", "Normalize"]),
+    ],
+)
+def test_wrong_images_are_refused_with_what_must_hold_what_came_and_what_to_do(
+    images, error, words
+):
+    with pytest.raises(error) as caught:
+        check_image_tensor(images, "the batch")
+    assert [w for w in ["the batch", *words] if w not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize("place", [(0, 0, 0), (2, 31, 31)])
+def test_one_nan_among_good_pixels_is_found(place):
+    images = pictures(3, 32, 32, dtype=torch.float32)
+    images[place] = torch.nan
+    with pytest.raises(ValueError, match="finite"):
+        check_image_tensor(images)
+
+
+def test_rounding_beyond_the_bounds_is_forgiven():
+    """Resizing with antialias leaves values such as 1.0000001."""
+    check_image_tensor(torch.tensor([-1e-4, 1 + 1e-4]).repeat(3, 16, 8))
+
+
+@pytest.mark.parametrize(
+    ("value", "pair"),
+    [
+        (0.5, (0.5, 0.5)),
+        (1, (1.0, 1.0)),
+        ((0.2, 0.8), (0.2, 0.8)),
+        ([0, 1], (0.0, 1.0)),
+        (np.float32(0.5), (0.5, 0.5)),
+        (np.array([0.25, 0.5]), (0.25, 0.5)),
+    ],
+)
+def test_ranges_are_numbers_or_pairs(value, pair):
+    assert check_range("strength", value, 0, 1) == pair
+
+
+@pytest.mark.parametrize(
+    "value",
+    [(0.8, 0.2), (-0.1, 1), (0, 1.1), 2, float("nan"), (0, float("nan")), "01", "x", (), (1, 1, 1)],
+)
+def test_bad_ranges_are_refused_with_name_and_value(value):
+    with pytest.raises(ValueError, match=r"^strength must ") as caught:
+        check_range("strength", value, 0, 1)
+    assert repr(value) in str(caught.value)
+
+
+def test_none_is_no_range():
+    with pytest.raises(ValueError, match="a pair"):
+        check_range("light", None, 0, 1)
+
+
+@pytest.mark.parametrize("value", [0, 1, 0.5, np.float32(0.5), np.float64(0.25)])
+def test_fractions_come_back_as_floats(value):
+    assert type(check_fraction("p", value)) is float
+    assert check_fraction("p", value) == value
+
+
+@pytest.mark.parametrize("value", [-0.01, 1.01, float("nan"), True, "0.5", None, (0, 1)])
+def test_bad_fractions_are_refused_with_name_and_value(value):
+    with pytest.raises(ValueError, match=r"^p must be a number in \[0, 1\], but got") as caught:
+        check_fraction("p", value)
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("p", 1.5),
+        ("mix", -1),
+        ("jitter", 2),
+        ("strength", (1, 0)),
+        ("texture", 1.1),
+        ("light", (0, 2)),
+        ("protect", 3),
+        ("working_size", 8),
+        ("working_size", 256.0),
+        ("styles", []),
+        ("styles", "nosuchstyle"),
+    ],
+)
+def test_the_transform_names_the_argument_that_is_wrong(pack, name, value):
+    with pytest.raises(ValueError, match=f"^{name} must"):
+        StyleAugment(**{"pack": pack, name: value})
+
+
+def test_errors_have_the_types_that_callers_catch():
+    error = MissingExtraError("albumentations", "albumentations")
+    assert isinstance(error, ImportError)
+    assert isinstance(error, StyleAugError)
+    assert "pip install 'styleaug[albumentations]'" in str(error)
+    assert issubclass(WeightsError, StyleAugError)

@@ -1,0 +1,135 @@
+"""On an accelerator that is not there: no tensor on the wrong device, no wait for a result.
+
+Everything on "cuda" is a FakeTensor, which knows its shape, dtype and device but no values. Reading
+one on the host raises, and so does mixing it with a CPU tensor. What lies on the CPU stays real, so
+that plans are drawn as ever.
+"""
+
+from contextlib import nullcontext
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+from torchvision import tv_tensors
+
+from helpers import pictures
+from styleaug import StyleSampler, render
+
+pytestmark = pytest.mark.usefixtures("fresh_caches", "seeded", "small_references")
+
+
+class FakeCuda(TorchFunctionMode):
+    """Runs what touches "cuda" with fake tensors, everything else as it is."""
+
+    def __init__(self):
+        super().__init__()
+        self.fake = FakeTensorMode(allow_non_fake_inputs=True)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        leaves = tree_leaves((args, kwargs))
+        fakes = any(isinstance(leaf, FakeTensor) for leaf in leaves)
+        named = any(isinstance(x, str | torch.device) and str(x).startswith("cuda") for x in leaves)
+        with self.fake if fakes or named else nullcontext():
+            out = func(*args, **kwargs)
+        if fakes and isinstance(out, torch.Tensor) and out.device.type == "cpu":
+            raise AssertionError(f"{func} brings a tensor to the host")
+        return out
+
+
+@pytest.fixture(autouse=True)
+def fake_cuda():
+    with FakeCuda():
+        yield
+
+
+def on_cuda(*shape, dtype=torch.uint8):
+    return torch.empty(shape, dtype=dtype, device="cuda")
+
+
+def check(out, images):
+    assert isinstance(out, FakeTensor)
+    assert (out.device, out.dtype, out.shape) == (images.device, images.dtype, images.shape)
+    return out
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda x: x.float().mean().item(),
+        lambda x: bool((x > 0).any()),
+        lambda x: x.nonzero(),
+        lambda x: x.cpu(),
+        lambda x: x.tolist(),
+        lambda x: x.index_select(0, torch.tensor([0])),
+        lambda x: x + torch.ones(3, 16, 16),
+        lambda x: x[x > 0],
+    ],
+)
+def test_the_mistakes_that_this_file_is_about_are_noticed(mistake):
+    with pytest.raises((DataDependentOutputException, RuntimeError, AssertionError)):
+        mistake(on_cuda(2, 3, 16, 16))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float16])
+@pytest.mark.parametrize("shape", [(4, 3, 24, 32), (4, 1, 17, 41), (3, 20, 20), (0, 3, 16, 16)])
+def test_batches_of_every_kind_stay_on_their_device(augment, shape, dtype):
+    images = on_cuda(*shape, dtype=dtype)
+    check(augment(light=1)(images), images)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"p": 0.5, "strength": (0, 1), "light": (0, 1)},
+        {"p": 0},
+        {"p": 0.5, "strength": 0, "light": 1},
+        {"working_size": 24, "light": 1},
+        {"styles": "batch"},
+        {"styles": "batch", "p": 0.5, "jitter": 0.5, "mix": 0.5},
+    ],
+)
+def test_every_way_through_the_computation_stays_on_the_device(augment, settings):
+    images = on_cuda(9, 3, 40, 50)
+    for _ in range(3):
+        check(augment(**settings)(images), images)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_protection_may_come_from_the_host_or_the_device(pack, device):
+    images, keep = on_cuda(6, 3, 24, 32), torch.ones(6, 1, 24, 32, device=device)
+    plan = StyleSampler(pack, p=0.5).draw(6)
+    assert 0 < plan.restyled.sum() < 6
+    check(render(images, plan, pack, keep=keep), images)
+
+
+def test_masks_on_the_host_protect_images_on_the_device(augment):
+    images = on_cuda(2, 3, 24, 32)
+    masks = tv_tensors.Mask(torch.ones(2, 24, 32, dtype=torch.bool))
+    out, same = augment(protect=1)(images, masks)
+    check(out, images)
+    assert same is masks
+
+
+def test_channels_last_stays(augment):
+    images = on_cuda(4, 3, 24, 32).to(memory_format=torch.channels_last)
+    out = check(augment(light=1)(images), images)
+    assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_network_runs_in_half_precision_there(pack):
+    network = pack.network(torch.device("cuda"))
+    assert {p.dtype for p in network.parameters()} == {torch.float16}
+    assert {p.device.type for p in network.parameters()} == {"cuda"}
+
+
+def test_references_on_the_device_give_codes_there(pack):
+    code = pack.encode(on_cuda(2, 3, 20, 30))
+    assert (code.device.type, code.dtype) == ("cuda", torch.float32)
+
+
+def test_the_cpu_is_as_ever_meanwhile(augment):
+    out = augment()(pictures(2, 3, 16, 16))
+    assert not isinstance(out, FakeTensor)

@@ -1,0 +1,83 @@
+"""The guided filter: tone follows the image, whatever the network has drawn over it."""
+
+import pytest
+import torch
+
+from helpers import pictures
+from styleaug.color import luma
+from styleaug.nn.guided import GAIN, tone_change, tone_map
+
+
+def changed(images, restyled):
+    return tone_change(images, tone_map(images, restyled))
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 41), (64, 64)])
+def test_an_unchanged_image_keeps_its_tone_exactly(size):
+    images = pictures(2, 3, *size, dtype=torch.float32)
+    assert changed(images, images).abs().max() == 0
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 41), (64, 50)])
+def test_a_shift_of_colour_is_all_tone(size):
+    images = pictures(2, 3, *size, dtype=torch.float32)
+    shift = torch.tensor([0.1, -0.2, 0.3]).view(1, 3, 1, 1)
+    torch.testing.assert_close(changed(images, images + shift), shift.expand_as(images))
+
+
+def test_an_affine_map_of_luma_is_found_again():
+    """What tone is made of. The regularization shrinks slopes a little; hence the strong edges."""
+    rows, columns = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    images = (((rows // 8 + columns // 8) % 2).float() * 0.8 + 0.1).expand(1, 3, 64, 64)
+    wanted = 0.5 * luma(images).expand_as(images) - 0.1
+    assert (changed(images, images + wanted) - wanted).abs().max() < 0.03
+
+
+def test_texture_is_no_tone():
+    """Stripes that are not in the image stay out of its tone."""
+    images = torch.full((1, 3, 64, 64), 0.5)
+    stripes = 0.2 * torch.sin(torch.arange(64) * torch.pi / 2).expand_as(images)
+    assert changed(images, images + stripes).abs().max() < 0.03
+
+
+@pytest.mark.parametrize("factor", [-20.0, -1.0, 0.0, 5.0, 50.0])
+def test_local_contrast_keeps_within_its_bounds(factor):
+    """Even if the network inverts, erases or explodes the image."""
+    images = pictures(1, 3, 48, 48, dtype=torch.float32)
+    a, _ = tone_map(images, 0.5 + factor * (images - 0.5))
+    gain = 1 + luma(a)
+    assert gain.min() >= GAIN[0] - 1e-5
+    assert gain.max() <= GAIN[1] + 1e-5
+
+
+def test_a_faint_scratch_is_kept_when_the_network_erases_it():
+    images = torch.full((1, 3, 64, 64), 0.5)
+    images[:, :, 32, 8:56] = 0.55
+    out = images + changed(images, torch.full_like(images, 0.3))
+    before = images[0, 0, 32, 20:44] - images[0, 0, 28, 20:44]
+    after = out[0, 0, 32, 20:44] - out[0, 0, 28, 20:44]
+    assert (after > 0.5 * before).all()
+
+
+def test_the_maps_lift_to_a_larger_image():
+    """Fitted on a small copy, they give the large image what they gave the small one."""
+    large = pictures(1, 3, 128, 160, dtype=torch.float32)
+    small = torch.nn.functional.interpolate(large, size=(64, 80), mode="area")
+    maps = tone_map(small, 0.6 * small + 0.3)
+    lifted = torch.nn.functional.interpolate(tone_change(large, maps), size=(64, 80), mode="area")
+    assert tone_change(large, maps).shape == large.shape
+    torch.testing.assert_close(lifted, tone_change(small, maps), atol=0.02, rtol=0)
+
+
+def test_maps_may_be_used_again():
+    images = pictures(1, 3, 32, 32, dtype=torch.float32)
+    maps = tone_map(images, 1 - images)
+    first = tone_change(images, maps)
+    torch.testing.assert_close(tone_change(images, maps), first, atol=0, rtol=0)
+
+
+def test_images_do_not_mix():
+    images = pictures(3, 3, 32, 32, dtype=torch.float32)
+    restyled = 1 - images.flip(-1)
+    alone = torch.cat([changed(images[i : i + 1], restyled[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(changed(images, restyled), alone, atol=1e-6, rtol=0)

@@ -1,0 +1,184 @@
+"""Light: neutral does nothing, nothing clips, no edge moves, and the amount scales it."""
+
+import pytest
+import torch
+
+from helpers import pictures, torch_generator_stays
+from styleaug.light import NAMES, PARAMETERS, draw_light, is_neutral, relight
+
+ACTING = [name for name in NAMES if "_" not in name]  # gradient acts, gradient_angle says where
+ENDS = [(n, end) for n in ACTING for end in PARAMETERS[n][1:] if end != PARAMETERS[n][0]]
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def lamp(count=1, **values):
+    """Neutral light, but for the given parameters."""
+    light = torch.tensor([PARAMETERS[name][0] for name in NAMES]).repeat(count, 1)
+    for name, value in values.items():
+        light[:, NAMES.index(name)] = value
+    return light
+
+
+def drawn(amount, count=64, seed=0):
+    return draw_light(torch.full((count,), float(amount)), generator(seed))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_neutral_light_changes_nothing_that_eight_bits_show(channels):
+    """render() does not even call relight() for it: there it is exact, see test_render."""
+    images = pictures(2, channels, 20, 30, dtype=torch.float32)
+    assert is_neutral(lamp(2)).all()
+    assert (relight(images, lamp(2)) - images).abs().max() < 0.1 / 255
+
+
+@pytest.mark.parametrize(("name", "value"), ENDS)
+def test_every_parameter_acts_on_its_own_over_its_whole_range(name, value):
+    images = pictures(1, 3, 40, 60, dtype=torch.float32)
+    out = relight(images, lamp(**{name: value}))
+    assert not is_neutral(lamp(**{name: value})).any()
+    assert out.min() >= 0
+    assert out.max() <= 1
+    assert (out - images).abs().mean() > 0.02
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(ACTING)))
+def test_where_a_fault_lies_means_nothing_without_the_fault(name):
+    assert is_neutral(lamp(**{name: PARAMETERS[name][2]})).all()
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 41), (100, 30)])
+def test_strong_random_light_stays_within_zero_and_one(size):
+    extremes = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, *size)
+    for images in (extremes, pictures(2, 3, *size, dtype=torch.float32)):
+        out = relight(images.repeat(32, 1, 1, 1), drawn(1))
+        assert out.shape == (64, 3, *size)
+        assert out.isfinite().all()
+        assert out.min() >= 0
+        assert out.max() <= 1
+
+
+def test_what_lies_outside_is_clamped_first():
+    """A restyling overshoots a little; a power of a negative number would be NaN."""
+    images = torch.linspace(-0.5, 1.5, 64 * 16 * 16).view(64, 1, 16, 16).expand(64, 3, 16, 16)
+    assert torch.equal(relight(images, drawn(1)), relight(images.clamp(0, 1), drawn(1)))
+    assert relight(images, drawn(1)).isfinite().all()
+
+
+def test_brighter_pixels_stay_brighter():
+    """At each place and in each channel light is monotone, polarity apart."""
+    light = drawn(1)
+    light[:, NAMES.index("invert")] = 0
+    levels = torch.linspace(0, 1, 12).view(12, 1, 1, 1).expand(12, 3, 24, 36)
+    out = torch.stack([relight(levels, row.expand(12, -1)) for row in light])
+    assert (out.diff(dim=1) >= -1e-6).all()
+    inverted = relight(levels, lamp(12, invert=1))
+    assert (inverted.diff(dim=0) < 0).all()
+
+
+def test_highlights_below_white_are_not_clipped():
+    """A bright defect on a bright surface survives the strongest overexposure."""
+    levels = torch.tensor([0.90, 0.95, 0.99, 0.999]).view(4, 1, 1, 1).expand(4, 3, 16, 16)
+    out = relight(levels, lamp(4, exposure=0.9, gradient=0.9, spot=1.2, gamma=-0.5))
+    assert (out.diff(dim=0) > 0).all()
+    assert out.max() < 1
+
+
+def test_contrast_survives_haze():
+    """Lifted black and lowered white together leave at least 0.3 of the range."""
+    black, white = PARAMETERS["black"][2], PARAMETERS["white"][2]
+    levels = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 16, 16)
+    out = relight(levels, lamp(2, black=black, white=white))
+    assert (out[1] - out[0]).min() > 0.29
+
+
+def test_edges_do_not_move():
+    """The steepest step of every row stays between the same two pixels."""
+    images = torch.full((64, 3, 32, 48), 0.3)
+    images[..., 21:] = 0.6
+    steps = relight(images, drawn(1)).diff(dim=-1).abs()
+    assert (steps.argmax(-1) == 20).float().mean() > 0.999
+
+
+def test_fields_have_no_edge_of_their_own():
+    """On a flat surface, neighbours at full amount differ by little, shadow edges among them."""
+    flat = torch.full((64, 3, 128, 128), 0.5)
+    out = relight(flat, drawn(1))
+    assert max(out.diff(dim=d).abs().max().item() for d in (-1, -2)) < 0.06
+
+
+@pytest.mark.parametrize("fault", ["gradient", "shadow"])
+def test_angles_turn_with_the_image(fault):
+    """x is columns and y is rows: a quarter turn of the angle is the transposed image's light."""
+    wide, tall = torch.full((1, 3, 32, 64), 0.5), torch.full((1, 3, 64, 32), 0.5)
+    along = relight(wide, lamp(**{fault: 0.8, f"{fault}_angle": 0.0}))
+    across = relight(tall, lamp(**{fault: 0.8, f"{fault}_angle": torch.pi / 2}))
+    torch.testing.assert_close(along.mT, across, atol=1e-4, rtol=0)
+    assert along.std(-2).max() < 1e-5 < along.std(-1).min()
+
+
+def test_a_spot_lies_where_it_is_put():
+    out = relight(torch.full((1, 3, 40, 80), 0.4), lamp(spot=1.0, spot_x=0.25, spot_y=0.75))
+    place = out[0, 0].flatten().argmax().item()
+    assert divmod(place, 80) == (pytest.approx(30, abs=2), pytest.approx(20, abs=2))
+
+
+def test_temperature_warms_colours_and_leaves_gray_images_gray():
+    gray = torch.full((1, 1, 16, 16), 0.5)
+    warm = relight(gray.expand(1, 3, 16, 16), lamp(temperature=0.2)).mean((0, 2, 3))
+    assert warm[0] > warm[1] > warm[2]
+    assert relight(gray, lamp(temperature=0.2)).shape == gray.shape
+
+
+def test_amount_zero_is_neutral_and_more_amount_is_more_light():
+    images = pictures(256, 3, 16, 16, dtype=torch.float32)
+    assert is_neutral(drawn(0, 256)).all()
+    means = []
+    for amount in (0.1, 0.3, 1.0):
+        light = drawn(amount, 256)
+        light[:, NAMES.index("invert")] = 0  # all or nothing, by its nature
+        means.append((relight(images, light) - images).abs().mean().item())
+    assert 4 * means[0] < 2 * means[1] < means[2]
+
+
+def test_amounts_are_drawn_per_image():
+    amount = torch.tensor([0.0, 1.0] * 100)
+    light = draw_light(amount, generator())
+    assert is_neutral(light)[::2].all()
+    assert is_neutral(light)[1::2].float().mean() < 0.1
+    assert len(light[1::2].unique(dim=0)) == 100
+
+
+def test_draws_stay_in_their_ranges_and_fill_them():
+    light = drawn(1, 2000)
+    for i, name in enumerate(NAMES):
+        _, low, high = PARAMETERS[name]
+        values = light[:, i]
+        assert low - 1e-6 <= values.min(), name
+        assert values.max() <= high + 1e-6, name
+        assert values.max() - values.min() > 0.9 * (high - low), name
+
+
+def test_polarity_turns_rarely():
+    share = (drawn(1, 4000)[:, NAMES.index("invert")] > 0.5).float().mean().item()
+    assert share == pytest.approx(0.05, abs=0.015)
+
+
+def test_the_same_generator_draws_the_same_light():
+    with torch_generator_stays():
+        assert torch.equal(drawn(1), drawn(1))
+    assert not torch.equal(drawn(1), drawn(1, seed=1))
+
+
+def test_no_image_gets_no_light():
+    light = draw_light(torch.zeros(0))
+    assert light.shape == (0, len(NAMES))
+    assert relight(torch.rand(0, 3, 16, 16), light).shape == (0, 3, 16, 16)
+
+
+def test_each_image_gets_its_own_light():
+    images, light = pictures(8, 3, 16, 24, dtype=torch.float32), drawn(1, 8)
+    alone = torch.cat([relight(images[i : i + 1], light[i : i + 1]) for i in range(8)])
+    torch.testing.assert_close(relight(images, light), alone, atol=1e-6, rtol=0)

@@ -1,0 +1,279 @@
+"""Style packs: one file in and out, refused when damaged, cheap to send, one network a process."""
+
+import copy
+import json
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import styleaug.pack
+from helpers import TINY, pictures, torch_generator_stays
+from styleaug import StylePack, StyleSampler, render
+from styleaug.checks import WeightsError
+from styleaug.nn.encoder import Stylizer
+from styleaug.nn.features import bundled_vgg16, cached_features
+from styleaug.weights import digest, load_safetensors, save_safetensors
+
+CPU = torch.device("cpu")
+
+
+def restyle(pack, seed=0):
+    plan = StyleSampler(pack).draw(2, torch.Generator().manual_seed(seed))
+    return render(pictures(2, 3, 24, 32, dtype=torch.float32), plan, pack)
+
+
+@pytest.fixture
+def parts(pack):
+    """What a pack file holds: tensors and metadata, to be spoilt."""
+    metadata = {
+        "kind": "pack",
+        "format": 1,
+        "config": TINY.to_dict(),
+        "names": list(pack.names),
+        "tags": [list(tags) for tags in pack.tags],
+        "info": {},
+    }
+    return {**pack._state, "codes": pack.codes}, metadata
+
+
+def test_a_pack_is_the_same_before_and_after_saving(pack, pack_file):
+    loaded = StylePack.load(pack_file)
+    assert (loaded.id, loaded.names, loaded.tags) == (pack.id, pack.names, pack.tags)
+    assert loaded.config == pack.config
+    assert torch.equal(loaded.codes, pack.codes)
+    assert torch.equal(restyle(loaded), restyle(pack))
+
+
+def test_provenance_is_kept(pack, tmp_path):
+    stylizer = pack.stylizer(CPU, torch.float32)
+    info = {"license": "CC0", "styles": {"wood": ["a", "b"]}, "steps": 10}
+    StylePack(stylizer, pack.codes, pack.names, pack.tags, info).save(tmp_path / "x.safetensors")
+    assert StylePack.load(tmp_path / "x.safetensors").info == info
+
+
+def test_paths_may_be_strings(pack, tmp_path):
+    pack.save(str(tmp_path / "x.safetensors"))
+    assert StylePack.load(str(tmp_path / "x.safetensors")).id == pack.id
+
+
+def test_info_that_json_cannot_hold_leaves_no_file(pack, tmp_path):
+    stylizer = pack.stylizer(CPU, torch.float32)
+    odd = StylePack(stylizer, pack.codes, pack.names, pack.tags, {"path": tmp_path})
+    with pytest.raises(TypeError, match="JSON"):
+        odd.save(tmp_path / "x.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["nosuchpack", "no/such/file.safetensors"])
+def test_a_missing_pack_is_named_with_what_there_is(name):
+    with pytest.raises(WeightsError, match=rf"pack must be one of \[.*\] or the path.*'{name}'"):
+        StylePack.load(name)
+
+
+def test_damage_is_found(pack_file, tmp_path):
+    """In the tensors, the last bytes of the file."""
+    content = bytearray(pack_file.read_bytes())
+    content[-1] ^= 0x40
+    (tmp_path / "x.safetensors").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"x\.safetensors is damaged"):
+        StylePack.load(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("change", [{"kind": "features"}, {"format": 2}, {"kind": None}])
+def test_files_of_another_kind_or_format_are_refused(parts, tmp_path, change):
+    tensors, metadata = parts
+    save_safetensors(tmp_path / "x.safetensors", tensors, {**metadata, **change})
+    with pytest.raises(WeightsError, match="must be a style pack of format 1, but is of kind"):
+        StylePack.load(tmp_path / "x.safetensors")
+
+
+def test_the_feature_trunk_is_no_pack():
+    with pytest.raises(WeightsError, match="must be a style pack"):
+        StylePack.load(bundled_vgg16())
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda tensors, metadata: metadata.pop("config"),
+        lambda tensors, metadata: metadata["config"].update(depth=3),
+        lambda tensors, metadata: metadata["config"].update(arch="unet"),
+        lambda tensors, metadata: metadata["config"].update(width=24),
+        lambda tensors, metadata: metadata["config"].update(stem="8"),
+        lambda tensors, metadata: metadata["names"].pop(),
+        lambda tensors, metadata: metadata.update(names=["one"] * len(metadata["names"])),
+        lambda tensors, metadata: metadata.update(tags=None),
+        lambda tensors, metadata: tensors.pop("codes"),
+        lambda tensors, metadata: tensors.update(codes=tensors["codes"][:, 1:].contiguous()),
+        lambda tensors, metadata: tensors.pop("net.stem.weight"),
+        lambda tensors, metadata: tensors.update(extra=torch.zeros(2)),
+    ],
+)
+def test_a_pack_that_does_not_fit_together_is_refused(parts, tmp_path, spoil):
+    tensors, metadata = parts
+    metadata = json.loads(json.dumps(metadata))
+    spoil(tensors, metadata)
+    save_safetensors(tmp_path / "x.safetensors", tensors, metadata)
+    with pytest.raises(WeightsError):
+        StylePack.load(tmp_path / "x.safetensors")
+
+
+def test_a_header_of_another_type_is_refused(parts, tmp_path):
+    header = {"styleaug": json.dumps({"sha256": digest(parts[0]), "kind": "pack", "format": 1})}
+    save_file(parts[0], tmp_path / "x.safetensors", metadata=header)
+    with pytest.raises(WeightsError, match="header"):
+        StylePack.load(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("codes", "names", "tags"),
+    [
+        (torch.zeros(2, TINY.code_size), ["a"], [(), ()]),
+        (torch.zeros(2, TINY.code_size), ["a", "a"], [(), ()]),
+        (torch.zeros(2, TINY.code_size), ["a", "b"], [()]),
+        (torch.zeros(0, TINY.code_size), [], []),
+        (torch.zeros(2, TINY.code_size + 1), ["a", "b"], [(), ()]),
+    ],
+)
+def test_codes_names_and_tags_must_match(codes, names, tags):
+    with torch.random.fork_rng(devices=[]):
+        stylizer = Stylizer(TINY)
+    with pytest.raises(ValueError, match="A pack needs"):
+        StylePack(stylizer, codes, names, tags)
+
+
+def test_a_pack_of_a_file_pickles_as_its_path(pack_file):
+    pack = StylePack.load(pack_file)
+    pickled = pickle.dumps(pack)
+    assert len(pickled) < 1000
+    assert torch.equal(restyle(pickle.loads(pickled)), restyle(pack))
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))])
+def test_a_pack_in_memory_can_be_copied(pack, duplicate):
+    twin = duplicate(pack)
+    assert (twin.id, twin.names, twin.tags) == (pack.id, pack.names, pack.tags)
+    assert torch.equal(restyle(twin), restyle(pack))
+
+
+def test_random_packs_are_the_same_for_a_seed():
+    with torch_generator_stays():
+        assert StylePack.random(TINY).id == StylePack.random(TINY).id
+        assert StylePack.random(TINY).id != StylePack.random(TINY, seed=1).id
+    assert len(StylePack.random(TINY, rows=3)) == 3
+
+
+@pytest.mark.usefixtures("fresh_caches")
+def test_loading_and_building_leave_the_callers_generator_alone(pack_file):
+    """Else a first call would draw other numbers than a second one."""
+    with torch_generator_stays():
+        StylePack.load(pack_file).network(CPU)
+
+
+@pytest.mark.usefixtures("fresh_caches")
+def test_a_network_is_built_once_and_few_are_kept(monkeypatch, pack, pack_file):
+    built = []
+    build = styleaug.pack._stylizer
+    monkeypatch.setattr(styleaug.pack, "_stylizer", lambda *a: built.append(1) or build(*a))
+    assert pack.network(CPU) is pack.network(CPU)
+    again = StylePack.load(pack_file)  # builds one to check the file
+    built.clear()
+    assert again.network(CPU) is pack.network(CPU)  # known by content, not by object
+    assert built == []
+    for seed in range(9):
+        StylePack.random(TINY, seed=seed + 1).network(CPU)
+    assert len(styleaug.pack._networks) <= 8
+
+
+@pytest.mark.usefixtures("fresh_caches")
+def test_networks_are_frozen_and_serve_gradients_even_if_built_in_inference_mode(pack):
+    with torch.inference_mode(), torch.device("meta"):
+        network = pack.stylizer(CPU, torch.float32).net
+    assert not any(p.requires_grad for p in network.parameters())
+    assert not network.training
+    images = pictures(1, 3, 16, 16, dtype=torch.float32).requires_grad_()
+    network(images, pack.codes[:1]).mean().backward()
+    assert images.grad.abs().max() > 0
+
+
+def test_encoding_takes_uint8_and_float_gray_and_rgb_alike(pack, small_references):
+    gray = pictures(2, 1, 40, 48)
+    code = pack.encode(gray)
+    assert code.shape == (2, TINY.code_size)
+    assert code.dtype == torch.float32
+    torch.testing.assert_close(pack.encode(gray.float() / 255), code)
+    torch.testing.assert_close(pack.encode(gray.expand(2, 3, 40, 48)), code, atol=1e-4, rtol=0)
+    assert (code[0] - code[1]).abs().max() > 1e-4  # one code an image
+
+
+@pytest.mark.parametrize("size", [(16, 16), (33, 16), (16, 3000), (200, 200)])
+def test_references_of_any_shape_give_codes(pack, size, small_references):
+    """A line scan is as long as it likes; its middle is looked at, so memory stays bounded."""
+    code = pack.encode(pictures(1, 3, *size))
+    assert code.shape == (1, TINY.code_size)
+    assert code.isfinite().all()
+
+
+def test_only_the_middle_of_a_long_reference_counts(pack, small_references):
+    images = pictures(1, 3, 16, 400, dtype=torch.float32)
+    ends = images.clone()
+    ends[..., :100] = ends[..., -100:] = 0
+    torch.testing.assert_close(pack.encode(ends), pack.encode(images))
+    assert not torch.allclose(pack.encode(images.roll(16, -1)), pack.encode(images), atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(16, 24), (32, 48), (96, 144), (97, 145)])
+def test_references_are_brought_to_one_scale_first(pack, size, small_references):
+    """Else the same texture had another style at another resolution."""
+    seen = []
+    trunk = cached_features("vgg16", CPU, torch.float32)
+    hook = trunk.conv1_1.register_forward_pre_hook(lambda _, x: seen.append(tuple(x[0].shape)))
+    pack.encode(pictures(1, 3, *size))
+    hook.remove()
+    assert seen == [(1, 3, 32, 48)]
+
+
+@pytest.mark.parametrize(
+    ("images", "error"),
+    [
+        (torch.rand(3, 32, 32), ValueError),
+        (torch.rand(1, 4, 32, 32), ValueError),
+        (torch.rand(1, 3, 8, 32), ValueError),
+        (torch.rand(1, 3, 32, 32) * 255, ValueError),
+        (torch.zeros(1, 3, 32, 32, dtype=torch.int32), TypeError),
+    ],
+)
+def test_what_is_no_reference_image_is_refused(pack, images, error):
+    with pytest.raises(error, match="reference image"):
+        pack.encode(images)
+
+
+@pytest.mark.usefixtures("fresh_caches", "small_references")
+def test_codes_are_ordinary_tensors_and_do_not_know_of_autocast(pack):
+    """Whoever fits a style starts from a code, and needs gradients."""
+    images = pictures(1, 3, 32, 32)
+    code = pack.encode(images)
+    (code.requires_grad_() ** 2).sum().backward()
+    assert code.grad is not None
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(pack.encode(images), code.detach())
+
+
+def test_unknown_entries_are_refused(pack):
+    assert pack.rows() == list(range(len(pack)))
+    assert pack.rows(["random-2", "random-0", "random-2"]) == [2, 0]
+    assert pack.rows("random") == list(range(len(pack)))
+    with pytest.raises(ValueError, match=r"styles must be .*random.*'random-99' is none of them"):
+        pack.rows("random-99")
+
+
+def test_repr_tells_where_it_comes_from(pack, pack_file):
+    assert repr(pack).startswith(f"StylePack('in memory', {len(pack)} styles, id=")
+    assert str(pack_file) in repr(StylePack.load(pack_file))
+
+
+def test_the_file_is_half_the_size_of_float32(pack, pack_file):
+    tensors, _ = load_safetensors(pack_file)
+    assert {k for k, v in tensors.items() if v.dtype != torch.float16} == {"codes"}

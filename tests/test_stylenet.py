@@ -1,0 +1,125 @@
+"""The networks: any size, quiet on flat images, and every part of the style code counts."""
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from helpers import TINY, pictures
+from styleaug.nn.stylenet import REFERENCE, StyleNetConfig
+
+TINY_REFERENCE = StyleNetConfig(arch="reference", width=16, blocks=1, embedding=8)
+BOTH = pytest.mark.parametrize("config", [TINY, TINY_REFERENCE], ids=["stylenet", "reference"])
+
+
+def build(config, seed=0):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return config.build().eval().requires_grad_(False)
+
+
+def codes(config, count, seed=0):
+    code = torch.randn(count, config.code_size, generator=torch.Generator().manual_seed(seed))
+    code[:, config.embedding :].abs_()
+    return code
+
+
+@BOTH
+@pytest.mark.parametrize("size", [(16, 16), (17, 41), (19, 18), (33, 16), (64, 51)])
+def test_any_size_comes_back_within_zero_and_one(config, size):
+    out = build(config)(pictures(2, 3, *size, dtype=torch.float32), codes(config, 2))
+    assert out.shape == (2, 3, *size)
+    assert out.min() >= 0
+    assert out.max() <= 1
+    assert out.std() > 0.01  # a picture, not one colour
+
+
+@BOTH
+def test_each_image_is_styled_by_its_own_code_alone(config):
+    network, images = build(config), pictures(3, 3, 24, 28, dtype=torch.float32)
+    code = codes(config, 3)
+    alone = torch.cat([network(images[i : i + 1], code[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(network(images, code), alone, atol=1e-5, rtol=0)
+    assert (network(images, code.flip(0)) - alone)[0].abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("part", "first", "last"),
+    [("embedding", 0, 8), ("bottleneck mean", 8, 24), ("bottleneck std", 24, 40)],
+)
+def test_every_part_of_the_style_code_changes_the_picture(part, first, last):
+    network, images, code = build(TINY), pictures(1, 3, 32, 32, dtype=torch.float32), codes(TINY, 1)
+    other = code.clone()
+    other[:, first:last] += 1
+    assert (network(images, code) - network(images, other)).abs().max() > 1e-3, part
+
+
+def test_code_size_counts_embedding_mean_and_std():
+    assert TINY.code_size == 8 + 2 * 16
+    assert TINY_REFERENCE.code_size == 8
+
+
+@BOTH
+def test_bottleneck_statistics_fill_the_code(config):
+    images = pictures(2, 3, 21, 34, dtype=torch.float32)
+    statistics = build(config).bottleneck(images)
+    assert statistics.shape == (2, config.code_size - config.embedding)
+    assert statistics.dtype == torch.float32
+
+
+def test_an_images_own_statistics_make_adain_the_identity():
+    """The code's std includes the floor, so that adain undoes its own normalization exactly."""
+    network, images = build(TINY), pictures(1, 3, 32, 32, dtype=torch.float32)
+    _, features = network.encode(images)
+    mean, std = network.bottleneck(images).chunk(2, dim=1)
+    from styleaug.nn.norm import adain
+
+    torch.testing.assert_close(adain(features, mean, std, TINY.floor), features)
+
+
+def test_noise_on_a_flat_surface_is_not_blown_up():
+    """What the variance floor is for: with 1e-5 in its place the same network shouts."""
+    noise = 0.01 * torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    spread = {}
+    for floor in (TINY.floor, 1e-5):
+        config = StyleNetConfig(**{**TINY.to_dict(), "floor": floor})
+        out = build(config)(0.5 + noise, codes(config, 4))
+        spread[floor] = out.std((2, 3)).mean().item()
+    assert spread[TINY.floor] < 0.02
+    assert spread[1e-5] > 3 * spread[TINY.floor]
+
+
+@BOTH
+def test_a_flat_image_stays_flat(config):
+    out = build(config)(torch.full((1, 3, 32, 32), 0.4), codes(config, 1))
+    assert out.std((2, 3)).max() < 1e-4
+
+
+def test_upsampling_starts_without_a_checkerboard():
+    """ICNR: before training, the four sub-pixels of a cell are alike."""
+    network = build(TINY)
+    out = network(pictures(1, 3, 32, 32, dtype=torch.float32), codes(TINY, 1))
+    cells = out.unfold(2, 2, 2).unfold(3, 2, 2)
+    assert (cells.amax((-1, -2)) - cells.amin((-1, -2))).max() < 1e-5
+
+
+def test_work_per_image():
+    """The yardstick has the 10 GMAC of earlier packages, ours at most an eighth."""
+    work = {}
+    for config in (StyleNetConfig(), REFERENCE):
+        with torch.device("meta"), FlopCounterMode(display=False) as counter:
+            config.build()(torch.empty(1, 3, 256, 256), torch.empty(1, config.code_size))
+        work[config.arch] = counter.get_total_flops() / 2e9
+    assert work["reference"] == pytest.approx(10.1, abs=0.3)
+    assert work["stylenet"] < work["reference"] / 8
+
+
+def test_an_unknown_architecture_is_refused():
+    with pytest.raises(ValueError, match=r"arch must be one of .*stylenet.*got 'transformer'"):
+        StyleNetConfig(arch="transformer").build()
+
+
+def test_a_config_survives_json():
+    import json
+
+    config = StyleNetConfig(stem=8, floor=0.2)
+    assert StyleNetConfig(**json.loads(json.dumps(config.to_dict()))) == config
