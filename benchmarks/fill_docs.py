@@ -3,7 +3,7 @@
     python benchmarks/fill_docs.py
 
 Between ``<!-- results: NAME -->`` and ``<!-- /results -->`` stands what the function ``NAME`` below
-makes of ``NAME.json``.
+makes of ``NAME.json``. ``demo.json`` is the ``demo-out/report.json`` of a ``make demo``.
 """
 
 from __future__ import annotations

@@ -255,12 +255,12 @@ class StylePack:
             ValueError: if the shape or the values are out of bounds.
             TypeError: if the dtype is neither uint8 nor floating point.
         """
+        prepare_process(images.device)
         check_image_tensor(images, "a reference image")
         if images.ndim != 4:
             raise ValueError(
                 f"encode needs reference images (B, C, H, W), but got {tuple(images.shape)}."
             )
-        prepare_process(images.device)
         images = _middle(images)
         height, width = images.shape[-2:]
         scale = STYLE_SIZE / min(height, width)
@@ -291,6 +291,7 @@ def _middle(images: Tensor) -> Tensor:
 
 
 def _stylizer(config: StyleNetConfig, state: Mapping[str, Tensor]) -> Stylizer:
+    prepare_process(torch.device("cpu"))
     with building():
         stylizer = Stylizer(config)
         try:

@@ -72,7 +72,8 @@ def test_a_path_takes_the_new_content_only_when_all_went_well(tmp_path):
     with atomic_path(path) as temporary:
         temporary.write_text("first")
         assert not path.exists()
-    pytest.raises(KeyboardInterrupt, be_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        be_interrupted()
     assert path.read_text() == "first"
     assert list(path.parent.iterdir()) == [path]
     assert path.stat().st_mode & 0o777 == 0o644

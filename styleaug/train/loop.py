@@ -79,6 +79,7 @@ class _Run:
 
     def __init__(self, config: TrainConfig, device: torch.device, rank: int, world: int) -> None:
         self.config, self.device, self.rank, self.world = config, device, rank, world
+        checkpoint = self._read_checkpoint() if config.resume else None  # before any long work
         self.autocast = use_autocast(config.precision, self.device)
         dtype = torch.bfloat16 if self.autocast else torch.float32
         self.trunk = load_features().to(self.device, dtype).to(memory_format=torch.channels_last)
@@ -107,8 +108,11 @@ class _Run:
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr)
         self.typical = self.targets.typical.to(self.device)
         self.step = 0
-        if config.resume:
-            self._load()
+        if checkpoint:
+            self.step = checkpoint["step"]
+            self.model.load_state_dict(checkpoint["model"])
+            self.average.load_state_dict(checkpoint["average"])
+            self.optimizer.load_state_dict(checkpoint["optimizer"])
 
     def run(self, callback: Callable[[Progress], None] | None) -> StylePack:
         c = self.config
@@ -230,14 +234,16 @@ class _Run:
         with atomic_path(self._checkpoint) as temporary:
             torch.save(state, temporary)
 
-    def _load(self) -> None:
+    def _read_checkpoint(self) -> dict[str, Any]:
         if not self._checkpoint.is_file():
             raise ValueError(
                 f"resume needs a checkpoint at {self._checkpoint}, but there is none. Run without "
                 "--resume first."
             )
         try:
-            state = torch.load(self._checkpoint, map_location=self.device, weights_only=True)
+            state: dict[str, Any] = torch.load(
+                self._checkpoint, map_location=self.device, weights_only=True
+            )
         except Exception as error:
             raise WeightsError(
                 f"{self._checkpoint} cannot be read ({error}); start afresh."
@@ -250,10 +256,7 @@ class _Run:
                 f"{', '.join(changed)} differ. Repeat the command with its first settings, or "
                 "start afresh without --resume."
             )
-        self.step = state["step"]
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        return state
 
     def _codes(self) -> Tensor:
         """Codes of every training style, from the averaged weights."""
@@ -317,4 +320,7 @@ def _fingerprint(config: TrainConfig, world: int) -> dict[str, Any]:
     """Settings that must be the same for a run to be continued exactly."""
     free = {"out", "run_dir", "workers", "device", "checkpoint_every", "sheet_every", "resume"}
     settings = {k: v for k, v in asdict(config).items() if k not in free}
+    for name in ("content", "styles"):  # the same folders, however they are written
+        entries = [entry.rpartition("=") for entry in settings[name]]
+        settings[name] = [tag + sep + str(Path(f).resolve()) for tag, sep, f in entries]
     return {**json.loads(json.dumps(settings)), "world": world}

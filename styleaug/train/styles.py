@@ -57,7 +57,7 @@ def list_styles(folders: Sequence[str]) -> list[StyleImage]:
         tag, _, folder = entry.rpartition("=")
         tag = tag or Path(folder).name
         found = 0
-        for path in tqdm(find_images(folder), desc=f"checking {tag}", leave=False):
+        for path in tqdm(find_images(Path(folder).resolve()), desc=f"checking {tag}", leave=False):
             try:
                 load_rgb(path)
             except OSError as error:

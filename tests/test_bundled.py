@@ -1,0 +1,72 @@
+"""The weights that ship with the package: whole, as their cards say, and fit for use."""
+
+import hashlib
+import pickle
+import re
+
+import pytest
+import torch
+
+from helpers import pictures, pil_picture
+from styleaug import StyleAugment, StylePack, StyleSampler, render
+from styleaug.pack import bundled_packs
+from styleaug.weights import bundled_dir
+
+FILES = sorted(bundled_dir().glob("*/*.safetensors"))
+
+needs_base = pytest.mark.skipif(
+    "base" not in bundled_packs(), reason="pretrained/base/pack.safetensors has not been trained"
+)
+
+
+@pytest.fixture(scope="module")
+def base():
+    return StylePack.load("base")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f"{f.parent.name}/{f.name}")
+def test_the_card_gives_the_digest_of_the_file(file):
+    card = (file.parent / "CARD.md").read_text(encoding="utf-8")
+    named = re.findall(r"\b[0-9a-f]{64}\b", card)
+    assert named == [hashlib.sha256(file.read_bytes()).hexdigest()]
+
+
+@needs_base
+def test_the_base_pack_is_small_and_has_styles_of_several_tags(base):
+    assert bundled_packs()["base"].stat().st_size <= 8e6
+    assert len(base) > 100
+    assert {"texture", "material", "painting"} <= {tag for tags in base.tags for tag in tags}
+    assert base.codes.isfinite().all()
+
+
+@needs_base
+def test_the_defaults_run_on_whatever_a_loader_gives():
+    augment = StyleAugment()
+    for images in (pictures(2, 3, 64, 48), pictures(1, 40, 64, dtype=torch.float32)):
+        assert augment(images).shape == images.shape
+    assert augment(pil_picture()).size == (41, 17)
+
+
+@needs_base
+def test_the_default_transform_travels_in_a_few_bytes():
+    assert len(pickle.dumps(StyleAugment())) < 10_000
+
+
+@needs_base
+def test_full_strength_moves_images_visibly_and_styles_differ(base):
+    """A tenth of the range on average, and half of that between any two styles of a few."""
+    images = pictures(1, 3, 64, 64, dtype=torch.float32).expand(6, 3, 64, 64)
+    out = render(images, StyleSampler(base).draw(6, torch.Generator().manual_seed(0)), base)
+    assert (out - images).abs().mean((1, 2, 3)).min() > 0.05
+    apart = [(out[i] - out[j]).abs().mean().item() for i in range(6) for j in range(i)]
+    assert sum(apart) / len(apart) > 0.05
+
+
+@needs_base
+def test_a_flat_surface_gets_no_blobs(base):
+    """Noise of three levels on flat gray: what comes out must stay fairly flat, in most styles."""
+    generator = torch.Generator().manual_seed(0)
+    noise = 3 / 255 * torch.randn(16, 1, 96, 96, generator=generator)
+    plan = StyleSampler(base, texture=0.5).draw(16, generator)
+    out = render((0.5 + noise).expand(16, 3, 96, 96).clamp(0, 1), plan, base)
+    assert out.mean(1).std((1, 2)).median() < 0.06

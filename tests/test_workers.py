@@ -1,0 +1,191 @@
+"""Worker processes: they do not hang, repeat under a seed, and never draw alike."""
+
+import functools
+import multiprocessing
+import pickle
+import threading
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+from torchvision import tv_tensors
+
+import styleaug.pack
+from helpers import TINY, distance, pictures
+from styleaug import StyleAugment, StylePack, StyleSampler, render
+
+pytestmark = [
+    pytest.mark.usefixtures("seeded"),
+    # Python 3.12 warns of what these tests are about
+    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+]
+SECONDS = 120
+"""Until a worker counts as hung. Starting one under load takes several."""
+
+
+class SamePicture(Dataset):
+    """One picture, ten times: results differ by their draws alone."""
+
+    def __init__(self, augment, size=24):
+        self.augment = augment
+        self.picture = pictures(3, size, size)
+
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, index):
+        return self.augment(tv_tensors.Image(self.picture)).as_subclass(torch.Tensor)
+
+
+@pytest.fixture
+def dataset(pack_file):
+    settings = {"p": 1, "mix": 0.5, "strength": (0.5, 1), "light": (0, 1)}
+    return SamePicture(StyleAugment(pack=str(pack_file), **settings))
+
+
+def load(dataset, workers, seed, context=None, epochs=2):
+    """All images of some epochs: (epochs, 10, 3, H, W)."""
+    loader = DataLoader(
+        dataset,
+        batch_size=2,
+        num_workers=workers,
+        multiprocessing_context=context,
+        persistent_workers=workers > 0,
+        timeout=SECONDS if workers else 0,
+    )
+    torch.manual_seed(seed)
+    return torch.stack([torch.cat(list(loader)) for _ in range(epochs)])
+
+
+def check_draws(dataset, workers, context):
+    images = load(dataset, workers, 0, context)
+    flat = images.flatten(0, 1)
+    assert min(distance(flat[i], flat[j]) for i in range(20) for j in range(i)) > 0
+    assert distance(images, load(dataset, workers, 0, context)) <= 1
+    assert distance(images, load(dataset, workers, 1, context)) > 0
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_forked_workers_repeat_under_a_seed_and_draw_each_its_own(dataset, workers):
+    dataset.augment(dataset.picture)  # the parent has used its threads, and has a network
+    check_draws(dataset, workers, "fork" if workers else None)
+
+
+@pytest.mark.slow
+def test_spawned_workers_repeat_under_a_seed_and_draw_each_its_own(dataset):
+    check_draws(dataset, 2, "spawn")
+
+
+def test_a_spawned_worker_builds_its_own_network(dataset):
+    images = load(dataset, 1, 0, "spawn", epochs=1)
+    assert distance(images, load(dataset, 1, 0, "fork", epochs=1)) <= 2
+
+
+WORK = {
+    "light on uint8": (torch.uint8, {"strength": 0, "light": 1}, None),
+    "light on float": (torch.float32, {"strength": 0, "light": 1}, None),
+    "style on uint8": (torch.uint8, {"strength": 1}, None),
+    "style on float": (torch.float32, {"strength": 1}, None),
+    "nothing": (torch.float32, {"strength": 0, "light": 0}, None),
+    "protection": (torch.uint8, {"strength": 1, "protect": 1}, torch.ones(1, 256, 256)),
+}
+
+
+class Job:
+    """What a pool's worker does: a picture large enough to be shared among threads."""
+
+    def __init__(self, pack, name):
+        dtype, settings, mask = WORK[name]
+        self.augment = StyleAugment(pack=pack, **{"p": 1, "light": 0, **settings})
+        self.sample = [tv_tensors.Image(pictures(3, 256, 256, dtype=dtype))]
+        self.sample += [] if mask is None else [tv_tensors.Mask(mask)]
+
+    def __call__(self, seed=0):
+        torch.manual_seed(seed)
+        out = self.augment(*self.sample)
+        return (out if isinstance(out, torch.Tensor) else out[0]).float().mean().item()
+
+
+@pytest.fixture
+def several_threads():
+    """The parent computes on more threads than one, which is what a forked child cannot."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    pictures(64, 64, 64, dtype=torch.float32).exp_()
+    yield
+    torch.set_num_threads(threads)
+
+
+def remember(job):
+    """In the child: a forked process inherits its job, where a task would be pickled."""
+    global inherited
+    inherited = job
+
+
+def do_it():
+    return inherited()
+
+
+def in_a_forked_child(job):
+    with multiprocessing.get_context("fork").Pool(1, remember, (job,)) as pool:
+        return pool.apply_async(do_it).get(timeout=SECONDS / 4)
+
+
+@pytest.mark.parametrize("name", WORK)
+@pytest.mark.parametrize("sent", [False, True], ids=["inherited", "pickled"])
+def test_a_child_forked_after_the_parent_used_threads_does_not_hang(
+    pack, several_threads, name, sent
+):
+    """torch's DataLoader keeps its workers to one thread; a multiprocessing.Pool does not."""
+    job = Job(pack, name)
+    expected = job()
+    there = functools.partial(unpickle_and_do, pickle.dumps(job)) if sent else job
+    assert in_a_forked_child(there) == pytest.approx(expected, abs=0.1)
+
+
+def unpickle_and_do(pickled):
+    return pickle.loads(pickled)()
+
+
+def load_and_encode(file):
+    return StylePack.load(file).encode(pictures(1, 3, 256, 256, dtype=torch.float32)).shape
+
+
+def test_a_forked_child_may_load_a_pack_and_read_a_reference(
+    pack, pack_file, several_threads, small_references
+):
+    assert in_a_forked_child(functools.partial(load_and_encode, pack_file)) == (1, TINY.code_size)
+    images = pictures(1, 3, 256, 256, dtype=torch.float32)
+    assert in_a_forked_child(lambda: pack.encode(images).shape) == (1, TINY.code_size)
+
+
+def test_a_forked_child_may_replay_a_plan(pack, several_threads):
+    images = pictures(1, 3, 256, 256, dtype=torch.float32)
+    plan = StyleSampler(pack, strength=0, light=1).draw(1)
+    assert in_a_forked_child(lambda: render(images, plan, pack).shape) == images.shape
+
+
+def test_threads_of_the_parent_stay_as_they_are(pack, several_threads):
+    Job(pack, "style on uint8")()
+    assert torch.get_num_threads() == 2
+
+
+def test_cuda_in_a_forked_child_is_refused_with_the_way_out(monkeypatch):
+    monkeypatch.setattr(styleaug.pack, "_forked", True)
+    with pytest.raises(RuntimeError, match=r"forked worker.*to the batch on the GPU.*'spawn'"):
+        styleaug.pack.prepare_process(torch.device("cuda"))
+
+
+def test_threads_draw_from_one_generator_without_repeating(pack):
+    """Thread pools share torch's generator: each call still gets draws of its own."""
+    augment, found = StyleAugment(pack=pack, p=1, strength=(0, 1)), []
+    images = pictures(1, 3, 16, 16)
+    threads = [
+        threading.Thread(target=lambda: found.append(augment.make_params([images])["plan"]))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS)
+    assert len({plan.strength.item() for plan in found}) == 8
