@@ -46,7 +46,7 @@ def render(
         ValueError: if shapes do not fit, or values are out of range.
         TypeError: if the dtype is neither uint8 nor floating point.
     """
-    pass
+    prepare_process(images.device)
     check_image_tensor(images, "images")
     if images.ndim != 4 or len(plan) != len(images):
         raise ValueError(

@@ -40,7 +40,8 @@ ROOMS = [
     "styleaug.cli",
     "styleaug.__main__",
 ]
-FOLDERS = {"styleaug.hosts", "styleaug.train", "styleaug.robustness"}  # rooms of several files
+# rooms of several files
+FOLDERS = {"styleaug.hosts", "styleaug.train", "styleaug.robustness", "styleaug.cli"}
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.glob("styleaug/**/*.py"))
 
 IMPORT_AND_LIST_NOISE = """
