@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from styleaug.weights import atomic_path
+
 
 def machine_record(device: torch.device | str = "cpu") -> dict[str, Any]:
     """Describe the machine in words that make two records comparable, without naming the host."""
@@ -49,18 +51,9 @@ def package_versions(names: Iterable[str]) -> dict[str, str]:
 
 
 def write_atomically(path: Path, save: Callable[[Path], object]) -> Path:
-    """Let ``save`` write a temporary file beside ``path``, then move it there in one step.
-
-    An interrupted run so leaves the former file or none, never half of one. The temporary name
-    keeps the suffix, because image writers choose their format by it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
+    """Let ``save`` write a temporary file beside ``path``, which it replaces if all goes well."""
+    with atomic_path(path) as temporary:
         save(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

@@ -120,6 +120,15 @@ def test_resume_refuses_other_settings_and_a_missing_checkpoint(folders, trained
         train(config(folders, tmp_path / "other.safetensors", resume=True))
 
 
+def test_the_same_folders_written_otherwise_are_the_same_run(folders, trained, monkeypatch):
+    settings, whole, _ = trained
+    monkeypatch.chdir(folders)
+    changes = {"content": ("parts", "art/../photos"), "styles": ("fabric=cloth", "art")}
+    resumed = train(config(folders, settings.out, resume=True, **changes))
+    assert resumed.id == whole.id
+    assert len(list(settings.folder.glob("targets-*"))) == 1  # found, not computed again
+
+
 def test_resume_refuses_a_damaged_checkpoint(folders, trained, tmp_path):
     settings, _, _ = trained
     run = tmp_path / "run"
