@@ -54,14 +54,14 @@ def torch_generator_stays() -> Iterator[None]:
 
 
 class StandIn(nn.Module):
-    """A network whose output is known: ``function(images)``. It notes what it was given."""
+    """A network whose output is known: ``function(images)``. It remembers what it was given."""
 
     def __init__(self, function):
         super().__init__()
         self.dtype_source = nn.Parameter(torch.zeros(1), requires_grad=False)
         self.function = function
-        self.shapes: list[tuple[int, ...]] = []
+        self.seen: list[Tensor] = []
 
     def forward(self, images: Tensor, code: Tensor) -> Tensor:
-        self.shapes.append(tuple(images.shape))
+        self.seen.append(images)
         return self.function(images)

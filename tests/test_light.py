@@ -119,6 +119,17 @@ def test_angles_turn_with_the_image(fault):
     assert along.std(-2).max() < 1e-5 < along.std(-1).min()
 
 
+@pytest.mark.parametrize("size", [(16, 60), (60, 16)])
+def test_a_faint_gradient_is_linear_in_stops_to_the_border(size):
+    """From the centre, in units of the longer side. Up to 64 pixels nothing is interpolated."""
+    out = relight(torch.full((1, 1, *size), 0.1), lamp(gradient=0.2, gradient_angle=torch.pi / 6))
+    y, x = (((torch.arange(n) + 0.5) / n - 0.5) * n / 60 for n in size)
+    stops = 0.2 * 2 * (x * 0.75**0.5 + y[:, None] * 0.5)
+    gain = stops.exp()
+    expected = 0.1 * gain / (1 + (gain - 1).clamp_min(0) * 0.1)
+    torch.testing.assert_close(out[0, 0], expected, atol=5e-4, rtol=0)
+
+
 def test_a_spot_lies_where_it_is_put():
     out = relight(torch.full((1, 3, 40, 80), 0.4), lamp(spot=1.0, spot_x=0.25, spot_y=0.75))
     place = out[0, 0].flatten().argmax().item()
@@ -141,6 +152,15 @@ def test_amount_zero_is_neutral_and_more_amount_is_more_light():
         light[:, NAMES.index("invert")] = 0  # all or nothing, by its nature
         means.append((relight(images, light) - images).abs().mean().item())
     assert 4 * means[0] < 2 * means[1] < means[2]
+
+
+def test_a_little_light_shrinks_faults_but_not_where_they_lie():
+    light = drawn(0.05, 4000)
+    for i, name in enumerate(NAMES):
+        neutral, low, high = PARAMETERS[name]
+        reach = (light[:, i] - neutral).abs().max().item() / max(high - neutral, neutral - low)
+        whole = name not in ACTING or name == "invert"
+        assert reach == pytest.approx(1 if whole else 0.05, rel=0.1), name
 
 
 def test_amounts_are_drawn_per_image():

@@ -187,6 +187,12 @@ def test_a_network_is_built_once_and_few_are_kept(monkeypatch, pack, pack_file):
     assert len(styleaug.pack._networks) <= 8
 
 
+def test_cuda_in_a_forked_process_is_refused_before_the_driver_is_asked(pack, monkeypatch):
+    monkeypatch.setattr(styleaug.pack, "_forked", True)
+    with pytest.raises(RuntimeError, match="inside a forked worker"):
+        pack.network(torch.device("cuda"))
+
+
 @pytest.mark.usefixtures("fresh_caches")
 def test_networks_are_frozen_and_serve_gradients_even_if_built_in_inference_mode(pack):
     with torch.inference_mode(), torch.device("meta"):

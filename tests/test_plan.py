@@ -223,6 +223,16 @@ def test_a_changed_picture_is_read_again(tagged, reference):
     assert not torch.equal(StyleSampler(tagged, reference).codes, before)
 
 
+def test_pictures_of_one_name_and_age_are_told_apart(tagged, tmp_path):
+    codes = []
+    for folder, mode in (("a", "L"), ("b", "RGB")):
+        (tmp_path / folder).mkdir()
+        pil_picture(mode).save(tmp_path / folder / "x.png")
+        os.utime(tmp_path / folder / "x.png", ns=(1, 1))
+        codes.append(StyleSampler(tagged, tmp_path / folder).codes)
+    assert not torch.equal(*codes)
+
+
 def test_a_path_is_a_path_even_if_a_tag_is_called_so(tagged, tmp_path, monkeypatch):
     """``Path("wood")`` is a folder of that name; ``"wood"`` is the tag."""
     monkeypatch.chdir(tmp_path)

@@ -123,6 +123,14 @@ def test_pil_images_and_videos_are_protected_too(augment):
     assert distance(out, clip) > 3
 
 
+def test_masks_and_boxes_add_up(augment):
+    before = image()
+    out, *_ = augment(protect=1)(before, mask(DEFECT), boxes([[45, 0, 64, 48]], SIZE))
+    assert torch.equal(out[INSIDE], before[INSIDE])
+    assert torch.equal(out[OUTSIDE], before[OUTSIDE])
+    assert distance(out, before) > 3
+
+
 def test_labels_protect_the_image_of_their_size(augment):
     """A sample with the image and a thumbnail, each with its labels."""
     before, small = image(), tv_tensors.Image(pictures(3, 24, 32))

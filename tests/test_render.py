@@ -280,7 +280,15 @@ def test_a_large_image_costs_the_network_no_more_than_its_small_copy(pack, stand
     render(pictures(1, 3, 400, 300), plan_for(pack, 1), pack, working_size=64)
     render(pictures(1, 3, 64, 3000), plan_for(pack, 1), pack, working_size=64)
     render(pictures(1, 3, 16, 16), plan_for(pack, 1), pack, working_size=64)
-    assert network.shapes == [(2, 3, 64, 85), (1, 3, 85, 64), (1, 3, 64, 3000), (1, 3, 16, 16)]
+    shapes = [tuple(images.shape) for images in network.seen]
+    assert shapes == [(2, 3, 64, 85), (1, 3, 85, 64), (1, 3, 64, 3000), (1, 3, 16, 16)]
+
+
+def test_the_small_copy_is_an_average_without_moire(pack, stand_in):
+    network = stand_in(lambda x: x)
+    stripes = torch.tensor([0.0, 1.0]).repeat(1, 3, 128, 64)
+    render(stripes, plan_for(pack, 1), pack, working_size=32)
+    torch.testing.assert_close(network.seen[0], torch.full((1, 3, 32, 32), 0.5))
 
 
 def test_working_size_at_or_above_the_image_changes_nothing(pack):
@@ -310,6 +318,17 @@ def test_the_small_copy_gives_nearly_what_the_full_image_gives(pack, stand_in):
     plan = plan_for(pack, 1, texture=1)
     small = render(images, plan, pack, working_size=64)
     assert (small - render(images, plan, pack)).abs().mean() < 0.02
+
+
+def test_tone_acts_on_detail_that_the_small_copy_does_not_show(pack, stand_in):
+    """A network that halves all contrast halves that of single pixels too, at full resolution."""
+    stand_in(lambda x: 0.5 * x + 0.25)
+    rows, columns = torch.meshgrid(torch.arange(256), torch.arange(256), indexing="ij")
+    coarse = ((rows // 32 + columns // 32) % 2) * 0.6 + 0.1
+    images = (coarse + (columns % 2) * 0.2).expand(1, 3, 256, 256)
+    out = render(images, plan_for(pack, 1, texture=0), pack, working_size=32)
+    before, after = (x[..., 1::2] - x[..., ::2] for x in (images, out))
+    assert (after / before).mean() == pytest.approx(0.5, abs=0.1)
 
 
 def test_donors_give_their_style_to_the_others(pack, small_references):
@@ -365,7 +384,7 @@ def test_wrong_images_are_refused_before_any_work(pack, stand_in):
         render(torch.full((1, 3, 32, 32), 2.0), plan_for(pack, 1), pack)
     with pytest.raises(TypeError, match="uint8 or floating point"):
         render(torch.zeros(1, 3, 32, 32, dtype=torch.int32), plan_for(pack, 1), pack)
-    assert network.shapes == []
+    assert network.seen == []
 
 
 @pytest.mark.cuda

@@ -1,10 +1,14 @@
 """The networks: any size, quiet on flat images, and every part of the style code counts."""
 
+import json
+
 import pytest
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from helpers import TINY, pictures
+from styleaug.nn.norm import adain
 from styleaug.nn.stylenet import REFERENCE, StyleNetConfig
 
 TINY_REFERENCE = StyleNetConfig(arch="reference", width=16, blocks=1, embedding=8)
@@ -71,8 +75,6 @@ def test_an_images_own_statistics_make_adain_the_identity():
     network, images = build(TINY), pictures(1, 3, 32, 32, dtype=torch.float32)
     _, features = network.encode(images)
     mean, std = network.bottleneck(images).chunk(2, dim=1)
-    from styleaug.nn.norm import adain
-
     torch.testing.assert_close(adain(features, mean, std, TINY.floor), features)
 
 
@@ -86,6 +88,21 @@ def test_noise_on_a_flat_surface_is_not_blown_up():
         spread[floor] = out.std((2, 3)).mean().item()
     assert spread[TINY.floor] < 0.02
     assert spread[1e-5] > 3 * spread[TINY.floor]
+
+
+def test_the_floor_of_the_config_reaches_every_norm(monkeypatch):
+    floors = []
+    group_norm = nn.functional.group_norm
+
+    def watched(x, groups, eps):
+        floors.append(eps)
+        return group_norm(x, groups, eps=eps)
+
+    monkeypatch.setattr("styleaug.nn.norm.F.group_norm", watched)
+    for config in (TINY, TINY_REFERENCE):
+        config = StyleNetConfig(**{**config.to_dict(), "floor": 0.3})
+        build(config)(pictures(1, 3, 16, 16, dtype=torch.float32), codes(config, 1))
+    assert floors == [0.3] * (4 + 8)
 
 
 @BOTH
@@ -119,7 +136,5 @@ def test_an_unknown_architecture_is_refused():
 
 
 def test_a_config_survives_json():
-    import json
-
     config = StyleNetConfig(stem=8, floor=0.2)
     assert StyleNetConfig(**json.loads(json.dumps(config.to_dict()))) == config
