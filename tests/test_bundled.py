@@ -63,7 +63,7 @@ def test_full_strength_moves_images_visibly_and_styles_differ(base):
 
 
 @needs_base
-def test_a_flat_surface_gets_no_blobs(base):
+def test_texture_born_on_a_flat_surface_is_bounded(base):
     """Noise of three levels on flat gray, half the texture: 17 levels come out of the first pack.
 
     That is a lot. The bound is to be lowered with better packs, and never raised.
