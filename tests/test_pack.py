@@ -193,6 +193,27 @@ def test_cuda_in_a_forked_process_is_refused_before_the_driver_is_asked(pack, mo
         pack.network(torch.device("cuda"))
 
 
+@pytest.mark.parametrize(
+    ("device", "bf16", "dtype"),
+    [
+        ("cuda:1", False, torch.float16),
+        ("cpu", True, torch.bfloat16),
+        ("cpu", False, torch.float32),
+        ("mps", True, torch.float32),
+    ],
+)
+def test_networks_run_in_what_the_device_is_quick_in(monkeypatch, device, bf16, dtype):
+    monkeypatch.setattr(styleaug.pack, "cpu_has_bf16", lambda: bf16)
+    assert styleaug.pack.inference_dtype(torch.device(device)) == dtype
+
+
+def test_weights_lie_as_the_kernels_want_them(pack):
+    """Channels last: losing it costs time, and no test of results would notice."""
+    for dtype in (torch.float32, torch.bfloat16):
+        conv = pack.stylizer(CPU, dtype).net.down
+        assert conv.weight.is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.usefixtures("fresh_caches")
 def test_networks_are_frozen_and_serve_gradients_even_if_built_in_inference_mode(pack):
     with torch.inference_mode(), torch.device("meta"):

@@ -148,6 +148,13 @@ def test_no_defects_are_no_trouble(augment, label):
     assert distance(out, image()) > 3
 
 
+def test_an_empty_batch_beside_the_image_is_no_trouble(augment):
+    before = image()
+    empty, out, _ = augment(protect=1)(image(0), before, mask(DEFECT))
+    assert len(empty) == 0
+    assert torch.equal(out[INSIDE], before[INSIDE])
+
+
 def test_labels_of_no_image_in_the_sample_raise(augment):
     """Else the user would believe his defects protected."""
     with pytest.raises(ValueError, match=r"protect needs masks or boxes of an image's size"):

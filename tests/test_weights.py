@@ -144,6 +144,12 @@ def test_the_bundled_weights_lie_beside_the_package():
     assert (bundled_dir() / "vgg16" / "vgg16.safetensors").is_file()
 
 
+def test_missing_bundled_weights_say_where_they_must_lie(monkeypatch, tmp_path):
+    monkeypatch.setattr("styleaug.weights.__file__", str(tmp_path / "styleaug" / "weights.py"))
+    with pytest.raises(WeightsError, match=r"must lie in .*pretrained.*reinstall"):
+        bundled_dir()
+
+
 def test_building_keeps_the_callers_state_and_the_network_apart():
     with torch_generator_stays(), torch.inference_mode(), torch.device("meta"), building():
         layer = nn.Linear(2, 2)
