@@ -61,8 +61,7 @@ def quality(record: dict[str, Any]) -> str:
     return f"""\
 **Strength and safety** (`python benchmarks/quality.py`). *Style moved*: 0 changes nothing, 1
 reaches the style's Gram matrices. *Separability kept*: how well a threshold tells a defect from its
-surroundings, after restyling over before, on {count} defects of {record["masks"]}, a set that the
-network was never trained on.
+surroundings, after restyling over before, on {count} defects of {record["masks"]}.
 
 | style moved | median | 10th to 90th percentile |
 |---|---|---|

@@ -1,6 +1,8 @@
 """The command line: what each command writes, says and refuses."""
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +143,14 @@ def test_packs_shows_tags_and_names(pack_file, capsys):
     assert "8 styles; tags: random (8)" in capsys.readouterr().out
     assert main(["packs", pack_file, "--names"]) == 0
     assert "random-3\trandom" in capsys.readouterr().out
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(pack_file):
+    command = [sys.executable, "-m", "styleaug", "packs", pack_file, "--names"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
 
 
 def test_packs_lists_what_is_bundled(capsys):
