@@ -28,6 +28,14 @@ CORRUPTION_GROUPS: dict[str, tuple[str, ...]] = {
 }
 CORRUPTIONS: tuple[str, ...] = tuple(name for names in CORRUPTION_GROUPS.values() for name in names)
 
+# Other lamps, to choose settings of light by; severities 1 to 5. Each lays its own formula.
+LAMPS: dict[str, tuple[float, ...]] = {
+    "lamp_dim": (0.75, 0.65, 0.55, 0.45, 0.35),  # gain
+    "lamp_bright": (0.75, 0.65, 0.55, 0.45, 0.35),  # what is left of the distance to white
+    "lamp_veil": (0.7, 0.6, 0.5, 0.4, 0.3),  # contrast left under a veil of random level
+    "lamp_side": (0.7, 0.55, 0.4, 0.3, 0.2),  # gain at the dark side
+}
+
 # The package refuses images with a side below this.
 _SMALLEST_SIDE = 32
 # These two ignore NumPy's global state and take their seed as an argument.
@@ -109,7 +117,29 @@ def _image_seed(seed: int, condition: Condition, index: int) -> int:
     return int(state.generate_state(1)[0])
 
 
+def _relit(image: Images, condition: Condition, seed: int) -> Images:
+    rng = np.random.default_rng(seed)
+    amount = LAMPS[condition.corruption][condition.severity - 1]
+    pixels = image / 255.0
+    if condition.corruption == "lamp_dim":
+        pixels = amount * pixels
+    elif condition.corruption == "lamp_bright":
+        pixels = 1 - amount * (1 - pixels)
+    elif condition.corruption == "lamp_veil":
+        level = rng.uniform(0.2, 0.9)
+        pixels = level + amount * (pixels - level)
+    else:
+        height, width = image.shape[:2]
+        angle = rng.uniform(0, 2 * np.pi)
+        y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)
+        along = (x * np.cos(angle) + y * np.sin(angle)) / (abs(np.cos(angle)) + abs(np.sin(angle)))
+        pixels = pixels * (amount + (1 - amount) * (along + 1) / 2)[..., None]
+    return np.asarray((255 * pixels).round().clip(0, 255), dtype=np.uint8)
+
+
 def _corrupt_one(image: Images, condition: Condition, seed: int) -> Images:
+    if condition.corruption in LAMPS:
+        return _relit(image, condition, seed)
     from imagecorruptions import corrupt
 
     height, width = image.shape[:2]

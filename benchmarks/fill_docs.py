@@ -3,14 +3,15 @@
     python benchmarks/fill_docs.py
 
 Between ``<!-- results: NAME -->`` and ``<!-- /results -->`` stands what the function ``NAME`` below
-makes of ``NAME.json``. ``demo.json`` is the ``demo-out/report.json`` of a ``make demo``.
+makes of ``NAME.json`` (of ``NAME_brief``, the same file). ``demo.json`` is the
+``demo-out/report.json`` of a ``make demo``.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -48,29 +49,245 @@ has {jitter:.2f} times the speed of ColorJitter, which changes no material.
 
 
 def quality(record: dict[str, Any]) -> str:
-    """Style moved and defects kept: two tables."""
-    moved = "\n".join(
-        f"| {row['count']} {name} | {row['median']:.2f} | {row['p10']:.2f} to {row['p90']:.2f} |"
+    """How a pack restyles: a table of each part that was measured."""
+    sections = (
+        _moved,
+        _paths,
+        _optimum,
+        _diversity,
+        _kept,
+        _kinds,
+        _tradeoff,
+        _hallucination,
+        _geometry,
+    )
+    keys = (
+        "style_moved",
+        "paths",
+        "optimum",
+        "diversity",
+        "defects_kept",
+        "defects_by_class",
+        "tradeoff",
+        "hallucination",
+        "geometry",
+    )
+    tables = [make(record) for make, key in zip(sections, keys, strict=True) if key in record]
+    return "**Strength and safety** (`python benchmarks/quality.py`).\n\n" + "\n".join(tables)
+
+
+def quality_brief(record: dict[str, Any]) -> str:
+    """The few figures that decide: style moved, and defects lost at some settings."""
+    moved = [
+        f"style moved, {row['count']} {name} (0 nothing, 1 the style reached) | {row['median']:.2f}"
         for name, row in record["style_moved"].items()
-    )
-    kept = "\n".join(
-        f"| {name} | {row['median']:.2f} | {row['p10']:.2f} | {row['lost_percent']:.1f} % |"
-        for name, row in record["defects_kept"].items()
-    )
-    count = next(iter(record["defects_kept"].values()))["count"]
+    ]
+    kept = record["defects_kept"]
+    chosen = ("defaults", "tone only, strength 1", "full texture, strength 1")
+    lost = [f"defects lost, {name} | {_lost(kept[name])}" for name in chosen]
     return f"""\
-**Strength and safety** (`python benchmarks/quality.py`). *Style moved*: 0 changes nothing, 1
-reaches the style's Gram matrices. *Separability kept*: how well a threshold tells a defect from its
-surroundings, after restyling over before, on {count} defects of {record["masks"]}.
+**Strength and safety** (`python benchmarks/quality.py`; all figures in the
+[card](pretrained/base/CARD.md)). A defect counts as lost when less than half of its separability
+from its surroundings is left; {kept["defaults"]["count"]} restylings of {record["masks"]} defects.
 
-| style moved | median | 10th to 90th percentile |
-|---|---|---|
-{moved}
+{_table("median or share | ", moved + lost)}"""
 
-| separability kept | median | 10th percentile | lost (below half) |
-|---|---|---|---|
-{kept}
+
+def _table(head: str, rows: Iterable[str]) -> str:
+    """A markdown table: ``head`` and rows as ``a | b | c``."""
+    rule = "|---" * (head.count("|") + 1) + "|"
+    return "\n".join([f"| {head} |", rule, *(f"| {row} |" for row in rows)]) + "\n"
+
+
+def _moved(record: dict[str, Any]) -> str:
+    sources = list(next(iter(record["style_moved"].values()))["by_content"])
+    rows = []
+    for name, row in record["style_moved"].items():
+        by_content = [f"{row['by_content'][source]['median']:.2f}" for source in sources]
+        root = record["style_moved_root"][name]["median"]
+        cells = [f"{row['count']} {name}", f"{row['median']:.2f}"]
+        cells += [f"{row['p10']:.2f} to {row['p90']:.2f}", *by_content, f"{root:.2f}"]
+        rows.append(" | ".join(cells))
+    head = (
+        f"style moved | median | 10th to 90th percentile | on {' | on '.join(sources)} | unsquared"
+    )
+    return f"""\
+*Style moved*: 0 changes nothing, 1 reaches the style's Gram matrices (squared distance, which the
+training minimizes; unsquared for comparison). The network's raw output.
+
+{_table(head, rows)}"""
+
+
+def _paths(record: dict[str, Any]) -> str:
+    rows = [
+        " | ".join([variant, *(f"{group['median']:.2f}" for group in found.values())])
+        for variant, found in record["paths"].items()
+    ]
+    groups = next(iter(record["paths"].values()))
+    return f"""\
+*Paths*: style moved when only these parts of the code are the style's, the others the mean of the
+pack. The network was trained with all of them.
+
+{_table(" | ".join(["part of the code", *groups]), rows)}"""
+
+
+def _optimum(record: dict[str, Any]) -> str:
+    rows = []
+    for name, found in record["optimum"].items():
+        for steps, row in found["ratio"].items():
+            net, best = found["median"]["network"], found["median"][steps]
+            parts = [f"{net[p]:.2f} / {best[p]:.2f}" for p in ("style", "content")]
+            time = f"{found['seconds_an_image'][steps]:.0f}"
+            cells = [f"{row['count']} {name}, {steps}", f"{row['median']:.2f}", *parts, time]
+            rows.append(" | ".join(cells))
+    head = "network / optimisation | objective | style | content | seconds an image"
+    return f"""\
+*Distance from the optimum*: the objective of one pass through the network over that of an
+optimisation of the pixels; medians.
+
+{_table(head, rows)}"""
+
+
+def _diversity(record: dict[str, Any]) -> str:
+    rows = []
+    for name, row in record["diversity"].items():
+        cells = [
+            f"{row[kind][key]:.2f}"
+            for key in ("spread", "correlation")
+            for kind in ("colour", "texture")
+        ]
+        rows.append(" | ".join([f"{row['count']} {name}", *cells]))
+    head = "diversity | colour | texture | colour follows | texture follows"
+    return f"""\
+*Diversity*: spread of the outputs' statistics over styles, relative to the styles' own: 0 all
+alike, 1 as diverse as the styles. *Follows*: correlation with the style's own statistics.
+
+{_table(head, rows)}"""
+
+
+def _kept(record: dict[str, Any]) -> str:
+    rows = [
+        f"{name} | {row['median']:.2f} | {row['p10']:.2f} | {_lost(row)}"
+        for name, row in record["defects_kept"].items()
+    ]
+    count = next(iter(record["defects_kept"].values()))["count"]
+    head = "separability kept | median | 10th percentile | lost (below half)"
+    return f"""\
+*Separability kept*: how well a threshold tells a defect from its surroundings, after restyling over
+before, on {count} defects of {record["masks"]}.
+
+{_table(head, rows)}"""
+
+
+def _kinds(record: dict[str, Any]) -> str:
+    rows = []
+    settings: list[str] = []
+    for key, suffix in (("defects_by_class", ""), ("defects_by_size", " ones")):
+        for kind, found in record[key].items():
+            settings = list(found)
+            count = next(iter(found.values()))["count"]
+            cells = [f"{count} {kind}{suffix}", *(_lost(row) for row in found.values())]
+            rows.append(" | ".join(cells))
+    return _table("lost, by class and size | " + " | ".join(settings), rows)
+
+
+def _lost(row: dict[str, float]) -> str:
+    return f"{row['lost_percent']:.1f} ± {row['lost_standard_error']:.1f} %"
+
+
+def _tradeoff(record: dict[str, Any]) -> str:
+    rows = []
+    for row in record["tradeoff"]:
+        moved = row["style_moved"]["median"]
+        rows.append(f"{row['texture']:g} | {moved:.2f} | {row['median']:.2f} | {_lost(row)}")
+    return _table("texture, at strength 1 | style moved | separability kept | lost", rows)
+
+
+def _hallucination(record: dict[str, Any]) -> str:
+    rows = []
+    for name, row in record["hallucination"].items():
+        new, every = row["new_detections"], row["all_detections"]
+        cells = [
+            f"{row['mean_change']:.1f}",
+            f"{row['flat_energy']['median']:.2f}",
+            f"{new['images_percent']:.0f} ± {new['images_standard_error']:.0f} %",
+            f"{new['an_image']:.2f}",
+            f"{every['an_image']:.1f}",
+        ]
+        rows.append(" | ".join([name, *cells]))
+    count = next(iter(record["hallucination"].values()))["all_detections"]["count"]
+    columns = ("mean change", "added to flat areas", "images with new", "new", "all")
+    head = " | ".join(["defect-free images", *columns])
+    return f"""\
+*Hallucination*, on {count} defect-free images of {record["masks"]}: fine structure added to flat
+areas (standard deviation, levels of 255), and detections of a simple anomaly scorer an image, *new*
+where it saw nothing before.
+
+{_table(head, rows)}"""
+
+
+def _geometry(record: dict[str, Any]) -> str:
+    rows = []
+    for name, row in record["geometry"].items():
+        if row["count"]:
+            used = f"{row['used_percent']:.0f} % of {row['patches']}"
+            rows.append(f"{name} | {row['median']:.2f} | {row['p95']:.2f} | {used}")
+    head = "edges moved, pixels | median | 95th percentile | distinct patches"
+    return f"""\
+*Geometry*: displacement of edges by phase correlation, at full strength and texture.
+
+{_table(head, rows)}"""
+
+
+def robustness(record: dict[str, Any]) -> str:
+    """Every policy by falling mPC, and what each comes to under each corruption."""
+    corruptions = record["settings"]["corruptions"]
+    by_corruption = [
+        " | ".join([name, *(f"{row[corruption]['mean']:.0f}" for corruption in corruptions)])
+        for name, row in _by_mpc(record)
+    ]
+    head = " | ".join(["policy", *(name.replace("_", " ") for name in corruptions)])
+    settings = "\n".join(f"- {name}: `{text}`" for name, text in record["policies"].items())
+    return f"""\
+{_policies(record)}
+{_table(head, by_corruption)}
+The policies, each after random flips:
+
+{settings}
 """
+
+
+def robustness_brief(record: dict[str, Any]) -> str:
+    """The same without the corruptions."""
+    return f"""\
+**Against other augmentations** (`python benchmarks/robustness.py`; by corruption in
+[robustness](docs/explanation/robustness.md)).
+
+{_policies(record)}"""
+
+
+def _by_mpc(record: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return sorted(record["scores"].items(), key=lambda item: -item[1]["mPC"]["mean"])
+
+
+def _policies(record: dict[str, Any]) -> str:
+    base = record["differences"]["flips only"]
+    rows = []
+    for name, row in _by_mpc(record):
+        cells = [f"{row[key]['mean']:.1f} ± {row[key]['std']:.1f}" for key in ("P", "mPC")]
+        gain = "" if name not in base else "{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+        cells.append(gain.format(**base[name]["mPC"]) if gain else "")
+        cells.append(f"{mean(e['train'] for e in row['seconds']):.0f}")
+        rows.append(" | ".join([name, *cells]))
+    task, settings = record["task"], record["settings"]
+    table = _table("policy | clean | mPC | over flips (95 %) | training, s", rows)
+    return f"""\
+A small CNN from scratch on {task["name"]} ({len(task["classes"])} classes, {task["train"]} training
+and {task["test"]} test images at {settings["size"]} pixels, {settings["epochs"]} epochs), balanced
+accuracy in percent, mean and deviation of {len(record["seeds"])} seeds; mPC over
+{len(settings["corruptions"])} corruptions that no policy was chosen by, at severities 1, 3 and 5.
+
+{table}"""
 
 
 def demo(record: dict[str, Any]) -> str:
@@ -106,6 +323,9 @@ Points by corruption: {listed}.
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "throughput": throughput,
     "quality": quality,
+    "quality_brief": quality_brief,
+    "robustness": robustness,
+    "robustness_brief": robustness_brief,
     "demo": demo,
 }
 
@@ -114,7 +334,7 @@ def fill(text: str) -> str:
     """The text with every block filled from its JSON; a block without JSON is left empty."""
 
     def block(match: re.Match[str]) -> str:
-        path = RESULTS / f"{match[2]}.json"
+        path = RESULTS / f"{match[2].removesuffix('_brief')}.json"
         body = ""
         if path.is_file():
             body = TABLES[match[2]](json.loads(path.read_text(encoding="utf-8")))

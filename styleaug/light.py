@@ -15,51 +15,52 @@ from torch.nn import functional as F
 # Each parameter: the value that does nothing, and the range of the full draw. A draw of amount t
 # lies t of the way from the neutral value to a random point of the range.
 PARAMETERS: dict[str, tuple[float, float, float]] = {
-    # field, as log gains: exp(0.9) is 1.3 stops
-    "exposure": (0.0, -0.9, 0.9),  # log gain of the whole image
-    "gradient": (
-        0.0,
-        0.0,
-        0.9,
-    ),  # log gain from the centre to the bright end; opposite at the other
+    # field: log gains of the lamp at each place; exp(0.9) is 1.3 stops. A second name says where.
+    "exposure": (0.0, -0.9, 0.9),  # of the whole image
+    "gradient": (0.0, 0.0, 0.9),  # from the centre to the bright end; opposite at the other
     "gradient_angle": (0.0, 0.0, 2 * pi),  # radians
-    "spot": (0.0, -0.5, 1.2),  # log gain at the centre of a hot spot (or a shaded one)
+    "spot": (0.0, -0.5, 1.2),  # at the centre of a hot spot (or a shaded one)
     "spot_x": (0.5, 0.0, 1.0),  # of the width
     "spot_y": (0.5, 0.0, 1.0),  # of the height
     "spot_size": (0.4, 0.2, 0.6),  # standard deviation, of the longer side
-    "vignette": (0.0, 0.0, 1.0),  # log loss in the corners
-    "shadow": (0.0, 0.0, 1.2),  # log loss behind a shadow edge
+    "vignette": (0.0, 0.0, 1.0),  # loss in the corners
+    "shadow": (0.0, 0.0, 1.2),  # loss behind a shadow edge
     "shadow_angle": (0.0, 0.0, 2 * pi),
     "shadow_place": (0.0, -0.5, 0.5),  # distance of the edge from the centre, of the longer side
-    # curve
+    "strobe": (0.0, 0.0, 0.2),  # half the swing of bands: pulsed lamp and rolling shutter
+    "strobe_axis": (0.0, 0.0, 1.0),  # above 0.5 the bands are columns (line cameras), else rows
+    "strobe_period": (0.4, 0.2, 0.6),  # of the longer side
+    "strobe_phase": (0.0, 0.0, 2 * pi),
+    "temperature": (0.0, -0.2, 0.2),  # gain of red, and loss of blue
+    "tint": (0.0, -0.15, 0.15),  # gain of green, and half that loss of red and blue
+    # veil: light that never saw the surface
+    "haze": (0.0, 0.0, 0.45),  # its share at the dense end
+    "haze_level": (0.7, 0.4, 1.0),  # its brightness
+    "haze_angle": (0.0, 0.0, 2 * pi),  # towards the dense end
+    # curve: sensor and processing
     "gamma": (0.0, -0.5, 0.5),  # log exponent
-    "black": (0.0, 0.0, 0.35),  # lifted black level: haze, stray light
-    "white": (0.0, 0.0, 0.35),  # lowered white level
-    "temperature": (0.0, -0.2, 0.2),  # log gain of red, and loss of blue
+    "response": (0.0, -0.7, 0.7),  # S curve, steep in the middle; negative, steep at the ends
+    "contrast": (0.0, -1.6, 0.0),  # log gain of all differences: exp(-1.6) leaves a fifth
+    "contrast_level": (0.5, 0.1, 0.9),  # the level that they shrink to
     "invert": (0.0, 0.0, 1.0),  # dark field: above 0.5 the polarity turns round
 }
 NAMES = tuple(PARAMETERS)
 # Where a fault lies, and whether the polarity turns round, do not shrink with the amount.
-_WHOLE = {
-    "gradient_angle",
-    "spot_x",
-    "spot_y",
-    "spot_size",
-    "shadow_angle",
-    "shadow_place",
-    "invert",
-}
+_WHOLE = {name for name in NAMES if "_" in name} | {"invert"}
 # A real lamp has one or two of these faults at a time; all at once teach less.
 _FREQUENCY = {
-    "exposure": 0.8,
-    "gradient": 0.5,
-    "spot": 0.35,
-    "vignette": 0.3,
-    "shadow": 0.25,
-    "gamma": 0.6,
-    "black": 0.35,
-    "white": 0.35,
-    "temperature": 0.4,
+    "exposure": 0.7,
+    "gradient": 0.4,
+    "spot": 0.3,
+    "vignette": 0.25,
+    "shadow": 0.2,
+    "strobe": 0.1,
+    "temperature": 0.3,
+    "tint": 0.2,
+    "haze": 0.3,
+    "gamma": 0.5,
+    "response": 0.3,
+    "contrast": 0.5,
     "invert": 0.05,
 }
 _SHADOW_WIDTH = 0.08
@@ -114,33 +115,53 @@ def relight(images: Tensor, light: Tensor) -> Tensor:
     value = {name: light[:, i, None, None, None] for i, name in enumerate(NAMES)}
     gain = _field(value, *images.shape[-2:])
     if images.shape[1] == 3:
-        warm = torch.cat([value["temperature"], 0 * value["temperature"], -value["temperature"]], 1)
-        gain = gain + warm
+        warm, green = value["temperature"], value["tint"]
+        gain = gain + torch.cat([warm - green / 2, green, -warm - green / 2], 1)
     gain = gain.exp()
     images = images.clamp(0, 1)  # a restyling may overshoot, and no power of less than 0 is real
     # below 1 plain dimming; above 1 a shoulder that maps white on white and clips nothing, so that
     # a bright defect on a bright surface survives overexposure
     out = images * gain / (1 + (gain - 1).clamp_min(0) * images)
+    veil = value["haze"] * _ramp(value["haze_angle"], *images.shape[-2:])
+    out = out + veil * (value["haze_level"] - out)
     # the offset keeps the slope finite at black
     out = (out + 1e-4) ** value["gamma"].exp()
-    black, white = value["black"], 1 - value["white"]
-    out = black + (white - black) * out
+    out = out + value["response"] * out * (1 - out) * (2 * out - 1)
+    out = value["contrast_level"] + value["contrast"].exp() * (out - value["contrast_level"])
     out = torch.where(value["invert"] > 0.5, 1 - out, out)
     return out.clamp(0, 1)
 
 
+def _places(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Pixel centres of the coarse grid from the image's centre, in units of the longer side.
+
+    Returns:
+        x (1, 1, 1, columns) and y (1, 1, rows, 1).
+    """
+
+    def axis(length: int) -> Tensor:
+        cells = min(length, _FIELD_SIZE)
+        return ((torch.arange(cells, device=device) + 0.5) / cells - 0.5) * (
+            length / max(height, width)
+        )
+
+    return axis(width).view(1, 1, 1, -1), axis(height).view(1, 1, -1, 1)
+
+
+def _enlarge(field: Tensor, height: int, width: int) -> Tensor:
+    return F.interpolate(field, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def _ramp(angle: Tensor, height: int, width: int) -> Tensor:
+    """From nearly 0 to nearly 1 in the direction of ``angle``: (B, 1, H, W)."""
+    x, y = _places(height, width, angle.device)
+    return _enlarge(torch.sigmoid(4 * (x * angle.cos() + y * angle.sin())), height, width)
+
+
 def _field(value: dict[str, Tensor], height: int, width: int) -> Tensor:
     """Log gain of the lamp at each pixel: (B, 1, H, W)."""
-    device = value["exposure"].device
-    rows, columns = min(height, _FIELD_SIZE), min(width, _FIELD_SIZE)
+    x, y = _places(height, width, value["exposure"].device)
     longer = max(height, width)
-    # pixel centres, from the image's centre, in units of the longer side
-    y = ((torch.arange(rows, device=device) + 0.5) / rows - 0.5).view(1, 1, -1, 1) * (
-        height / longer
-    )
-    x = ((torch.arange(columns, device=device) + 0.5) / columns - 0.5).view(1, 1, 1, -1) * (
-        width / longer
-    )
 
     def along(angle: Tensor) -> Tensor:
         return x * angle.cos() + y * angle.sin()
@@ -152,13 +173,16 @@ def _field(value: dict[str, Tensor], height: int, width: int) -> Tensor:
     behind = torch.sigmoid(
         2 * log(9) * (along(value["shadow_angle"]) - value["shadow_place"]) / _SHADOW_WIDTH
     )
+    across = torch.where(value["strobe_axis"] > 0.5, x, y)
+    bands = (2 * pi * across / value["strobe_period"] + value["strobe_phase"]).sin()
     field = (
         value["exposure"]
         + value["gradient"] * 2 * along(value["gradient_angle"])
         + value["spot"] * (-0.5 * distance).exp()
         - value["vignette"] * radius
         - value["shadow"] * behind
+        + value["strobe"] * bands
     )
     # faults add up; beyond 1.7 stops even a good exposure control gives up, and defects drown
     field = _LARGEST_GAIN * (field / _LARGEST_GAIN).tanh()
-    return F.interpolate(field, size=(height, width), mode="bilinear", align_corners=False)
+    return _enlarge(field, height, width)

@@ -71,45 +71,92 @@ def tonal_distance(output: Tensor, content: Tensor, cell: int = 8) -> Tensor:
     return (weight * (1 - correlation)).mean()
 
 
-def defect_contrast(images: Tensor, mask: Tensor, ring: Tensor) -> Tensor:
-    """How far a defect stands out of its surroundings, in their standard deviations: -> (B,).
-
-    ``(mean(luma in mask) - mean(luma in ring)) / sqrt(var(luma in ring) + 0.02^2)``, the signed d'
-    of signal detection; 0.02 (five 8-bit levels) stands for the sensor's noise, so that a perfectly
-    flat ring does not make it infinite.
-
-    Args:
-        images: (B, 3, H, W).
-        mask: 1 inside the defect, 0 outside, (B, 1, H, W).
-        ring: the same for its surroundings.
-    """
+def local_energy(images: Tensor) -> Tensor:
+    """Standard deviation of the luma in windows of 5 pixels: (B, C, H, W) -> (B, 1, H, W)."""
     gray = luma(images)
 
-    def mean(values: Tensor, weight: Tensor) -> Tensor:
-        total = weight.sum((1, 2, 3), keepdim=True).clamp_min(1e-6)
-        return (values * weight).sum((1, 2, 3), keepdim=True) / total
+    def blur(values: Tensor) -> Tensor:
+        return F.avg_pool2d(values, 5, stride=1, padding=2, count_include_pad=False)
 
-    inside, outside = mean(gray, mask), mean(gray, ring)
-    variance = mean((gray - outside).square(), ring)
-    return ((inside - outside) / (variance + 0.02**2).sqrt()).flatten()
+    # 1e-6: the root of nothing has no slope
+    return (blur((gray - blur(gray)).square()) + 1e-6).sqrt()
+
+
+def defect_contrast(values: Tensor, mask: Tensor, ring: Tensor, noise: float = 0.01) -> Tensor:
+    """How far defects stand out of their surroundings, in their standard deviations: -> (B, K).
+
+    ``(mean in mask - mean in ring) / sqrt(var in ring + noise^2)``, the signed d' of signal
+    detection.
+
+    Args:
+        values: luma or local energy (B, 1, H, W).
+        mask: 1 inside the k-th defect, 0 outside, (B, K, H, W).
+        ring: the same for its surroundings.
+        noise: stands for the sensor's, so that a perfectly flat ring does not make d' infinite;
+            0.01 is two and a half 8-bit levels.
+    """
+
+    def mean(values: Tensor, weight: Tensor) -> Tensor:
+        total = weight.sum((2, 3), keepdim=True).clamp_min(1e-6)
+        return (values * weight).sum((2, 3), keepdim=True) / total
+
+    inside, outside = mean(values, mask), mean(values, ring)
+    variance = mean((values - outside).square(), ring)
+    return ((inside - outside) / (variance + noise**2).sqrt()).flatten(1)
 
 
 def anomaly_loss(output: Tensor, content: Tensor, mask: Tensor, ring: Tensor) -> Tensor:
-    """Share of the defects' contrast that a restyling loses, averaged over the batch.
+    """Share of the defects' contrast that a restyling loses, averaged over the visible defects.
 
     What a detector sees is a defect's contrast relative to the texture around it, so that is what
-    must not fall; a dark defect that turns bright counts as lost, too. Beyond 3 standard deviations
-    nothing is to be gained. Images whose defect did not stand out before (below 0.3) do not count.
+    must not fall: of the luma, or of the local energy where a defect is rough rather than dark or
+    bright. A dark defect that turns bright counts as lost, too. Beyond 3 standard deviations
+    nothing is to be gained. Defects that did not stand out before (below 0.3) do not count.
 
     Args:
         output: restyled images (B, 3, H, W).
         content: the same images before.
-        mask: (B, 1, H, W), as in :func:`defect_contrast`.
+        mask: (B, K, H, W), as in :func:`defect_contrast`.
         ring: the same.
     """
-    signed = defect_contrast(content, mask, ring)
+
+    def contrasts(images: Tensor) -> tuple[Tensor, Tensor]:
+        # energy has a third of the luma's spread, and of its noise
+        return (
+            defect_contrast(luma(images), mask, ring),
+            defect_contrast(local_energy(images), mask, ring, noise=0.0035),
+        )
+
+    (shade, rough), (shade_after, rough_after) = contrasts(content), contrasts(output)
+    by_shade = shade.abs() >= rough.abs()
+    signed = torch.where(by_shade, shade, rough)
     before = signed.abs().clamp_max(3)
-    after = defect_contrast(output, mask, ring) * signed.sign()
-    visible = (before > 0.3).float()
+    after = torch.where(by_shade, shade_after, rough_after) * signed.sign()
+    # neighbours may cover a ring, or the border cut it off
+    visible = ((before > 0.3) & (ring.sum((2, 3)) >= 20)).float()
     lost = (1 - after / before.clamp_min(0.3)).clamp(0, 2)
     return (lost * visible).sum() / visible.sum().clamp_min(1)
+
+
+def born_texture(output: Tensor, content: Tensor, mask: Tensor) -> Tensor:
+    """Fine structure that a restyling paints on smooth surfaces, in units of ten 8-bit levels.
+
+    A network with sub-pixel upsampling paints a lattice where nothing else is to be seen, and blows
+    sensor noise up. Two and a half times the surface's own noise and one level are free.
+
+    Args:
+        output: restyled surfaces (B, 3, H, W).
+        content: the same before: smooth but for sensor noise and defects.
+        mask: of the defects (B, K, H, W), whose neighbourhood does not count.
+    """
+    near = F.max_pool2d(mask.amax(1, keepdim=True), 13, stride=1, padding=6)
+    calm = 1 - near
+
+    def fine(images: Tensor) -> Tensor:
+        gray = luma(images)
+        detail = gray - F.avg_pool2d(gray, 9, stride=1, padding=4, count_include_pad=False)
+        energy = (detail.square() * calm).sum((1, 2, 3)) / calm.sum((1, 2, 3)).clamp_min(1)
+        return (energy + 1e-8).sqrt()
+
+    born = fine(output) - 2.5 * fine(content) - 1 / 255
+    return born.clamp_min(0).mean() * 25.5

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from styleaug.checks import check_image_tensor
 from styleaug.color import luma, to_dtype, to_float, to_rgb
 from styleaug.light import relight
-from styleaug.nn.guided import tone_change, tone_map
+from styleaug.nn.guided import bounded_texture, tone_change, tone_map
 from styleaug.pack import StylePack, prepare_process
 from styleaug.plan import StylePlan
 
@@ -28,8 +28,9 @@ def render(
     """Restyle and relight a batch as its plan says.
 
     ``out = relight(x + strength * ((tone - x) + texture * (y - tone)))``, where y is the network's
-    output for x and tone its part that is a local affine map of x. Images that the plan leaves
-    alone come back bit for bit.
+    output for x and tone its part that is a local affine map of x; the texture, y - tone, is scaled
+    down where it would drown what stands out in x. Images that the plan leaves alone come back bit
+    for bit.
 
     Args:
         images: (B, C, H, W), uint8 or float in [0, 1], C = 1 or 3, H, W >= 16; never changed.
@@ -86,7 +87,7 @@ def render(
         if len(rows):
             light = plan.light[touched[rows]].to(x.device, non_blocking=True)
             x = _put(x, rows, relight(_take(x, rows), light))
-        out = to_dtype(luma(x) if images.shape[1] == 1 else x, images.dtype)
+        out = to_dtype(luma(x.clamp(0, 1)) if images.shape[1] == 1 else x, images.dtype)
         out = _put(images, touched, out)
         if images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous():
             return out.contiguous(memory_format=torch.channels_last)
@@ -113,7 +114,7 @@ def _restyle(
     y = network(small.to(dtype, memory_format=torch.channels_last), code.to(dtype)).float()
     maps = tone_map(small, y)
     change = tone_change(small, maps)
-    texture = y - small - change
+    texture = bounded_texture(small, y - small - change)
     if scale < 1:
         change = tone_change(x, maps)
         texture = F.interpolate(texture, size=(height, width), mode="bilinear", align_corners=False)

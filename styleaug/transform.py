@@ -33,7 +33,8 @@ class StyleAugment(v2.Transform):
     the same objects. The work is done on the device where the images lie, without gradients.
 
     ``out = relight(x + strength * ((tone - x) + texture * (y - tone)))``, where y is the network's
-    restyling of x, and tone its part that is a local affine map of x and so keeps every edge.
+    restyling of x, and tone its part that is a local affine map of x and so keeps every edge; the
+    texture, y - tone, is scaled down where it would drown what stands out in x.
 
     Place it before ``Normalize``, in a dataset's transform or, quicker, on whole batches.
 
@@ -79,10 +80,10 @@ class StyleAugment(v2.Transform):
         *,
         mix: float = 0.5,
         jitter: float = 0.0,
-        p: float = 0.5,
+        p: float = 0.7,
         strength: Range = (0.0, 1.0),
         texture: Range = (0.0, 1.0),
-        light: Range = (0.0, 0.5),
+        light: Range = (0.0, 1.0),
         protect: float = 0.0,
         working_size: int = WORKING_SIZE,
         pack: str | StylePack = "base",

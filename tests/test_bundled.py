@@ -10,6 +10,7 @@ import torch
 from helpers import pictures, pil_picture
 from styleaug import StyleAugment, StylePack, StyleSampler, render
 from styleaug.pack import bundled_packs
+from styleaug.train.procedural import FAMILIES
 from styleaug.weights import bundled_dir
 
 FILES = sorted(bundled_dir().glob("*/*.safetensors"))
@@ -34,8 +35,10 @@ def test_the_card_gives_the_digest_of_the_file(file):
 @needs_base
 def test_the_base_pack_is_small_and_has_styles_of_several_tags(base):
     assert bundled_packs()["base"].stat().st_size <= 8e6
-    assert len(base) > 100
-    assert {"texture", "material", "painting"} <= {tag for tags in base.tags for tag in tags}
+    assert len(base) >= 1500
+    known = {tag for tags in base.tags for tag in tags}
+    assert {"texture", "material", "painting", "finish", *FAMILIES} <= known
+    assert all(set(tags) & set(base.info["sources"]) for tags in base.tags)
     assert base.codes.isfinite().all()
 
 
@@ -54,22 +57,30 @@ def test_the_default_transform_travels_in_a_few_bytes():
 
 @needs_base
 def test_full_strength_moves_images_visibly_and_styles_differ(base):
-    """A tenth of the range on average, and half of that between any two styles of a few."""
+    """By a twentieth of the range in the median, and as much between any two styles of a few."""
     images = pictures(1, 3, 64, 64, dtype=torch.float32).expand(6, 3, 64, 64)
     out = render(images, StyleSampler(base).draw(6, torch.Generator().manual_seed(0)), base)
-    assert (out - images).abs().mean((1, 2, 3)).min() > 0.05
+    assert (out - images).abs().mean((1, 2, 3)).median() > 0.05
     apart = [(out[i] - out[j]).abs().mean().item() for i in range(6) for j in range(i)]
     assert sum(apart) / len(apart) > 0.05
 
 
 @needs_base
 def test_texture_born_on_a_flat_surface_is_bounded(base):
-    """Noise of three levels on flat gray, half the texture: 17 levels come out of the first pack.
+    """Noise of three levels on flat gray, half the texture. Bounded texture adds four at most.
 
-    That is a lot. The bound is to be lowered with better packs, and never raised.
+    The bound is to be lowered with better packs, and never raised.
     """
     generator = torch.Generator().manual_seed(0)
     noise = 3 / 255 * torch.randn(16, 1, 96, 96, generator=generator)
     plan = StyleSampler(base, texture=0.5).draw(16, generator)
     out = render((0.5 + noise).expand(16, 3, 96, 96).clamp(0, 1), plan, base)
     assert out.mean(1).std((1, 2)).median() < 0.08
+
+
+@needs_base
+def test_a_perfectly_flat_image_stays_flat(base):
+    """No lattice of the sub-pixel upsampling, at full strength and texture: roundings at most."""
+    plan = StyleSampler(base).draw(16, torch.Generator().manual_seed(0))
+    out = render(torch.full((16, 3, 96, 96), 0.5), plan, base)
+    assert out.mean(1).std((1, 2)).median() < 1 / 255

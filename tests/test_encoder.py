@@ -36,7 +36,9 @@ def test_the_encoder_standardizes_by_its_training_styles():
         encoder = StyleEncoder(8).eval().requires_grad_(False)
     encoder.fit_standardization(statistics)
     z = (statistics - statistics.mean(0)) / (statistics.std(0, correction=0) + 0.1)
-    torch.testing.assert_close(encoder(statistics), encoder.layers(z))
+    torch.testing.assert_close(
+        encoder(statistics), encoder.norm(encoder.shallow(z) + encoder.deep(z))
+    )
     assert encoder(statistics).std(0).min() > 0.05  # styles differ
 
 
@@ -47,11 +49,11 @@ def test_noise_disturbs_the_embedding(stylizer):
     assert (stylizer.encoder(statistics, torch.ones(2, 1920)) - plain).abs().max() > 1e-3
 
 
-def test_a_code_is_embedding_then_bottleneck(stylizer):
+def test_a_code_is_embedding_then_statistics(stylizer):
     images, statistics = pictures(2, 3, 32, 40, dtype=torch.float32), torch.rand(2, 1920)
     code = stylizer.codes(statistics, images)
     torch.testing.assert_close(code[:, :8], stylizer.encoder(statistics))
-    torch.testing.assert_close(code[:, 8:], stylizer.net.bottleneck(images))
+    torch.testing.assert_close(code[:, 8:], stylizer.net.statistics(images))
 
 
 def test_encoding_reads_the_statistics_of_the_pictures(stylizer):

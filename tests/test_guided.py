@@ -5,7 +5,14 @@ import torch
 
 from helpers import pictures
 from styleaug.color import luma
-from styleaug.nn.guided import GAIN, tone_change, tone_map
+from styleaug.nn.guided import (
+    GAIN,
+    PLAIN_CONTRAST,
+    TEXTURE_SHARE,
+    bounded_texture,
+    tone_change,
+    tone_map,
+)
 
 
 def changed(images, restyled):
@@ -81,3 +88,39 @@ def test_images_do_not_mix():
     restyled = 1 - images.flip(-1)
     alone = torch.cat([changed(images[i : i + 1], restyled[i : i + 1]) for i in range(3)])
     torch.testing.assert_close(changed(images, restyled), alone, atol=1e-6, rtol=0)
+
+
+def scratched(contrast: float) -> torch.Tensor:
+    image = torch.full((1, 3, 64, 64), 0.5)
+    image[..., 28:32, :] += contrast
+    return image
+
+
+def noise(spread: float, count: int = 1) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return spread * torch.randn(count, 1, 64, 64, generator=generator).expand(-1, 3, -1, -1)
+
+
+def test_texture_keeps_below_a_share_of_what_stands_out():
+    """A scratch of one row of cells shows 4/5 of its contrast to the measure."""
+    for contrast in (0.3, -0.3):
+        out = bounded_texture(scratched(contrast), noise(0.3))
+        assert luma(out).std().item() == pytest.approx(TEXTURE_SHARE * 0.8 * 0.3, rel=0.02)
+    faint = noise(0.01)
+    assert torch.equal(bounded_texture(scratched(0.3), faint), faint)
+
+
+def test_plain_images_get_texture_too():
+    """As if they held a contrast of PLAIN_CONTRAST: to have no texture would tell on them."""
+    out = bounded_texture(scratched(0), noise(0.3))
+    expected = TEXTURE_SHARE * PLAIN_CONTRAST
+    assert luma(out).std().item() == pytest.approx(expected, rel=0.01)
+
+
+def test_no_texture_stays_none_and_each_image_has_its_own_bound():
+    assert not bounded_texture(scratched(0), torch.zeros(1, 3, 64, 64)).any()
+    images = torch.cat([scratched(0), scratched(0.4)])
+    together = bounded_texture(images, noise(0.3, 2))
+    alone = [bounded_texture(images[i : i + 1], noise(0.3, 2)[i : i + 1]) for i in range(2)]
+    torch.testing.assert_close(together, torch.cat(alone))
+    assert together[1].std() > 2 * together[0].std()

@@ -86,12 +86,36 @@ def test_highlights_below_white_are_not_clipped():
     assert out.max() < 1
 
 
-def test_contrast_survives_haze():
-    """Lifted black and lowered white together leave at least 0.3 of the range."""
-    black, white = PARAMETERS["black"][2], PARAMETERS["white"][2]
+def test_contrast_survives_the_densest_haze_and_the_flattest_curve():
+    """A fifth of the range is left by the curve, more than a half by the haze."""
     levels = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 16, 16)
-    out = relight(levels, lamp(2, black=black, white=white))
-    assert (out[1] - out[0]).min() > 0.29
+    for fault, left in (("contrast", 0.2), ("haze", 0.55)):
+        reach = PARAMETERS[fault][1] or PARAMETERS[fault][2]
+        out = relight(levels, lamp(2, **{fault: reach}))
+        assert (out[1] - out[0]).min() > left - 0.01, fault
+
+
+def test_haze_is_denser_at_one_end():
+    out = relight(torch.full((1, 1, 20, 80), 0.1), lamp(haze=0.4, haze_angle=torch.pi))
+    assert (out[0, 0].diff(dim=1) < 0).all()
+    assert 0.1 < out[0, 0, 0, -1] < out[0, 0, 0, 0] < 0.1 + 0.4 * 0.6
+
+
+@pytest.mark.parametrize(("axis", "flat"), [(0.0, -1), (1.0, -2)])
+def test_strobe_bands_are_rows_or_columns_of_the_given_period(axis, flat):
+    light = lamp(strobe=0.2, strobe_axis=axis, strobe_period=0.25, strobe_phase=0.0)
+    out = relight(torch.full((1, 1, 64, 64), 0.4), light)[0, 0]
+    assert out.std(flat).max() < 1e-5
+    profile = out.mean(flat)
+    assert profile.sub(profile.mean()).sign().diff().ne(0).sum() == pytest.approx(8, abs=1)
+
+
+def test_response_steepens_the_middle_and_flattens_the_ends():
+    levels = torch.tensor([0.0, 0.05, 0.475, 0.525, 1.0]).view(5, 1, 1, 1).expand(5, 1, 16, 16)
+    out = relight(levels, lamp(5, response=0.7))[:, 0, 0, 0]
+    assert out[3] - out[2] > 1.2 * 0.05
+    assert out[1] - out[0] < 0.6 * 0.05
+    assert out[-1] == pytest.approx(1, abs=1e-3)
 
 
 def test_edges_do_not_move():
@@ -141,6 +165,8 @@ def test_temperature_warms_colours_and_leaves_gray_images_gray():
     warm = relight(gray.expand(1, 3, 16, 16), lamp(temperature=0.2)).mean((0, 2, 3))
     assert warm[0] > warm[1] > warm[2]
     assert relight(gray, lamp(temperature=0.2)).shape == gray.shape
+    green = relight(gray.expand(1, 3, 16, 16), lamp(tint=0.15)).mean((0, 2, 3))
+    assert green[1] > green[0] == green[2]
 
 
 def test_amount_zero_is_neutral_and_more_amount_is_more_light():

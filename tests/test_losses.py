@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from styleaug import losses
-from styleaug.train.data import draw_defects
+from styleaug.train.data import draw_defects, draw_surfaces
 
 
 def test_gram_of_known_features():
@@ -55,7 +55,7 @@ def surfaces(noise: float) -> torch.Tensor:
 
 
 def test_anomaly_loss_is_zero_for_kept_defects_and_one_for_erased_ones():
-    delta, mask, ring = draw_defects(8, 64, np.random.default_rng(0))
+    delta, mask, ring = draw_defects(8, 64, np.random.default_rng(0), each=1)
     clean = surfaces(0.02)
     damaged = clean + delta
     assert losses.anomaly_loss(damaged, damaged, mask, ring) == 0
@@ -69,9 +69,57 @@ def test_anomaly_loss_notices_texture_that_drowns_a_defect_of_unchanged_contrast
 
 
 def test_anomaly_loss_notices_a_defect_whose_polarity_turned():
-    delta, mask, ring = draw_defects(8, 64, np.random.default_rng(0))
+    delta, mask, ring = draw_defects(8, 64, np.random.default_rng(0), each=1)
     clean = surfaces(0.02)
-    assert losses.anomaly_loss(clean - delta, clean + delta, mask, ring) > 1
+    assert losses.anomaly_loss(clean - delta, clean + delta, mask, ring) > 0.9
+
+
+def patch(side: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mask and ring of a square defect in the middle: (1, 1, side, side)."""
+    mask, near = torch.zeros(1, 1, side, side), torch.zeros(1, 1, side, side)
+    mask[..., 24:40, 24:40] = 1
+    near[..., 16:48, 16:48] = 1
+    return mask, near - mask
+
+
+def test_anomaly_loss_notices_a_rough_patch_that_is_smoothed():
+    """A patch that is neither darker nor brighter, but rougher, is a defect by its local energy."""
+    mask, ring = patch()
+    noise = surfaces(1.0)[:1] - 0.5
+    rough = 0.5 + noise * (0.01 + 0.1 * mask)
+    assert losses.anomaly_loss(rough, rough, mask, ring) == 0
+    assert losses.anomaly_loss(0.5 + noise * 0.05, rough, mask, ring) > 0.8
+
+
+def test_a_defect_without_surroundings_does_not_count():
+    """Where neighbours cover all of its ring, nothing tells what it stands out of."""
+    mask, ring = patch()
+    images = surfaces(0.02)[:1] + 0.2 * mask
+    assert losses.anomaly_loss(surfaces(0.02)[:1], images, mask, 0 * ring) == 0
+
+
+def test_defect_contrast_is_the_distance_of_the_means_in_deviations_of_the_ring():
+    mask, ring = patch()
+    values = 0.5 + 0.3 * mask
+    values[..., ::2] += 0.04 * ring[..., ::2]  # half of the ring: mean 0.02, deviation 0.02
+    expected = (0.3 - 0.02) / (0.02**2 + 0.05**2) ** 0.5
+    found = losses.defect_contrast(values, mask, ring, noise=0.05)
+    assert found.shape == (1, 1)
+    assert found.item() == pytest.approx(expected, rel=1e-3)
+
+
+def test_born_texture_is_what_lies_beyond_the_surface_s_own_noise():
+    """In units of ten levels; the neighbourhood of defects does not count."""
+    mask, _ = patch()
+    flat, noise = torch.full((1, 3, 64, 64), 0.5), surfaces(1.0)[:1, :1] - 0.5
+    assert losses.born_texture(flat, flat, mask) == 0
+    assert losses.born_texture(flat + 0.3 * mask, flat + 0.3 * mask, mask) == 0
+    assert losses.born_texture(0.5 + 0.02 * noise, 0.5 + 0.01 * noise, mask) == 0
+    lattice = flat.clone()
+    lattice[..., ::2] += 0.2
+    # deviation 0.1, of which the mean over nine pixels takes a ninth; one level is free
+    expected = 0.1 * 25.5 * 8 / 9 - 0.1
+    assert losses.born_texture(lattice, flat, mask).item() == pytest.approx(expected, abs=0.05)
 
 
 def test_tonal_distance_notices_inversion_but_no_change_of_contrast_or_fine_texture():
@@ -86,11 +134,28 @@ def test_tonal_distance_notices_inversion_but_no_change_of_contrast_or_fine_text
 
 
 def test_synthetic_defects_lie_in_their_mask_and_stay_out_of_their_ring():
-    delta, mask, ring = draw_defects(32, 64, np.random.default_rng(1))
-    assert delta.shape == mask.shape == ring.shape == (32, 1, 64, 64)
+    delta, mask, ring = draw_defects(64, 64, np.random.default_rng(1), each=1)
+    assert delta.shape == mask.shape == ring.shape == (64, 1, 64, 64)
     assert mask.flatten(1).any(1).all()
     assert ring.flatten(1).any(1).all()
     assert not (mask * ring).any()
     peak = delta.abs().amax((1, 2, 3))
-    assert ((peak > 0.03) & (peak <= 0.35)).all()
+    assert ((peak > 0.02) & (peak <= 0.41)).all()
     assert ((delta.abs() * ring).amax((1, 2, 3)) < 0.1 * peak).all()
+
+
+def test_rings_keep_clear_of_all_defects_of_their_image():
+    _, mask, ring = draw_defects(16, 64, np.random.default_rng(2), each=3)
+    assert mask.shape == ring.shape == (16, 3, 64, 64)
+    assert not (mask.amax(1, keepdim=True) * ring).any()
+
+
+def test_surfaces_are_smooth_and_half_of_them_carry_no_noise():
+    drawn = draw_surfaces(64, 48, np.random.default_rng(0))
+    assert drawn.shape == (64, 3, 48, 48)
+    assert drawn.dtype == torch.uint8
+    gray = drawn.float().mean(1)
+    step = gray.diff(dim=-1).abs().amax((1, 2))
+    assert 0.3 < (step <= 2.01).float().mean() < 0.7
+    assert gray.std((1, 2)).max() < 60
+    assert gray.mean((1, 2)).std() > 40

@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from styleaug.nn.norm import VARIANCE_FLOOR, ConditionalInstanceNorm2d, adain, instance_norm
+from styleaug.nn.norm import (
+    VARIANCE_FLOOR,
+    ConditionalInstanceNorm2d,
+    ConditionalMix,
+    adain,
+    instance_norm,
+)
 
 
 def normalized(x, floor):
@@ -64,3 +70,15 @@ def test_half_precision_does_not_overflow(dtype):
     out = instance_norm(x.to(dtype))
     assert out.dtype == dtype
     torch.testing.assert_close(out.float(), instance_norm(x), atol=0.03, rtol=0.03)
+
+
+def test_conditional_mix_is_a_matrix_at_each_pixel_and_starts_as_identity(features):
+    mix = ConditionalMix(4, 3).double()
+    embedding = torch.randn(2, 3, dtype=torch.float64)
+    assert torch.equal(mix(features, embedding), features)
+    torch.nn.init.normal_(mix.matrix.weight)
+    matrix = torch.eye(4, dtype=torch.float64) + mix.matrix(embedding).view(2, 4, 4)
+    expected = torch.einsum("bchw,bcd->bdhw", features, matrix)
+    torch.testing.assert_close(mix(features, embedding), expected)
+    channels_last = features.contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(mix(channels_last, embedding), expected)

@@ -17,6 +17,7 @@ from styleaug.nn.stylenet import StyleNetConfig
 from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
 from styleaug.train.loop import Progress, learning_rate, train
+from styleaug.train.procedural import FAMILIES
 from styleaug.train.styles import StyleTargets, is_held_out, list_styles, style_view
 
 TINY = StyleNetConfig(stem=8, width=16, blocks=1, embedding=8)
@@ -90,7 +91,9 @@ def test_training_writes_a_pack_with_named_and_tagged_styles(trained):
 def test_training_reports_finite_losses_and_writes_sheet_and_log(trained):
     settings, _, heard = trained
     assert [p.step for p in heard] == [1, 2, 3, 4]
-    assert set(heard[-1].losses) == {"style", "content", "tone", "defects", "tv", "total"}
+    assert set(heard[-1].losses) == {
+        *("style", "content", "tone", "defects", "calm", "tv", "total")
+    }
     assert all(np.isfinite(v) for v in heard[-1].losses.values())
     assert (settings.folder / "sheet-000004.jpg").is_file()
     assert len((settings.folder / "log.jsonl").read_text().splitlines()) == 2
@@ -126,7 +129,7 @@ def test_the_same_folders_written_otherwise_are_the_same_run(folders, trained, m
     changes = {"content": ("parts", "art/../photos"), "styles": ("fabric=cloth", "art")}
     resumed = train(config(folders, settings.out, resume=True, **changes))
     assert resumed.id == whole.id
-    assert len(list(settings.folder.glob("targets-*"))) == 1  # found, not computed again
+    assert len(list(settings.folder.glob("targets-*"))) == 2  # found, not computed again
 
 
 def test_resume_refuses_a_damaged_checkpoint(folders, trained, tmp_path):
@@ -200,14 +203,54 @@ def test_targets_are_computed_once(folders, trained, monkeypatch):
     def fail(*args: object) -> None:
         raise AssertionError("targets must not be computed again")
 
-    folder = StyleTargets.build(styles, fail, settings, torch.device("cpu"))
-    targets = StyleTargets(folder)
-    batch = targets.batch(torch.tensor([0, 3]), torch.device("cpu"))
+    targets = StyleTargets(StyleTargets.build(styles, fail, settings, torch.device("cpu")))
+    # style 0's first view, and style 2's second, which lies in the other folder
+    batch = targets.batch(torch.tensor([0, 5]), torch.device("cpu"))
     assert batch["images"].shape == (2, 3, 256, 256)
+    last = np.asarray(style_view(styles[2].load(), 1, settings.seed)).transpose(2, 0, 1)
+    assert (batch["images"][1].mul(255).round().byte().numpy() == last).all()
     for index, gram in enumerate(batch["grams"]):
         torch.testing.assert_close(gram, gram.transpose(1, 2))
-        norms = targets.norms[[0, 3], index]
+        norms = targets.norms[[0, 5], index]
         torch.testing.assert_close(gram.flatten(1).norm(dim=1), norms, rtol=1e-2, atol=1e-3)
+
+
+def test_drawn_finishes_are_styles_like_any_others():
+    styles = list_styles(["procedural:2", "shine=procedural:1"])
+    assert len(styles) == 3 * len(FAMILIES)
+    first, other = styles[0], styles[-1]
+    assert first.name == f"finish/{FAMILIES[0]}-000"
+    assert first.tags == ("finish", FAMILIES[0])
+    assert other.name == f"shine/{FAMILIES[-1]}-000"
+    assert other.group == 1
+    assert first.load().size == (256, 256)
+    assert first.load().tobytes() == first.load().tobytes() != styles[1].load().tobytes()
+    for entry in ("procedural:", "procedural:0", "procedural:many"):
+        with pytest.raises(ValueError, match="at least 1"):
+            list_styles([entry])
+
+
+def test_training_starts_from_a_pack_with_as_many_blocks_or_more(folders, trained, tmp_path):
+    settings, pack, _ = trained
+    still = {"steps": 1, "lr": 0.0}
+    again = train(config(folders, tmp_path / "a.safetensors", init=str(settings.out), **still))
+    assert again.id == pack.id  # no step was taken, and half precision is kept
+    assert again.info["settings"]["init"] == "pack.safetensors"
+    wider = StyleNetConfig(stem=8, width=16, blocks=2, embedding=8)
+    with pytest.raises(ValueError, match="init needs a pack of the same shape"):
+        train(config(folders, tmp_path / "b.safetensors", init=str(settings.out), net=wider))
+
+
+def test_the_pack_keeps_where_its_styles_come_from(folders, tmp_path):
+    sources = ("fabric=our own, CC0", "art=shop=window, all rights reserved")
+    pack = train(config(folders, tmp_path / "p.safetensors", sources=sources, steps=1))
+    assert StylePack.load(tmp_path / "p.safetensors").info["sources"] == {
+        "fabric": "our own, CC0",
+        "art": "shop=window, all rights reserved",
+    }
+    assert pack.info["settings"]["init"] is None
+    with pytest.raises(ValueError, match="TAG=TEXT"):
+        config(folders, tmp_path / "p.safetensors", sources=("fabric",))
 
 
 def test_first_view_is_the_picture_and_others_differ():

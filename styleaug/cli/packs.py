@@ -13,7 +13,7 @@ from styleaug.pack import StylePack, bundled_packs
 EXAMPLES = """examples:
   styleaug packs                 the bundled packs
   styleaug packs base            its card: source, licence, recipe, quality; tags with counts
-  styleaug packs base --names    every style, with its tags
+  styleaug packs base --names    every style: name, tags, source and licence
 """
 
 
@@ -27,7 +27,9 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("pack", nargs="?", help="name of a bundled pack, or path of a pack file")
-    parser.add_argument("--names", action="store_true", help="list every style with its tags")
+    parser.add_argument(
+        "--names", action="store_true", help="list every style: name, tags, source and licence"
+    )
     parser.set_defaults(run=run)
 
 
@@ -44,8 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
     pack = StylePack.load(arguments.pack)
     path = bundled.get(arguments.pack, Path(arguments.pack))
     if arguments.names:
+        sources = pack.info.get("sources", {})
         for name, tags in zip(pack.names, pack.tags, strict=True):
-            print(f"{name}\t{', '.join(tags)}")
+            source = next((sources[tag] for tag in tags if tag in sources), "not stated")
+            print(f"{name}\t{', '.join(tags)}\t{source}")
         return 0
     card = path.with_name("CARD.md")
     print(card.read_text() if card.is_file() else json.dumps(pack.info, indent=2))

@@ -20,9 +20,11 @@ EXAMPLES = """examples:
   styleaug train ... --resume                          goes on after an interruption
   torchrun --nproc-per-node 4 --no-python styleaug train ...       several GPUs
 
+  styleaug train ... --init base --steps 1000          goes on from the bundled network
+  styleaug train ... --styles procedural:20            20 finishes of each drawn family, no picture
+
 Then: StyleAugment(pack="mine.safetensors"). The run's folder (mine.run/) holds contact sheets,
-    losses
-(log.jsonl), the checkpoint, and the style targets, which may be deleted when all is done.
+losses (log.jsonl), the checkpoint, and the style targets, which may be deleted when all is done.
 """
 
 _HELP = {
@@ -32,9 +34,13 @@ _HELP = {
     "views": "pictures made of each style: itself, then crops of it in other colours",
     "holdout": "share of the styles, by a hash of their names, that is never trained on",
     "lr": "peak learning rate",
+    "warmup": "steps of linear warm-up",
+    "ema": "decay of the averaged weights, which the pack gets",
+    "noise": "noise on the encoder's input, in standard deviations",
     "style_weight": "weight of the style distance: more is stronger",
     "tonal_weight": "weight of coarse light and dark: more keeps areas as light as they were",
     "anomaly_weight": "weight of the contrast that synthetic defects lose: more is safer",
+    "calm_weight": "weight of texture born on smooth surfaces: more keeps them smoother",
     "tv_weight": "weight of total variation: more is smoother",
     "seed": "of everything random",
     "workers": "loader processes",
@@ -66,7 +72,17 @@ def add_parser(commands: Any) -> None:
         nargs="+",
         required=True,
         metavar="[TAG=]DIR",
-        help="style images; the tag is the folder's name if not given",
+        help="style images; the tag is the folder's name if not given; procedural:N for drawn ones",
+    )
+    parser.add_argument(
+        "--sources",
+        nargs="+",
+        default=[],
+        metavar="TAG=TEXT",
+        help="where a tag's styles come from, and their licence; kept in the pack",
+    )
+    parser.add_argument(
+        "--init", metavar="PACK", help="start from this pack's weights (a file or a bundled name)"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="PACK", help=".safetensors file")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="(default: beside PACK)")
@@ -92,11 +108,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out.suffix != ".safetensors":
         raise ValueError(f"--out must end in .safetensors, but got {arguments.out}.")
     given = vars(arguments)
-    names = {field.name for field in fields(TrainConfig)} - {"net", "content", "styles"}
+    names = {field.name for field in fields(TrainConfig)} - {"net", "content", "styles", "sources"}
     net = StyleNetConfig(**{n: given[n] for n in ("stem", "width", "blocks", "embedding")})
     config = TrainConfig(
         content=tuple(arguments.content),
         styles=tuple(arguments.styles),
+        sources=tuple(arguments.sources),
         net=net,
         **{name: given[name] for name in names if name in given},
     )

@@ -31,11 +31,11 @@ def style_statistics(features: dict[str, Tensor]) -> Tensor:
 
 
 class StyleEncoder(nn.Module):
-    """A two-layer perceptron on standardized style statistics; its output has unit mean square.
+    """A shallow and a deep perceptron on standardized style statistics, summed to unit mean square.
 
     Args:
         embedding: size of the embedding.
-        hidden: width of the hidden layer.
+        hidden: width of the shallow path; the deep one is twice as wide.
 
     Shape:
         statistics (B, 1920), from :func:`style_statistics` -> (B, embedding).
@@ -48,12 +48,20 @@ class StyleEncoder(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(_STATISTICS))
         self.register_buffer("std", torch.ones(_STATISTICS))
-        self.layers = nn.Sequential(
-            nn.Linear(_STATISTICS, hidden),
-            nn.LeakyReLU(0.2),
-            nn.Linear(hidden, embedding),
-            nn.LayerNorm(embedding, elementwise_affine=False),
+        self.shallow = nn.Sequential(
+            nn.Linear(_STATISTICS, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, embedding)
         )
+        # deeper, and silent at first: learns what the shallow path misses
+        self.deep = nn.Sequential(
+            nn.Linear(_STATISTICS, 2 * hidden),
+            nn.LeakyReLU(0.2),
+            nn.Linear(2 * hidden, 2 * hidden),
+            nn.LeakyReLU(0.2),
+            nn.Linear(2 * hidden, embedding),
+        )
+        for parameter in self.deep[-1].parameters():
+            nn.init.zeros_(parameter)
+        self.norm = nn.LayerNorm(embedding, elementwise_affine=False)
 
     def fit_standardization(self, statistics: Tensor) -> None:
         """Take mean and standard deviation over the training styles (N, 1920)."""
@@ -64,7 +72,8 @@ class StyleEncoder(nn.Module):
         """Embed; ``noise`` (B, 1920), in standard deviations, regularizes the training."""
         # 0.1: channels that hardly vary over the styles must not be blown up
         z = (statistics - self.mean) / (self.std + 0.1)
-        embedding: Tensor = self.layers(z if noise is None else z + noise)
+        z = z if noise is None else z + noise
+        embedding: Tensor = self.norm(self.shallow(z) + self.deep(z))
         return embedding
 
 
@@ -83,7 +92,7 @@ class Stylizer(nn.Module):
     def codes(self, statistics: Tensor, images: Tensor, noise: Tensor | None = None) -> Tensor:
         """Codes (B, code_size) from statistics (B, 1920) and the pictures (B, 3, H, W)."""
         return torch.cat(
-            [self.encoder(statistics, noise).float(), self.net.bottleneck(images)], dim=1
+            [self.encoder(statistics, noise).float(), self.net.statistics(images)], dim=1
         )
 
     def encode(self, images: Tensor, trunk: VGGFeatures) -> Tensor:

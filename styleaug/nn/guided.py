@@ -1,4 +1,4 @@
-"""Guided filter: parts a restyling into tone, which follows the image, and texture."""
+"""Guided filter: parts a restyling into tone, which follows the image, and bounded texture."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ REGULARIZATION = 4e-3
 GAIN = (0.5, 2.5)
 """Bounds of the tone's local luma gain. No local contrast falls below half, whatever the network
 does to it, and sensor noise is not blown up more than two and a half times."""
+
+
+TEXTURE_SHARE = 0.3
+"""Largest standard deviation of a texture's luma, relative to the strongest local contrast of the
+image that it is laid on. If there is a defect to be drowned, it is that contrast or close to it."""
+
+PLAIN_CONTRAST = 0.1
+"""Local contrast (25 of 255 levels) that an image is credited with at least. Plain surfaces must
+get texture too: were it a privilege of images with a defect, a detector would learn that."""
 
 
 def tone_map(images: Tensor, restyled: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,6 +75,27 @@ def tone_change(images: Tensor, maps: tuple[Tensor, Tensor]) -> Tensor:
     size = images.shape[-2:]
     a, b = (F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in maps)
     return b.addcmul_(a, luma(images))
+
+
+def bounded_texture(images: Tensor, texture: Tensor) -> Tensor:
+    """Scale textures down, each as a whole, that would drown what stands out in their image.
+
+    The strongest local contrast is the largest difference of two means of luma, over 4 and over 20
+    pixels: noise hardly counts in them, scratches and spots do.
+
+    Args:
+        images: (B, 3, H, W), float.
+        texture: what is to be added to them, (B, 3, H, W).
+
+    Returns:
+        (B, 3, H, W).
+    """
+    near = _shrink(luma(images))
+    wide = F.avg_pool2d(near, 5, stride=1, padding=2, count_include_pad=False)
+    contrast = (near - wide).abs().amax((1, 2, 3), keepdim=True).clamp_min(PLAIN_CONTRAST)
+    # 1e-4: no texture at all divides by nothing
+    spread = luma(texture).std((1, 2, 3), keepdim=True) + 1e-4
+    return texture * (TEXTURE_SHARE * contrast / spread).clamp_max(1)
 
 
 def _shrink(images: Tensor) -> Tensor:

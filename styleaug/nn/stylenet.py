@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from styleaug.nn.blocks import ResidualBlock, reflect_conv, subpixel_conv
-from styleaug.nn.norm import VARIANCE_FLOOR, ConditionalInstanceNorm2d, adain
+from styleaug.nn.norm import VARIANCE_FLOOR, ConditionalInstanceNorm2d, ConditionalMix, adain
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class StyleNetConfig:
     arch: str = "stylenet"
     stem: int = 16
     width: int = 64
-    blocks: int = 3
+    blocks: int = 2
     embedding: int = 64
     floor: float = VARIANCE_FLOOR
 
     @property
     def code_size(self) -> int:
-        """Length of a style code: embedding, then the bottleneck's mean and standard deviation."""
-        return self.embedding + (2 * self.width if self.arch == "stylenet" else 0)
+        """Length of a style code: embedding, statistics of the bottleneck, and of the colours."""
+        return self.embedding + (2 * self.width + 6 if self.arch == "stylenet" else 0)
 
     def build(self) -> StyleNet | ReferenceNet:
         """A network with random weights.
@@ -62,11 +62,74 @@ REFERENCE = StyleNetConfig(arch="reference", width=128, blocks=5, embedding=100)
 at 256 x 256."""
 
 
+# Lightness, red against blue, green against both: orthonormal, and nearly uncorrelated in pictures.
+_OPPONENT = (
+    (3**-0.5, 3**-0.5, 3**-0.5),
+    (2**-0.5, 0.0, -(2**-0.5)),
+    (6**-0.5, -2 * 6**-0.5, 6**-0.5),
+)
+_COLOUR_FLOOR = 0.05**2
+"""Variance of an opponent colour below which it counts as flat: a flat image must stay flat."""
+_COLOUR_GAIN = 4.0
+"""Largest gain of the colour matching: noise on a flat surface must not become a pattern."""
+
+
+def colour_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the three opponent colours: (B, 3, H, W) -> (B, 3) each."""
+    pixels = images.float().flatten(2)
+    mean = pixels.mean(2, keepdim=True)
+    centred = pixels - mean
+    axes = pixels.new_tensor(_OPPONENT)
+    covariance = centred @ centred.transpose(1, 2) / pixels.shape[2]
+    variance = (axes @ covariance * axes).sum(2).clamp_min(0)
+    return (axes @ mean).squeeze(2), variance.sqrt()
+
+
+def match_colours(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Give images the mean and standard deviation of a style's opponent colours.
+
+    The statistics of Reinhard et al. 2001, whose colour space is another. It is AdaIN on the output
+    pixels: whatever the content's colours were, the style's come out, without training.
+
+    Args:
+        images: (B, 3, H, W), in [0, 1].
+        mean: (B, 3), from :func:`colour_statistics`.
+        std: (B, 3), the same.
+
+    Returns:
+        (B, 3, H, W), clamped to [0, 1].
+    """
+    with torch.autocast(images.device.type, enabled=False):
+        own_mean, own_std = colour_statistics(images)
+        gain = std.float() * torch.rsqrt(own_std.square() + _COLOUR_FLOOR)
+        gain = gain.clamp_max(_COLOUR_GAIN)
+        axes = gain.new_tensor(_OPPONENT)
+        matrix = axes.T @ (gain[:, :, None] * axes)
+        shift = axes.T @ mean.float()[:, :, None] - matrix @ (axes.T @ own_mean[:, :, None])
+        matched = torch.baddbmm(shift, matrix, images.float().flatten(2))
+        return matched.clamp(0, 1).view(images.shape).to(images.dtype)
+
+
+def without_lattice(images: Tensor) -> Tensor:
+    """Take out what repeats every 4 pixels over the whole image: (B, C, H, W), H and W multiples.
+
+    Two sub-pixel convolutions give each of the 4 x 4 places of a cell its own offset: a lattice
+    that the norms after them would blow up wherever an image holds nothing else.
+    """
+    cells = F.pixel_unshuffle(images, 4)
+    offset = cells.mean((2, 3), keepdim=True)
+    mean = images.mean((2, 3)).repeat_interleave(16, dim=1)[:, :, None, None]
+    return F.pixel_shuffle(cells - (offset - mean), 4)
+
+
 class StyleNet(nn.Module):
     """Two strided convolutions, AdaIN, residual blocks with CIN, sub-pixel upsampling, a skip.
 
+    Between the blocks and before the last convolution, channels are mixed by matrices that are
+    linear in the embedding; and last of all the output's colours are matched to the style's.
+
     The encoding half carries no norm: it sees every image alike, so that a style image's own
-    statistics at the bottleneck (:meth:`bottleneck`) can be given to a content image by
+    statistics at the bottleneck (:meth:`statistics`) can be given to a content image by
     :func:`~styleaug.nn.norm.adain`. The skip carries fine edges past the bottleneck, so that thin
     defects stay in place.
 
@@ -86,40 +149,42 @@ class StyleNet(nn.Module):
             ResidualBlock(width, embedding, floor=config.floor, dilation=1 + i % 2)
             for i in range(config.blocks)
         )
+        self.mixes = nn.ModuleList(ConditionalMix(width, embedding) for _ in range(config.blocks))
         self.up = subpixel_conv(width, stem)
         self.up_norm = ConditionalInstanceNorm2d(2 * stem, embedding, floor=config.floor)
+        self.up_mix = ConditionalMix(2 * stem, embedding)
         self.out = subpixel_conv(2 * stem, 3)
-        # Scale and shift of the three output colours: no statistics here, so a flat image stays
-        # flat.
-        self.out_affine = nn.Linear(embedding, 6)
-        nn.init.normal_(self.out_affine.weight, std=0.1 / embedding**0.5)
-        nn.init.zeros_(self.out_affine.bias)
+        self.out_norm = ConditionalInstanceNorm2d(3, embedding, floor=config.floor)
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images (B, 3, H, W) -> features at half (stem) and quarter resolution (width)."""
         skip = F.relu(self.stem(images * 2 - 1))
         return skip, self.down(skip)
 
-    def bottleneck(self, images: Tensor) -> Tensor:
-        """Mean, then standard deviation, of each bottleneck channel: (B, 2 * width)."""
+    def statistics(self, images: Tensor) -> Tensor:
+        """What a picture gives as a style: (B, 2 * width + 6).
+
+        Mean, then standard deviation, of each bottleneck channel; then of its opponent colours.
+        """
         _, features = self.encode(_pad(images))
         variance, mean = torch.var_mean(features.float(), dim=(2, 3), correction=0)
-        return torch.cat([mean, (variance + self.config.floor).sqrt()], dim=1)
+        std = (variance + self.config.floor).sqrt()
+        return torch.cat([mean, std, *colour_statistics(images)], dim=1)
 
     def forward(self, images: Tensor, code: Tensor) -> Tensor:
         """Restyle each image by its code."""
         height, width = images.shape[-2:]
-        sizes = [self.config.embedding, self.config.width, self.config.width]
-        embedding, mean, std = torch.split(code, sizes, dim=1)
+        sizes = [self.config.embedding, self.config.width, self.config.width, 3, 3]
+        embedding, mean, std, *colours = torch.split(code, sizes, dim=1)
         skip, features = self.encode(_pad(images))
         h = F.relu(adain(features, mean, std, self.config.floor))
-        for block in self.blocks:
-            h = block(h, embedding)
+        for mix, block in zip(self.mixes, self.blocks, strict=True):
+            h = block(mix(h, embedding), embedding)
         h = F.pixel_shuffle(self.up(h), 2)
         h = F.relu(self.up_norm(torch.cat([h, skip], dim=1), embedding))
-        h = F.pixel_shuffle(self.out(h), 2)[..., :height, :width]
-        scale, shift = self.out_affine(embedding)[:, :, None, None].chunk(2, dim=1)
-        return torch.sigmoid((scale + 1) * h + shift)
+        h = F.pixel_shuffle(self.out(self.up_mix(h, embedding)), 2)
+        h = without_lattice(h)[..., :height, :width]
+        return match_colours(torch.sigmoid(self.out_norm(h, embedding)), *colours)
 
 
 class ReferenceNet(nn.Module):
@@ -148,7 +213,7 @@ class ReferenceNet(nn.Module):
             ResidualBlock(width, config.embedding, floor=config.floor) for _ in range(config.blocks)
         )
 
-    def bottleneck(self, images: Tensor) -> Tensor:
+    def statistics(self, images: Tensor) -> Tensor:
         """No AdaIN here: an empty (B, 0) tensor."""
         return images.new_zeros((images.shape[0], 0), dtype=torch.float32)
 

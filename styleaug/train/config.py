@@ -15,10 +15,15 @@ class TrainConfig:
     Attributes:
         content: folders of content images, searched recursively.
         styles: folders of style images, searched recursively; ``TAG=DIR`` tags a folder's styles,
-            and without a tag the folder's name is one.
+            and without a tag the folder's name is one. ``procedural:N`` stands for N finishes of
+            each procedural family.
+        sources: ``TAG=TEXT`` entries: where the styles of a tag come from and under which licence;
+            the pack keeps them.
         out: the pack to write.
         run_dir: checkpoints, contact sheets and style targets; beside ``out`` if not given.
         net: shape of the network.
+        init: pack whose weights to start from, a file or a bundled name, in place of random ones.
+            It must have the shape of ``net``; of its residual blocks, the first ones are taken.
         steps: optimizer steps.
         batch: content images (and styles) a step and process.
         crop: side of the content crops, in pixels.
@@ -31,6 +36,7 @@ class TrainConfig:
         content_weights: weights of the content distance at conv2_2, conv3_3, conv4_1.
         tonal_weight: weight of the tonal distance.
         anomaly_weight: weight of the contrast that synthetic defects lose.
+        calm_weight: weight of the texture that is born on smooth surfaces.
         tv_weight: weight of total variation.
         noise: noise on the encoder's input, in standard deviations; regularizes it.
         clip: largest gradient norm.
@@ -47,8 +53,10 @@ class TrainConfig:
     content: tuple[str, ...]
     styles: tuple[str, ...]
     out: Path
+    sources: tuple[str, ...] = ()
     run_dir: Path | None = None
     net: StyleNetConfig = field(default_factory=StyleNetConfig)
+    init: str | None = None
     steps: int = 4000
     batch: int = 8
     crop: int = 128
@@ -60,6 +68,7 @@ class TrainConfig:
     content_weights: tuple[float, float, float] = (0.5, 1.0, 0.5)
     tonal_weight: float = 1.0
     anomaly_weight: float = 4.0
+    calm_weight: float = 1.0
     tv_weight: float = 0.01
     noise: float = 0.1
     clip: float = 1.0
@@ -94,6 +103,9 @@ class TrainConfig:
             if value < low or (high is not None and value > high):
                 limit = f"at least {low}" if high is None else f"in [{low}, {high}]"
                 raise ValueError(f"{name} must be {limit}, but got {value}.")
+        for entry in self.sources:
+            if not all(entry.partition("=")):
+                raise ValueError(f"sources must be TAG=TEXT entries, but got {entry!r}.")
         if self.precision not in ("auto", "bf16", "fp32"):
             raise ValueError(f"precision must be auto, bf16 or fp32, but got {self.precision!r}.")
 

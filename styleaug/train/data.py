@@ -48,7 +48,13 @@ class TrainingBatches(Dataset[dict[str, Tensor]]):
         return self.config.steps
 
     def __getitem__(self, step: int) -> dict[str, Tensor]:
-        """Content (B, 3, c, c) uint8, style rows (B,), and defects (B, 1, c, c)."""
+        """The batch of a step.
+
+        Returns:
+            ``content`` (B, 3, c, c) uint8; ``surfaces`` (B / 4, 3, c, c) uint8, smooth ones on
+            which the first defects lie; ``rows`` of the styles' views (B,); the defects, see
+            :func:`draw_defects`; and the seed of the encoder's noise.
+        """
         c = self.config
         rng = np.random.default_rng([c.seed, self.rank, step])
         views = rng.integers(0, c.views, c.batch)
@@ -56,6 +62,7 @@ class TrainingBatches(Dataset[dict[str, Tensor]]):
         delta, mask, ring = draw_defects(c.batch, c.crop, rng)
         return {
             "content": torch.from_numpy(np.stack([self._crop(rng) for _ in range(c.batch)])),
+            "surfaces": draw_surfaces(-(-c.batch // 4), c.crop, rng),
             "rows": torch.tensor(styles) * c.views + torch.from_numpy(views),
             "noise_seed": torch.tensor(int(rng.integers(0, 2**31))),
             "delta": delta,
@@ -98,33 +105,73 @@ def _pick(groups: Sequence[Sequence[Any]], rng: np.random.Generator) -> Any:
     return group[int(rng.integers(len(group)))]
 
 
-def draw_defects(count: int, side: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Synthetic scratches and spots of known contrast.
+def draw_surfaces(count: int, side: int, rng: np.random.Generator) -> Tensor:
+    """Smooth surfaces: a level, a slope, faint colour, and up to three levels of sensor noise.
+
+    Args:
+        count: B.
+        side: in pixels.
+        rng: draws them.
+
+    Returns:
+        (B, 3, side, side), uint8. A half of them carries no noise at all.
+    """
+
+    def draw(low: float, high: float, *shape: int) -> np.ndarray[Any, Any]:
+        return rng.uniform(low, high, (count, *shape))
+
+    x = np.linspace(-1, 1, side)
+    level, slope, angle = draw(20, 235, 1, 1, 1), draw(0, 40, 1, 1, 1), draw(0, 2 * np.pi, 1, 1, 1)
+    noise = draw(0, 3, 1, 1, 1) * (rng.random((count, 1, 1, 1)) < 0.5)
+    pixels = level + slope * (x * np.cos(angle) + x[:, None] * np.sin(angle))
+    pixels = pixels + draw(-12, 12, 3, 1, 1) * (rng.random((count, 1, 1, 1)) < 0.5)
+    pixels = pixels + noise * rng.standard_normal((count, 1, side, side))
+    return torch.from_numpy(pixels.round().clip(0, 255).astype(np.uint8))
+
+
+KINDS = ("scratch", "spot", "blotch", "rough")
+_FREQUENCIES = (0.45, 0.25, 0.2, 0.1)
+
+
+def draw_defects(
+    count: int, side: int, rng: np.random.Generator, *, each: int = 3
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Synthetic scratches, spots, blotches and rough patches of known contrast.
 
     Args:
         count: B.
         side: of the images, in pixels.
         rng: draws them.
+        each: K, defects an image.
 
     Returns:
-        What to add to images in [0, 1], the defects' masks, and rings around them: each (B, 1,
-        side, side).
+        What to add to images in [0, 1], (B, 1, side, side); the defects' masks, and rings around
+        them that keep clear of the other defects: each (B, K, side, side).
     """
+    shape = (count, each, 1, 1)
 
     def draw(low: float, high: float) -> Tensor:
-        return torch.from_numpy(rng.uniform(low, high, (count, 1, 1))).float()
+        return torch.from_numpy(rng.uniform(low, high, shape)).float()
 
+    kind = torch.from_numpy(rng.choice(len(KINDS), shape, p=_FREQUENCIES))
+    scratch, spot, rough = (kind == KINDS.index(name) for name in ("scratch", "spot", "rough"))
     y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-    px, py, angle = draw(0.2, 0.8) * side, draw(0.2, 0.8) * side, draw(0, torch.pi)
-    scratch = torch.from_numpy(rng.random((count, 1, 1)) < 0.6)
+    px, py, angle = draw(0.12, 0.88) * side, draw(0.12, 0.88) * side, draw(0, torch.pi)
     half_length = torch.where(scratch, draw(0.08, 0.3) * side, torch.zeros(()))
-    width = torch.where(scratch, draw(0.7, 2.0), draw(1.5, 5.0))  # standard deviation across
-    contrast = draw(0.05, 0.35) * torch.from_numpy(rng.choice([-1.0, 1.0], (count, 1, 1))).float()
-    along = (x - px) * angle.cos() + (y - py) * angle.sin()
+    # standard deviation across; what is no scratch is longer than it is wide
+    width = torch.where(scratch, draw(0.7, 2.0), torch.where(spot, draw(1.2, 4.0), draw(4.0, 9.0)))
+    stretch = torch.where(scratch, torch.ones(()), draw(1.0, 2.0))
+    along = ((x - px) * angle.cos() + (y - py) * angle.sin()) / stretch
     across = (y - py) * angle.cos() - (x - px) * angle.sin()
     beyond = (along.abs() - half_length).clamp_min(0)
     distance = (across.square() + beyond.square()).sqrt()
-    delta = contrast * (-0.5 * (distance / width).square()).exp()
+    profile = (-0.5 * (distance / width).square()).exp()
+    sign = torch.from_numpy(rng.choice([-1.0, 1.0], shape)).float()
+    contrast = draw(np.log(0.03), np.log(0.4)).exp() * sign  # log-uniform: faint ones are common
+    grain = torch.from_numpy(rng.standard_normal((count, each, side, side))).float().clamp(-2, 2)
+    delta = (contrast * profile * torch.where(rough, 0.5 * grain, torch.ones(()))).sum(1, True)
     mask = distance < 1.2 * width
+    # between 2.5 and 3.5 widths the profile has died away
     ring = (distance > 2.5 * width + 1) & (distance < 2.5 * width + 8)
-    return delta[:, None], mask[:, None].float(), ring[:, None].float()
+    ring &= ~mask.any(1, keepdim=True)
+    return delta, mask.float(), ring.float()

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import nullcontext
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from math import cos, isfinite, pi
 from pathlib import Path
@@ -18,21 +18,25 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from styleaug import losses
 from styleaug.checks import StyleAugError, WeightsError
 from styleaug.images import grid, load_rgb, save_image, to_tensor
-from styleaug.nn.encoder import STYLE_LAYERS, Stylizer
+from styleaug.nn.encoder import Stylizer
 from styleaug.nn.features import load_features
 from styleaug.pack import StylePack
 from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
+from styleaug.train.objective import Objective
 from styleaug.train.runtime import choose_device, process_group, use_autocast
-from styleaug.train.styles import StyleTargets, is_held_out, list_styles, style_view
+from styleaug.train.styles import (
+    PROCEDURAL,
+    StyleTargets,
+    is_held_out,
+    list_styles,
+    style_view,
+)
 from styleaug.weights import atomic_path, building
 
 log = logging.getLogger(__name__)
-
-CONTENT_LAYERS = ("conv2_2", "conv3_3", "conv4_1")
 
 
 @dataclass(frozen=True)
@@ -102,11 +106,14 @@ class _Run:
         with building():
             torch.default_generator.manual_seed(config.seed)
             model = Stylizer(config.net)
+        if config.init:
+            _start_from(model, config.init)
+        else:
+            model.encoder.fit_standardization(self.targets.statistics)
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
-        self.model.encoder.fit_standardization(self.targets.statistics.to(self.device))
         self.average = deepcopy(self.model).requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr)
-        self.typical = self.targets.typical.to(self.device)
+        self.objective = Objective(config, self.trunk, self.targets.typical.to(self.device))
         self.step = 0
         if checkpoint:
             self.step = checkpoint["step"]
@@ -163,46 +170,30 @@ class _Run:
             return tensor.to(self.device, non_blocking=True)
 
         content = send(batch["content"]).float().div_(255)
-        content = content.contiguous(memory_format=torch.channels_last)
-        damaged = (content + send(batch["delta"])).clamp(0, 1)
-        mask, ring = send(batch["mask"]), send(batch["ring"])
+        surfaces = send(batch["surfaces"]).float().div_(255)
+        damaged = torch.cat([surfaces, content[len(surfaces) :]]) + send(batch["delta"])
         target = self.targets.batch(batch["rows"], self.device)
+        given = {
+            "content": content.contiguous(memory_format=torch.channels_last),
+            "damaged": damaged.clamp(0, 1).contiguous(memory_format=torch.channels_last),
+            "surfaces": len(surfaces),
+            "mask": send(batch["mask"]),
+            "ring": send(batch["ring"]),
+            "grams": target["grams"],
+        }
         generator = torch.Generator().manual_seed(int(batch["noise_seed"]))
         noise = c.noise * send(torch.randn(target["statistics"].shape, generator=generator))
-
-        with torch.no_grad():
-            wanted = self.trunk(content, CONTENT_LAYERS)
         with torch.autocast(self.device.type, torch.bfloat16) if self.autocast else nullcontext():
             both = parallel(
-                torch.cat([content, damaged]), target["statistics"], target["images"], noise
+                torch.cat([given["content"], given["damaged"]]),
+                target["statistics"],
+                target["images"],
+                noise,
             )
         output, damaged_output = both.float().chunk(2)
-        found = self.trunk(output, {*STYLE_LAYERS, *CONTENT_LAYERS})
-
-        style = torch.stack(
-            [
-                losses.saturate(
-                    losses.style_distance(
-                        losses.gram(found[layer]), target["grams"][i], self.typical[i]
-                    )
-                ).mean()
-                for i, layer in enumerate(STYLE_LAYERS)
-            ]
-        ).mean()
-        content_loss = sum(
-            weight * losses.content_distance(found[layer], wanted[layer])
-            for weight, layer in zip(c.content_weights, CONTENT_LAYERS, strict=True)
-        )
-        parts = {
-            "style": c.style_weight * style,
-            "content": content_loss,
-            "tone": c.tonal_weight * losses.tonal_distance(output, content),
-            "defects": c.anomaly_weight * losses.anomaly_loss(damaged_output, damaged, mask, ring),
-            "tv": c.tv_weight * losses.total_variation(output),
-        }
-        total = torch.stack(list(parts.values())).sum()  # type: ignore[arg-type]
+        parts = self.objective(output, damaged_output, given)
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        parts["total"].backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
         self.optimizer.step()
         # the first averages follow closely: the random start must not linger in them
@@ -210,7 +201,7 @@ class _Run:
         with torch.no_grad():
             for slow, fast in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 slow.lerp_(fast, 1 - decay)
-        return {name: part.detach() for name, part in {**parts, "total": total}.items()}  # type: ignore[union-attr]
+        return {name: part.detach() for name, part in parts.items()}
 
     def _log(self, parts: dict[str, float]) -> None:
         if self.rank == 0:
@@ -270,13 +261,14 @@ class _Run:
 
     def _pack(self) -> StylePack:
         settings = _fingerprint(self.config, self.world)
-        for name in (
-            "content",
-            "styles",
-        ):  # folder names say what was used; whole paths say where the author lives
+        # names say what was used; whole paths would say where the author lives
+        for name in ("content", "styles"):
             settings[name] = [Path(entry.rpartition("=")[2]).name for entry in settings[name]]
+        if settings["init"]:
+            settings["init"] = Path(settings["init"]).name
         info = {
             "features": "vgg16",
+            "sources": dict(entry.split("=", 1) for entry in self.config.sources),
             "trained_styles": len(self.styles),
             "held_out_styles": self.held_out,
             "settings": settings,
@@ -316,11 +308,33 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     return config.lr * (0.02 + 0.98 * 0.5 * (1 + cos(pi * min(1.0, done))))
 
 
+def _start_from(model: Stylizer, pack: str) -> None:
+    """Give a new model the weights of a pack, and the standardization of its encoder.
+
+    Raises:
+        ValueError: if the pack's network has another shape.
+    """
+    source = StylePack.load(pack)
+    shape, given = model.net.config, source.config
+    if replace(given, blocks=shape.blocks) != shape or given.blocks < shape.blocks:
+        raise ValueError(
+            f"init needs a pack of the same shape, with at least as many blocks, but {pack} has "
+            f"{given} where {shape} is asked for."
+        )
+    weights = source.stylizer(torch.device("cpu"), torch.float32).state_dict()
+    weights = {name: tensor for name, tensor in weights.items() if name in model.state_dict()}
+    model.load_state_dict(weights)
+
+
 def _fingerprint(config: TrainConfig, world: int) -> dict[str, Any]:
     """Settings that must be the same for a run to be continued exactly."""
     free = {"out", "run_dir", "workers", "device", "checkpoint_every", "sheet_every", "resume"}
+    free |= {"sources"}
     settings = {k: v for k, v in asdict(config).items() if k not in free}
     for name in ("content", "styles"):  # the same folders, however they are written
         entries = [entry.rpartition("=") for entry in settings[name]]
-        settings[name] = [tag + sep + str(Path(f).resolve()) for tag, sep, f in entries]
+        settings[name] = [
+            tag + sep + (f if f.startswith(PROCEDURAL) else str(Path(f).resolve()))
+            for tag, sep, f in entries
+        ]
     return {**json.loads(json.dumps(settings)), "world": world}

@@ -18,23 +18,43 @@ from PIL import Image, ImageEnhance, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
-from styleaug.images import find_images, load_rgb
+from styleaug.color import to_dtype
+from styleaug.images import find_images, load_rgb, to_image
 from styleaug.losses import gram
 from styleaug.nn.encoder import STYLE_LAYERS, STYLE_SIZE, style_statistics
 from styleaug.nn.features import VGGFeatures
 from styleaug.train.config import TrainConfig
+from styleaug.train.procedural import FAMILIES, VERSION, draw_finish
 
 log = logging.getLogger(__name__)
 
 
+PROCEDURAL = "procedural:"
+"""Begins an entry that stands for drawn finishes instead of a folder."""
+
+
 @dataclass(frozen=True)
 class StyleImage:
-    """One style image: where it lies, and what its row of the pack is called."""
+    """One style image: where it lies, and what its row of the pack is called.
+
+    ``path`` is a file, or ``procedural:FAMILY:INDEX``.
+    """
 
     path: str
     name: str
     tags: tuple[str, ...]
     group: int
+
+    def load(self) -> Image.Image:
+        """Read or draw the picture, RGB.
+
+        Raises:
+            OSError: if the file cannot be read.
+        """
+        if self.path.startswith(PROCEDURAL):
+            _, family, index = self.path.split(":")
+            return to_image(to_dtype(draw_finish(family, int(index)), torch.uint8))
+        return load_rgb(Path(self.path))
 
 
 def is_held_out(name: str, share: float) -> bool:
@@ -46,15 +66,22 @@ def list_styles(folders: Sequence[str]) -> list[StyleImage]:
     """Find, check and name the style images of ``TAG=DIR`` or ``DIR`` entries.
 
     A file ``source__name.jpg`` gets the tag ``source``, and ``class_0001.jpg`` the tag ``class``.
-    Unreadable images are reported by name and left out.
+    Unreadable images are reported by name and left out. ``procedural:N`` in place of a folder
+    stands for N finishes of each family of :mod:`styleaug.train.procedural`, tagged ``finish`` and
+    by family.
 
     Raises:
-        ValueError: if a folder is missing or holds no readable image.
+        ValueError: if a folder is missing or holds no readable image, or N is not a number.
     """
     styles: list[StyleImage] = []
     taken: set[str] = set()
     for group, entry in enumerate(folders):
         tag, _, folder = entry.rpartition("=")
+        if folder.startswith(PROCEDURAL):
+            finishes = _finishes(folder, tag or "finish", group)
+            taken.update(s.name for s in finishes)
+            styles += finishes
+            continue
         tag = tag or Path(folder).name
         found = 0
         for path in tqdm(find_images(Path(folder).resolve()), desc=f"checking {tag}", leave=False):
@@ -73,6 +100,17 @@ def list_styles(folders: Sequence[str]) -> list[StyleImage]:
         if not found:
             raise ValueError(f"A style folder must hold readable images, but {folder} has none.")
     return styles
+
+
+def _finishes(entry: str, tag: str, group: int) -> list[StyleImage]:
+    count = entry.removeprefix(PROCEDURAL)
+    if not count.isdecimal() or not int(count):
+        raise ValueError(f"procedural:N needs a number of at least 1, but got {entry!r}.")
+    return [
+        StyleImage(f"{PROCEDURAL}{family}:{k}", f"{tag}/{family}-{k:03d}", (tag, family), group)
+        for family in FAMILIES
+        for k in range(int(count))
+    ]
 
 
 def _names(stem: str, tag: str) -> Iterable[str]:
@@ -109,22 +147,29 @@ class StyleTargets:
     norm in float16 (they range over many powers of ten), their true norms beside them.
 
     Args:
-        folder: as written by :meth:`build`.
+        folders: as written by :meth:`build`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.images = np.load(folder / "images.npy", mmap_mode="r")
-        self.statistics = torch.from_numpy(np.load(folder / "statistics.npy"))
-        self.norms = torch.from_numpy(np.load(folder / "norms.npy"))
-        self.grams = [np.load(folder / f"{layer}.npy", mmap_mode="r") for layer in STYLE_LAYERS]
+    def __init__(self, folders: Sequence[Path]) -> None:
+        def arrays(name: str) -> list[np.ndarray[Any, Any]]:
+            return [np.load(folder / f"{name}.npy", mmap_mode="r") for folder in folders]
+
+        self.images = arrays("images")
+        self.grams = [arrays(layer) for layer in STYLE_LAYERS]
+        self.statistics = torch.from_numpy(np.concatenate(arrays("statistics")))
+        self.norms = torch.from_numpy(np.concatenate(arrays("norms")))
         self.typical = self.norms.median(0).values
+        self._starts = np.cumsum([0] + [len(part) for part in self.images])
 
     def batch(self, rows: Tensor, device: torch.device) -> dict[str, Any]:
         """Of some rows: images (B, 3, S, S), statistics (B, 1920), Gram matrices (B, C, C)."""
         index = rows.numpy()
+        parts = np.searchsorted(self._starts, index, side="right") - 1
+        places = list(zip(parts, index - self._starts[parts], strict=True))
 
-        def send(array: np.ndarray[Any, Any]) -> Tensor:
-            return torch.from_numpy(array[index]).to(device, non_blocking=True).float()
+        def send(arrays: Sequence[np.ndarray[Any, Any]]) -> Tensor:
+            found = np.stack([arrays[part][place] for part, place in places])
+            return torch.from_numpy(found).to(device, non_blocking=True).float()
 
         return {
             "images": send(self.images).div_(255).contiguous(memory_format=torch.channels_last),
@@ -142,68 +187,80 @@ class StyleTargets:
         trunk: VGGFeatures,
         config: TrainConfig,
         device: torch.device,
-    ) -> Path:
+    ) -> list[Path]:
         """Compute the targets once; a later run with the same styles and settings finds them.
 
         Returns:
-            The folder. It is renamed into place only when complete.
+            A folder for each group of styles. It is renamed into place only when complete.
         """
-        key = {
-            "styles": [asdict(s) for s in styles],
-            "views": config.views,
-            "seed": config.seed,
-            "size": STYLE_SIZE,
-            "version": 1,
-        }
-        tag = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
-        folder = config.folder / f"targets-{tag}"
-        if folder.is_dir():
-            return folder
-        temporary = folder.with_suffix(".partial")
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        total = len(styles) * config.views
+        groups = sorted({style.group for style in styles})
+        return [
+            _build([s for s in styles if s.group == group], trunk, config, device)
+            for group in groups
+        ]
 
-        def allocate(name: str, dtype: str, *shape: int) -> np.ndarray[Any, Any]:
-            return np.lib.format.open_memmap(
-                temporary / f"{name}.npy", mode="w+", dtype=np.dtype(dtype), shape=(total, *shape)
-            )
 
-        images = allocate("images", "uint8", 3, STYLE_SIZE, STYLE_SIZE)
-        grams: dict[str, np.ndarray[Any, Any]] = {}
-        statistics, norms = [], []
-        pending: list[np.ndarray[Any, Any]] = []
-        start = 0
-        for index, style in enumerate(tqdm(styles, desc="style targets", unit="style")):
-            picture = load_rgb(Path(style.path))
-            views = (style_view(picture, v, config.seed + index) for v in range(config.views))
-            pending += [np.asarray(view).transpose(2, 0, 1) for view in views]
-            if len(pending) < 8 and index + 1 < len(styles):
-                continue
-            batch = np.stack(pending)
-            stop = start + len(batch)
-            images[start:stop] = batch
-            x = torch.from_numpy(batch).to(device).float().div_(255)
-            x = x.contiguous(memory_format=torch.channels_last)
-            with torch.inference_mode():
-                found = trunk(x, STYLE_LAYERS)
-                statistics.append(style_statistics(found).cpu())
-                lengths = []
-                for layer in STYLE_LAYERS:
-                    vector = _to_triangle(gram(found[layer]))
-                    length = vector.norm(dim=1, keepdim=True)
-                    if layer not in grams:
-                        grams[layer] = allocate(layer, "float16", vector.shape[1])
-                    grams[layer][start:stop] = (vector / length).half().cpu().numpy()
-                    lengths.append(length.cpu())
-                norms.append(torch.cat(lengths, dim=1))
-            start, pending = stop, []
-        np.save(temporary / "statistics.npy", torch.cat(statistics).numpy())
-        np.save(temporary / "norms.npy", torch.cat(norms).numpy())
-        for array in (images, *grams.values()):
-            array.flush()  # type: ignore[attr-defined]
-        temporary.rename(folder)
+def _build(
+    styles: Sequence[StyleImage], trunk: VGGFeatures, config: TrainConfig, device: torch.device
+) -> Path:
+    """The targets of one group of styles."""
+    key = {
+        "styles": [asdict(s) | {"group": 0} for s in styles],
+        "views": config.views,
+        "seed": config.seed,
+        "size": STYLE_SIZE,
+        "version": 2,
+        "procedural": VERSION if styles[0].path.startswith(PROCEDURAL) else 0,
+    }
+    tag = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+    folder = config.folder / f"targets-{tag}"
+    if folder.is_dir():
         return folder
+    temporary = folder.with_suffix(".partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    total = len(styles) * config.views
+
+    def allocate(name: str, dtype: str, *shape: int) -> np.ndarray[Any, Any]:
+        return np.lib.format.open_memmap(
+            temporary / f"{name}.npy", mode="w+", dtype=np.dtype(dtype), shape=(total, *shape)
+        )
+
+    images = allocate("images", "uint8", 3, STYLE_SIZE, STYLE_SIZE)
+    grams: dict[str, np.ndarray[Any, Any]] = {}
+    statistics, norms = [], []
+    pending: list[np.ndarray[Any, Any]] = []
+    start = 0
+    for index, style in enumerate(tqdm(styles, desc="style targets", unit="style")):
+        picture = style.load()
+        views = (style_view(picture, v, config.seed + index) for v in range(config.views))
+        pending += [np.asarray(view).transpose(2, 0, 1) for view in views]
+        if len(pending) < 8 and index + 1 < len(styles):
+            continue
+        batch = np.stack(pending)
+        stop = start + len(batch)
+        images[start:stop] = batch
+        x = torch.from_numpy(batch).to(device).float().div_(255)
+        x = x.contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            found = trunk(x, STYLE_LAYERS)
+            statistics.append(style_statistics(found).cpu())
+            lengths = []
+            for layer in STYLE_LAYERS:
+                vector = _to_triangle(gram(found[layer]))
+                length = vector.norm(dim=1, keepdim=True)
+                if layer not in grams:
+                    grams[layer] = allocate(layer, "float16", vector.shape[1])
+                grams[layer][start:stop] = (vector / length).half().cpu().numpy()
+                lengths.append(length.cpu())
+            norms.append(torch.cat(lengths, dim=1))
+        start, pending = stop, []
+    np.save(temporary / "statistics.npy", torch.cat(statistics).numpy())
+    np.save(temporary / "norms.npy", torch.cat(norms).numpy())
+    for array in (images, *grams.values()):
+        array.flush()  # type: ignore[attr-defined]
+    temporary.rename(folder)
+    return folder
 
 
 def _to_triangle(matrices: Tensor) -> Tensor:

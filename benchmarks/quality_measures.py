@@ -1,0 +1,295 @@
+"""What quality.py measures, as pure functions of images, features and masks: no files, no packs.
+
+Everything is in float32 on the CPU; images are (B, 3, H, W) in [0, 1] unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from styleaug.color import luma
+from styleaug.losses import content_distance, gram, style_distance
+from styleaug.nn.encoder import STYLE_LAYERS
+from styleaug.nn.features import VGGFeatures
+
+STYLE_WEIGHT = 8.0
+CONTENT_WEIGHTS = {"conv2_2": 0.5, "conv3_3": 1.0, "conv4_1": 0.5}
+"""Weights of the objective that the optimum is measured by: those of the training's defaults,
+fixed here so that packs of different settings compare."""
+
+# style
+
+
+def grams(images: Tensor, trunk: VGGFeatures) -> list[Tensor]:
+    """Gram matrices (B, C, C) of the style layers, in their order."""
+    found = trunk(images, STYLE_LAYERS)
+    return [gram(found[layer]) for layer in STYLE_LAYERS]
+
+
+def style_distances(
+    found: Sequence[Tensor], target: Sequence[Tensor], typical: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The training's style distance, and the same of unsquared norms: each (B,), means over layers.
+
+    Args:
+        found: Gram matrices of the images, one tensor (B, C, C) a layer.
+        target: of their styles.
+        typical: median norm of each layer over styles (L,).
+    """
+    layers = torch.stack(
+        [style_distance(f, t, m) for f, t, m in zip(found, target, typical, strict=True)]
+    )
+    return layers.mean(0), layers.sqrt().mean(0)
+
+
+def objective(
+    images: Tensor, content: dict[str, Tensor], target: Sequence[Tensor], typical: Tensor, trunk
+) -> tuple[Tensor, Tensor]:
+    """What Gatys et al. 2016 minimize over pixels: its weighted style and content parts, each (B,).
+
+    Args:
+        images: the restyled images.
+        content: features of the content images at the layers of CONTENT_WEIGHTS.
+        target: Gram matrices of the styles.
+        typical: see :func:`style_distances`.
+        trunk: the VGG trunk.
+    """
+    found = trunk(images, {*STYLE_LAYERS, *CONTENT_WEIGHTS})
+    style, _ = style_distances([gram(found[layer]) for layer in STYLE_LAYERS], target, typical)
+    parts = [
+        sum(
+            weight * content_distance(found[layer][i : i + 1], content[layer][i : i + 1])
+            for layer, weight in CONTENT_WEIGHTS.items()
+        )
+        for i in range(len(images))
+    ]
+    return STYLE_WEIGHT * style, torch.stack(parts)
+
+
+# diversity
+
+
+def colour_statistics(images: Tensor) -> Tensor:
+    """Mean, standard deviation and covariances of the three channels: -> (B, 9)."""
+    flat = images.flatten(2)
+    mean = flat.mean(2)
+    centred = flat - mean[..., None]
+    covariance = centred @ centred.transpose(1, 2) / flat.shape[2]
+    rows, columns = torch.triu_indices(3, 3, 1)
+    deviation = covariance.diagonal(dim1=1, dim2=2).sqrt()
+    return torch.cat([mean, deviation, covariance[:, rows, columns]], dim=1)
+
+
+def texture_statistics(images: Tensor, trunk: VGGFeatures) -> Tensor:
+    """``log(1 + std)`` of every channel of the style layers, of gray copies: -> (B, 960).
+
+    The copies have mean 0.5 and standard deviation 0.2, so that colour and contrast do not enter.
+    Below 2 of 255 levels the contrast is not lifted further: that would be noise.
+    """
+    gray = luma(images)
+    deviation, mean = torch.std_mean(gray, dim=(1, 2, 3), keepdim=True, correction=0)
+    gray = (gray - mean) / deviation.clamp_min(2 / 255) * 0.2 + 0.5
+    found = trunk(gray.expand(-1, 3, -1, -1), STYLE_LAYERS)
+    parts = [found[layer].float().flatten(2).std(2, correction=0) for layer in STYLE_LAYERS]
+    return torch.cat(parts, dim=1).log1p()
+
+
+def spread_ratio(outputs: Tensor, styles: Tensor) -> tuple[float, float]:
+    """How far outputs spread over the styles, relative to the styles' own spread; and how alike.
+
+    Each statistic is standardized by its deviation over the styles; those that do not vary are left
+    out. The spread is the root of the mean variance: 1 is as diverse as the styles, 0 all alike.
+    Spread could also go astray, hence the second value: the correlation of each statistic with its
+    style's, averaged over statistics.
+
+    Args:
+        outputs: statistics (N, D) of one content image in N styles. One content at a time: what
+            contents add to the spread must not count.
+        styles: statistics (N, D) of the styles themselves.
+    """
+    own = styles.std(0, correction=0)
+    varying = own > 1e-3 * own.max()
+    wanted = ((styles - styles.mean(0)) / own)[:, varying]
+    found = ((outputs - outputs.mean(0)) / own)[:, varying]
+    variance = found.square().mean(0)
+    # 1e-4: a statistic that stays where it is follows nothing, whatever rounding says
+    correlation = (wanted * found).mean(0) / (variance + 1e-4**2).sqrt()
+    return float(variance.mean().sqrt()), float(correlation.mean())
+
+
+# defects
+
+
+def surroundings(mask: Tensor) -> Tensor:
+    """The ring around a defect, 4 to 15 pixels away: (1, 1, H, W) bool -> the same."""
+    near = F.max_pool2d(mask.float(), 7, stride=1, padding=3) > 0
+    far = F.max_pool2d(mask.float(), 31, stride=1, padding=15) > 0
+    return far & ~near
+
+
+def separability(image: Tensor, inside: Tensor, ring: Tensor) -> float:
+    """How well a threshold tells defect from surroundings, in [0, 1]: image (1, 3, H, W).
+
+    2 |AUC - 0.5|, the best of luma, blurred luma and local energy.
+    """
+    gray = luma(image)
+    blurred = F.avg_pool2d(gray, 5, stride=1, padding=2, count_include_pad=False)
+    energy = F.avg_pool2d((gray - blurred).square(), 5, stride=1, padding=2)
+    return max(
+        2 * abs(auc(feature[inside], feature[ring]) - 0.5) for feature in (gray, blurred, energy)
+    )
+
+
+def auc(positive: Tensor, negative: Tensor) -> float:
+    """Probability that a value of the first lies above one of the second, ties counting half."""
+    order, _ = negative.sort()
+    below = torch.searchsorted(order, positive)
+    upto = torch.searchsorted(order, positive, right=True)
+    return float((below + upto).double().mean() / (2 * len(order)))
+
+
+# hallucination
+
+
+def flat_energy(before: Tensor, after: Tensor, cell: int = 16) -> Tensor:
+    """What a restyling adds to flat areas, in levels of 255: one value a flat cell, of all images.
+
+    The standard deviation of luma minus its 5 x 5 blur, after less before, in cells whose luma
+    deviates by less than 6 levels before.
+    """
+
+    def cells(gray: Tensor) -> Tensor:
+        height, width = (length // cell * cell for length in gray.shape[-2:])
+        return F.unfold(gray[..., :height, :width], cell, stride=cell).transpose(1, 2).flatten(0, 1)
+
+    def fine(gray: Tensor) -> Tensor:
+        return gray - F.avg_pool2d(gray, 5, stride=1, padding=2, count_include_pad=False)
+
+    gray, other = luma(before), luma(after)
+    flat = cells(gray).std(1) < 6 / 255
+    return 255 * (cells(fine(other)).std(1) - cells(fine(gray)).std(1))[flat]
+
+
+def anomaly_score(image: Tensor) -> Tensor:
+    """What a simple anomaly scorer sees in an image: (1, 3, H, W) -> (H, W).
+
+    |luma - its 21 x 21 median| over a robust standard deviation of that difference (1.4826 MAD, at
+    least half a level), averaged over 3 x 3 pixels.
+    """
+    import cv2  # of the bench extra: its median is a hundred times as fast as others
+
+    gray = luma(image)[0, 0].mul(255).round().to(torch.uint8).numpy()
+    residual = torch.from_numpy(gray).float() - torch.from_numpy(cv2.medianBlur(gray, 21)).float()
+    spread = 1.4826 * (residual - residual.median()).abs().median()
+    score = residual.abs() / spread.clamp_min(0.5)
+    return F.avg_pool2d(score[None, None], 3, stride=1, padding=1)[0, 0]
+
+
+def detections(
+    score: Tensor, before: Tensor | None = None, *, threshold: float = 4.5, least: int = 9
+) -> int:
+    """Connected regions of an anomaly score (H, W) above a threshold, of so many pixels at least.
+
+    Args:
+        score: of the image.
+        before: of the image before restyling. Regions where it reached two thirds of the threshold
+            anywhere do not count then: what was conspicuous before is no invention.
+        threshold: in robust standard deviations.
+        least: pixels of a region.
+    """
+    import cv2
+
+    hot = (score > threshold).to(torch.uint8).numpy()
+    count, labels, regions, _ = cv2.connectedComponentsWithStats(hot, connectivity=8)
+    large = {k for k in range(1, count) if regions[k, cv2.CC_STAT_AREA] >= least}
+    if before is not None:
+        large -= set(np.unique(labels[(before > threshold * 2 / 3).numpy()]))
+    return len(large)
+
+
+# geometry
+
+
+def displacements(before: Tensor, after: Tensor, patch: int = 64) -> tuple[Tensor, Tensor]:
+    """How far edges moved, by phase correlation of gradient magnitudes: (N, 2), and peaks (N,).
+
+    In pixels, down and right.
+
+    Patches without structure in ``before`` are left out: their gradient magnitude must deviate by
+    4 levels. A peak is 1 where ``after`` is ``before`` moved as a whole. The cross-power spectrum
+    is weighted by a Gaussian, one pixel wide in space, so that the peak is one, whose logarithm is
+    a parabola: it is found to a fraction of a pixel.
+
+    Args:
+        before: images (B, 3, H, W).
+        after: the same restyled.
+        patch: side of the square patches that images are cut into.
+    """
+    pieces = [_patches(gradient_magnitude(luma(x)), patch) for x in (before, after)]
+    structured = pieces[0].flatten(1).std(1) > 4 / 255
+    window = torch.hann_window(patch, periodic=False)
+    spectra = []
+    for piece in pieces:
+        piece = piece[structured]
+        piece = (piece - piece.mean((1, 2), keepdim=True)) * window[:, None] * window
+        spectra.append(torch.fft.fft2(piece))
+    cross = spectra[1] * spectra[0].conj()
+    cross = cross / cross.abs().clamp_min(1e-12)
+    frequency = torch.fft.fftfreq(patch)
+    weight = torch.exp(-2 * torch.pi**2 * (frequency[:, None].square() + frequency.square()))
+    surface = torch.fft.ifft2(cross * weight).real / weight.mean()
+    peak, index = surface.flatten(1).max(1)
+    rows, columns = index // patch, index % patch
+    image = torch.arange(len(surface))
+
+    def value(dy: int, dx: int) -> Tensor:
+        return surface[image, (rows + dy) % patch, (columns + dx) % patch].clamp_min(1e-6).log()
+
+    def vertex(low: Tensor, high: Tensor) -> Tensor:
+        curvature = (2 * value(0, 0) - low - high).clamp_min(1e-6)
+        return ((high - low) / (2 * curvature)).clamp(-0.5, 0.5)
+
+    def signed(place: Tensor) -> Tensor:
+        return (place + patch // 2) % patch - patch // 2
+
+    down = signed(rows) + vertex(value(-1, 0), value(1, 0))
+    right = signed(columns) + vertex(value(0, -1), value(0, 1))
+    return torch.stack([down, right], dim=1), peak
+
+
+def gradient_magnitude(gray: Tensor) -> Tensor:
+    """Length of the central differences (B, 1, H, W): edges, whatever their polarity."""
+    padded = F.pad(gray, (1, 1, 1, 1), mode="replicate")
+    right = padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]
+    down = padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]
+    return torch.hypot(right, down) / 2
+
+
+def _patches(gray: Tensor, side: int) -> Tensor:
+    """Squares of an image (B, 1, H, W), side by side: -> (N, side, side); rests are left out."""
+    return gray[:, 0].unfold(1, side, side).unfold(2, side, side).flatten(0, 2)
+
+
+# figures
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Of the mean; 0 of a single value, which tells nothing of it."""
+    return float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else 0.0
+
+
+def summary(values: Sequence[float], *, high: int = 90) -> dict[str, float | None]:
+    """Median, 10th and a high percentile, and count; None where there is nothing to measure."""
+    if not len(values):
+        return {"median": None, "p10": None, f"p{high}": None, "count": 0}
+    return {
+        "median": float(np.median(values)),
+        "p10": float(np.percentile(values, 10)),
+        f"p{high}": float(np.percentile(values, high)),
+        "count": len(values),
+    }

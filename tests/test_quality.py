@@ -1,0 +1,338 @@
+"""What benchmarks/quality.py measures, on inputs whose answer is known."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from styleaug import StylePack
+from styleaug.nn.stylenet import StyleNetConfig
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """Import a module of the benchmarks folder, which is no package, by name."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module
+
+
+@pytest.fixture
+def measures(module):
+    return module("quality_measures")
+
+
+@pytest.fixture
+def strength(module):
+    return module("quality_strength")
+
+
+@pytest.fixture
+def safety(module):
+    return module("quality_safety")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny layers gain nothing from threads, and lose minutes where other work holds the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def noise(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+class Pixels:
+    """Stands in for the VGG trunk: every layer is the image and its vertical differences."""
+
+    def __call__(self, images, layers):
+        features = torch.cat([images, images - images.roll(1, 2)], dim=1)
+        return dict.fromkeys(layers, features)
+
+
+def test_style_distance_is_squared_and_zero_at_the_style_itself(measures):
+    target = [torch.eye(4).expand(2, 4, 4)] * 4
+    typical = torch.full((4,), 2.0)
+    assert measures.style_distances(target, target, typical)[0].max() == 0
+    squared, root = measures.style_distances([3 * t for t in target], target, typical)
+    wanted = 16 / (4 + 0.02 * 4)  # |3I - I|^2 over |I|^2 and the floor
+    torch.testing.assert_close(squared, torch.full((2,), wanted))
+    torch.testing.assert_close(root, torch.full((2,), wanted**0.5))
+
+
+def test_objective_is_zero_where_style_and_content_are_met(measures):
+    images = 0.5 + 0.1 * noise(2, 3, 16, 16)
+    trunk, typical = Pixels(), torch.ones(4)
+    target, content = measures.grams(images, trunk), trunk(images, measures.CONTENT_WEIGHTS)
+    style, kept = measures.objective(images, content, target, typical, trunk)
+    assert style.abs().max() < 1e-9
+    assert kept.abs().max() < 1e-9
+    other = torch.cat([images[:1], images[1:].flip(3)])  # the same style, elsewhere
+    style, kept = measures.objective(other, content, target, typical, trunk)
+    assert style.abs().max() < 1e-6
+    assert kept[0] == 0
+    assert kept[1] > 0.1
+
+
+def test_an_optimisation_of_pixels_lowers_the_objective_of_each_image(
+    measures, strength, monkeypatch
+):
+    monkeypatch.setattr(strength, "cached_features", lambda *_: Pixels())
+    content, styles = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16).square()
+    trunk, typical = Pixels(), torch.ones(4)
+    target, wanted = measures.grams(styles, trunk), trunk(content, measures.CONTENT_WEIGHTS)
+
+    def total(images):
+        return sum(measures.objective(images, wanted, target, typical, trunk))
+
+    found = {
+        step: images for step, images, _ in strength.optimise(content, target, typical, {5, 30})
+    }
+    assert list(found) == [5, 30]
+    assert (total(found[5]) < total(content)).all()
+    assert (total(found[30]) < total(found[5])).all()
+    assert found[30].min() >= 0
+    assert found[30].max() <= 1
+
+
+def test_diversity_is_one_with_the_styles_own_statistics_and_zero_where_all_are_alike(measures):
+    styles = noise(12, 9)
+    assert measures.spread_ratio(styles, styles) == pytest.approx((1, 1), abs=1e-3)
+    # what a content adds to all outputs alike does not count
+    assert measures.spread_ratio(styles / 2 + 7, styles) == pytest.approx((0.5, 1), abs=1e-3)
+    spread, follows = measures.spread_ratio(styles[:1].expand(12, 9), styles)
+    assert spread < 1e-6
+    assert abs(follows) < 1e-2
+
+
+def test_spread_that_does_not_follow_the_styles_has_no_correlation(measures):
+    spread, follows = measures.spread_ratio(noise(400, 9, seed=1), noise(400, 9))
+    assert spread == pytest.approx(1, abs=0.1)
+    assert abs(follows) < 0.1
+
+
+def test_statistics_that_no_style_varies_are_left_out(measures):
+    styles = noise(12, 3) * torch.tensor([1.0, 1.0, 0.0])
+    outputs = styles + 100 * noise(12, 3, seed=1) * torch.tensor([0.0, 0.0, 1.0])
+    assert measures.spread_ratio(outputs, styles)[0] == pytest.approx(1, abs=1e-3)
+
+
+def test_colour_statistics_are_means_deviations_and_covariances(measures):
+    images = torch.rand(2, 3, 32, 32)
+    flat = images[1].flatten(1)
+    covariance = torch.cov(flat, correction=0)
+    wanted = [*flat.mean(1), *flat.std(1, correction=0), *covariance[[0, 0, 1], [1, 2, 2]]]
+    torch.testing.assert_close(measures.colour_statistics(images)[1], torch.stack(wanted))
+
+
+def test_texture_statistics_see_structure_but_neither_colour_nor_contrast(measures):
+    trunk = Pixels()
+    gray = 0.5 + 0.1 * noise(1, 1, 32, 32)
+    weights = torch.tensor([0.5, 0.2, 0.1]).view(1, 3, 1, 1)
+    plain = measures.texture_statistics(gray.expand(1, 3, 32, 32), trunk)
+    tinted = measures.texture_statistics(0.2 + weights * gray, trunk)
+    torch.testing.assert_close(plain, tinted)
+    smooth = torch.nn.functional.avg_pool2d(gray, 5, 1, 2).expand(1, 3, 32, 32)
+    assert not torch.allclose(plain, measures.texture_statistics(smooth, trunk), atol=0.01)
+
+
+def test_auc_of_separated_equal_and_reversed_values(measures):
+    low, high = torch.tensor([0.0, 1.0]), torch.tensor([2.0, 3.0])
+    assert measures.auc(high, low) == 1
+    assert measures.auc(low, high) == 0
+    assert measures.auc(low, low) == 0.5
+
+
+@pytest.mark.parametrize("contrast", [0.3, -0.3])
+def test_separability_of_a_visible_defect_is_one_and_of_an_absent_one_small(measures, contrast):
+    image = 0.5 + 0.02 * noise(1, 3, 64, 64)
+    inside = torch.zeros(1, 1, 64, 64, dtype=torch.bool)
+    inside[..., 20:30, 20:30] = True
+    ring = ~inside
+    assert measures.separability(image, inside, ring) < 0.6
+    defect = image + contrast * inside
+    assert measures.separability(defect, inside, ring) == pytest.approx(1, abs=0.01)
+
+
+def test_separability_needs_no_more_of_the_image_than_the_box_around_its_mask(measures, safety):
+    image = 0.5 + 0.1 * noise(1, 3, 100, 120)
+    mask = torch.zeros(1, 1, 100, 120, dtype=torch.bool)
+    mask[..., 3:20, 60:64] = True
+    ring, box = measures.surroundings(mask), safety._box(mask, 20)
+    assert image[box].shape == (1, 3, 40, 44)
+    whole = measures.separability(image, mask, ring)
+    assert measures.separability(image[box], mask[box], ring[box]) == pytest.approx(whole, abs=1e-9)
+
+
+def test_standard_error_counts_defects_not_repeats(safety):
+    kept = [[0.1, 0.1], [1.0, 1.0], [0.2, 0.9], [1.0, 1.0]]
+    row = safety.survival(kept)
+    assert row["lost_percent"] == 37.5
+    assert row["count"] == 4
+    assert row["lost_standard_error"] == pytest.approx(np.std([100, 0, 50, 0], ddof=1) / 2)
+
+
+def test_flat_energy_is_zero_of_the_identity_and_the_noise_added_elsewhere(measures):
+    image = torch.full((1, 3, 64, 64), 0.5)
+    image[..., :28] += 0.2 * noise(1, 1, 64, 28)  # not flat: what happens here does not count
+    assert measures.flat_energy(image, image).tolist() == [0.0] * 8
+    grain = 4 / 255 * noise(1, 1, 64, 64, seed=1)
+    added = measures.flat_energy(image, image + grain)
+    assert len(added) == 8
+    assert added.median() == pytest.approx(4, rel=0.1)
+
+
+def test_an_anomaly_scorer_reports_spots_but_neither_noise_nor_single_pixels(measures):
+    pytest.importorskip("cv2", reason="OpenCV comes with the bench extra")
+    image = (0.5 + 0.02 * noise(1, 1, 96, 96)).expand(1, 3, 96, 96)
+    spots = image.clone()
+    spots[..., 20:25, 20:25] += 0.3
+    spots[..., 60:65, 60:65] -= 0.3
+    spots[..., 40, 40] += 0.2
+    flat = torch.full((1, 3, 96, 96), 0.5)
+    scores = [measures.anomaly_score(x) for x in (image, spots, flat)]
+    assert [measures.detections(score) for score in scores] == [0, 2, 0]
+    before = image.clone()
+    before[..., 20:25, 20:25] += 0.3
+    # one of the two was there before; without restyling all were
+    assert measures.detections(scores[1], measures.anomaly_score(before)) == 1
+    assert measures.detections(scores[1], scores[1]) == 0
+
+
+@pytest.mark.parametrize(("down", "right"), [(0, 0), (1, 0), (0, 2), (0.5, 0)])
+def test_geometry_finds_a_known_shift(measures, down, right):
+    image = torch.nn.functional.avg_pool2d(noise(1, 1, 128, 192), 5, 1, 2)
+    image = (0.5 + 0.5 * image).expand(1, 3, 128, 192)
+    turn = torch.fft.fftfreq(128)[:, None] * down + torch.fft.fftfreq(192) * right
+    moved = torch.fft.ifft2(torch.fft.fft2(image) * torch.exp(-2j * torch.pi * turn)).real
+    shift, peak = measures.displacements(image, 0.9 - 0.7 * moved)  # whatever the polarity
+    assert shift.shape == (6, 2)
+    assert shift.median(0).values.tolist() == pytest.approx([down, right], abs=0.05)
+    assert peak.min() > 0.5
+
+
+def test_geometry_knows_unrelated_patches_and_leaves_flat_ones_out(measures, safety):
+    image = 0.5 + 0.1 * noise(1, 3, 128, 128)
+    _, peak = measures.displacements(image, 0.5 + 0.1 * noise(1, 3, 128, 128, seed=1))
+    assert len(peak) == 4
+    assert peak.max() < safety.DISTINCT
+    assert len(measures.displacements(torch.full_like(image, 0.5), image)[0]) == 0
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Pictures of two kinds, styles, and tiles of two classes with masks."""
+    rng = np.random.default_rng(0)
+
+    def save(path, pixels):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.uint8(pixels)).save(
+            path, **({"quality": 98} if path.suffix == ".jpg" else {})
+        )
+
+    for number in range(3):
+        save(tmp_path / "photos" / f"{number}.jpg", rng.integers(0, 256, (80, 90, 3)))
+    for number in range(24):
+        save(tmp_path / "styles" / f"s{number}.png", rng.integers(0, 20 + 9 * number, (64, 64, 3)))
+    for kind in ("crack", "dent", "free"):
+        for number in range(3):
+            tile = rng.normal(120, 3, (96, 96))
+            mask = np.zeros((96, 96))
+            if kind != "free":
+                mask[30:50, 40 : 44 + 4 * number] = 255
+            save(tmp_path / "tiles" / kind / f"{number}.jpg", tile - mask / 4)
+            save(tmp_path / "tiles" / kind / f"{number}.png", mask)
+    return tmp_path
+
+
+def test_masks_are_no_contents_and_classes_come_from_folders(module, folders):
+    subjects = module("quality_subjects")
+    found = subjects.content_folders([str(folders / "photos"), f"t={folders / 'tiles'}"], seed=0)
+    assert {name: len(paths) for name, paths in found.items()} == {"photos": 3, "t": 9}
+    assert {path.suffix for path in found["t"]} == {".jpg"}
+    defects, free = subjects.masked_images(folders / "tiles", 100, 100, seed=0)
+    assert sorted((d.kind, d.area) for d in defects) == [
+        *(("crack", 80 * n) for n in (1, 2, 3)),
+        *(("dent", 80 * n) for n in (1, 2, 3)),
+    ]
+    assert {path.parent.name for path in free} == {"free"}
+    assert subjects.defect_class(Path("MT_Crack_12.jpg")) == "MT_Crack"
+
+
+def options(module, folders, out, *more):
+    parser = module("quality").parser()
+    content = (f"photos={folders / 'photos'}", f"tiles={folders / 'tiles'}")
+    small = {
+        "count": 3,
+        "size": 32,
+        "gatys": 1,
+        "gatys-steps": 2,
+        "diversity": 3,
+        "diversity-contents": 1,
+        "tradeoff": 2,
+    }
+    return parser.parse_args(
+        [
+            *("--pack", str(folders / "pack.safetensors"), "--content", *content),
+            *("--styles", str(folders / "styles"), "--masks", str(folders / "tiles")),
+            *("--out", str(out), "--figure", str(out.with_suffix(".svg")), *more),
+            *(word for key, value in small.items() for word in (f"--{key}", str(value))),
+        ]
+    )
+
+
+@pytest.mark.slow
+def test_all_parts_run_and_fill_the_pages(module, folders, capsys):
+    """From pictures to JSON, tables and figure; a part measured again is merged into the same."""
+    pytest.importorskip("cv2", reason="OpenCV comes with the bench extra")
+    pytest.importorskip("matplotlib", reason="figures are an extra")
+    pack = StylePack.random(StyleNetConfig(stem=8, width=8, blocks=1, embedding=8), rows=2)
+    pack.info["settings"] = {"holdout": 0.3}
+    pack.save(folders / "pack.safetensors")
+    out = folders / "quality.json"
+    quality = module("quality")
+    quality.measure(options(module, folders, out))
+    record = json.loads(out.read_text())
+    assert record["defects_kept"]["defaults"]["count"] == 6
+    assert set(record["defects_by_class"]) == {"crack", "dent"}
+    assert record["hallucination"]["untouched"]["mean_change"] == 0
+    assert record["hallucination"]["untouched"]["new_detections"]["an_image"] == 0
+    assert record["hallucination"]["untouched"]["flat_energy"]["median"] == 0
+    assert [point["texture"] for point in record["tradeoff"]] == [0, 0.25, 0.5, 0.75, 1]
+    assert out.with_suffix(".svg").is_file()
+    table = module("fill_docs").quality(record)
+    for heading in ("Style moved", "optimum", "Diversity", "Separability", "Halluc", "Geometry"):
+        assert heading in table
+    assert "| 3 trained styles |" in table
+    quality.measure(options(module, folders, out, "--only", "geometry"))
+    again = json.loads(out.read_text())
+    assert {**again, "seconds": 0, "machine": 0} == {**record, "seconds": 0, "machine": 0}
+    with pytest.raises(SystemExit, match="seed"):
+        quality.measure(options(module, folders, out, "--only", "geometry", "--seed", "1"))
+    assert str(folders) not in out.read_text()
+
+
+def test_records_of_another_pack_do_not_mix(module, tmp_path):
+    quality = module("quality")
+    out = tmp_path / "quality.json"
+    given = argparse.Namespace(
+        pack="base", content=["a=/x/y"], styles=["/s/"], masks=Path("/m"), seed=0, size=9, quick=0
+    )
+    head = quality.header(given, "one")
+    assert (head["content"], head["styles"]) == (["a=y"], ["s"])
+    assert quality.earlier(out, head) == {}
+    out.write_text(json.dumps({**head, "style_moved": 1}))
+    assert quality.earlier(out, head)["style_moved"] == 1
+    with pytest.raises(SystemExit, match="pack_id"):
+        quality.earlier(out, {**head, "pack_id": "two"})

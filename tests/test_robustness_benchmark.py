@@ -1,0 +1,333 @@
+"""The robustness benchmark: policies, cells that are not run twice, and the figures it reports."""
+
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers import TINY
+from styleaug import StylePack
+
+pytest.importorskip("imagecorruptions", reason="the benchmark's packages are an extra")
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BATCH = torch.randint(0, 256, (4, 3, 32, 40), generator=torch.Generator().manual_seed(0)).byte()
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("robustness")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny layers gain nothing from threads, and lose minutes where other work holds the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Gray images named after their class, dark ones and bright ones."""
+    (tmp_path / "steel" / "images").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name, level in (("flat_area", 40), ("rolled-in_scale", 170)):
+        for number in range(10):
+            pixels = np.uint8(level + rng.integers(0, 40, (37, 45)))
+            Image.fromarray(pixels).save(tmp_path / "steel" / "images" / f"{name}_{number}.png")
+    return tmp_path / "steel"
+
+
+@pytest.fixture
+def settings(bench):
+    return bench.Settings(
+        epochs=1, batch_size=8, size=32, corruptions=("saturate",), severities=(1, 5)
+    )
+
+
+@pytest.fixture
+def task(bench, folder, settings):
+    return bench.load_task(folder, settings)
+
+
+@pytest.fixture
+def one_cell(bench, task, settings, pack_file, tmp_path):
+    """``one_cell(settings)`` makes what `run_cell` and `run_cells` take."""
+
+    def make(settings=settings, policies=None, seeds=(0,), pack=str(pack_file)):
+        sets = bench.corrupt_test_images(task, settings, tmp_path / "cache", workers=0)
+        cells = bench.make_cells(policies or {"flips only": ""}, seeds, task, settings, pack)
+        return cells, task, settings, sets
+
+    return make
+
+
+# ---------------------------------------------------------------- policies
+
+
+def test_every_policy_keeps_shape_and_type_and_its_input(bench, pack_file, seeded):
+    for name, expression in bench.POLICIES.items():
+        before = BATCH.clone()
+        out = bench.make_policy(expression, str(pack_file))(BATCH)
+        assert (out.shape, out.dtype) == (BATCH.shape, torch.uint8), name
+        assert torch.equal(BATCH, before), name
+        assert torch.equal(out, BATCH) == (name == "flips only"), name
+
+
+@pytest.mark.parametrize("name", ["ColorJitter", "TrivialAugmentWide", "AugMix"])
+def test_images_of_a_batch_draw_parameters_of_their_own(bench, name, seeded):
+    same = BATCH[:1].expand(8, -1, -1, -1)
+    out = bench.make_policy(bench.POLICIES[name], "base")(same)
+    assert len({image.numpy().tobytes() for image in out}) > 2
+
+
+def test_stages_follow_each_other_as_they_are_written(bench, pack_file):
+    policy = bench.make_policy("AugMix(severity=2) + StyleAugment(p=0.7)", str(pack_file))
+    assert [type(stage).__name__ for stage in policy] == ["PerImage", "StyleAugment"]
+    assert policy[0].transform.severity == 2
+    assert policy[1].p == 0.7
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("StyleAugment", "must be as"),
+        ("StyleAugment(", "must be as"),
+        ("StyleAugment() * 2", "must be as"),
+        ("torch.load('x')", "must be as"),
+        ("__import__('os')", "made of AugMix"),
+        ("StyleAugment(p=__import__('os'))", "literals"),
+        ("ColorJitter(*[1])", "literals"),
+        ("AugMix(severity={[]: 1})", "literals"),
+        ("StyleAugment(**{'p': 1})", "refuses"),
+        ("StyleAugment(p=2)", "p must be"),
+        ("ColorJitter(-1)", "ColorJitter refuses"),
+        ("StyleAugment(pack='other')", "--pack"),
+    ],
+)
+def test_policies_that_cannot_be_built_are_refused(bench, pack_file, expression, message):
+    with pytest.raises(bench.PolicyError, match=message):
+        bench.make_policy(expression, str(pack_file))
+
+
+def test_policies_are_chosen_and_added(bench):
+    assert bench.named_policies(None, []) == bench.POLICIES
+    found = bench.named_policies(["AugMix"], ["mine = StyleAugment(p=0.7, light=(0, 0.7))"])
+    assert found == {"AugMix": "AugMix()", "mine": "StyleAugment(p=0.7, light=(0, 0.7))"}
+    assert list(bench.named_policies([], ["none="])) == ["none"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "added", "message"),
+    [
+        (["AugMax"], [], "but got AugMax"),
+        ([], [], "at least one"),
+        ([], ["StyleAugment(p=0.5)"], "NAME="),
+        ([], ["=AugMix()"], "NAME="),
+        ([], ["AugMix"], "NAME="),
+        ([], ["AugMix=AugMix()"], "already"),
+        ([], ["a=AugMix()", "a=AugMix()"], "already"),
+    ],
+)
+def test_names_that_mean_no_policy_are_refused(bench, chosen, added, message):
+    with pytest.raises(bench.PolicyError, match=message):
+        bench.named_policies(chosen, added)
+
+
+# ---------------------------------------------------------------- images
+
+
+def test_classes_are_the_beginnings_of_file_names(bench, folder, settings):
+    task = bench.load_task(folder, settings)
+    assert task.classes == ("flat_area", "rolled-in_scale")
+    assert task.train.shape == (16, 3, 32, 32)
+    assert task.test_labels.bincount().tolist() == [2, 2]
+    assert (task.train.float().mean((1, 2, 3)) > 100).long().equal(task.train_labels)
+    inside = bench.load_task(folder / "images", settings)
+    assert torch.equal(inside.test, task.test)
+
+
+def test_class_folders_are_read_too(bench, folder, settings):
+    for path in (folder / "images").iterdir():
+        target = folder / "sorted" / path.name.rpartition("_")[0]
+        target.mkdir(parents=True, exist_ok=True)
+        path.rename(target / path.name)
+    task = bench.load_task(folder / "sorted", settings)
+    assert task.classes == ("flat_area", "rolled-in_scale")
+    assert (len(task.train), len(task.test)) == (14, 6)
+
+
+def test_one_class_is_no_task(bench, folder, settings):
+    for path in (folder / "images").glob("flat*"):
+        path.unlink()
+    with pytest.raises(bench.DataError, match="two classes"):
+        bench.load_task(folder, settings)
+
+
+def test_corrupted_sets_are_made_once(bench, task, settings, tmp_path, monkeypatch):
+    sets = bench.corrupt_test_images(task, settings, tmp_path, workers=0)
+    assert sorted(path.name for path in sets.iterdir()) == ["saturate-1.npy", "saturate-5.npy"]
+    assert np.load(sets / "saturate-5.npy").shape == (4, 32, 32, 3)
+    monkeypatch.delattr(bench, "corrupted_sets")
+    assert bench.corrupt_test_images(task, settings, tmp_path, workers=0) == sets
+
+
+# ---------------------------------------------------------------- cells
+
+
+def test_a_cell_learns(bench, one_cell):
+    """Autocast once kept the first step's weights for the whole training."""
+    lessons = bench.Settings(
+        epochs=30, batch_size=8, size=32, corruptions=("saturate",), severities=(1,)
+    )
+    (cell,), *rest = one_cell(lessons)
+    record = bench.run_cell(cell, *rest, device=torch.device("cpu"))
+    assert record["clean"] == 100
+    assert list(record["corrupted"]) == ["saturate"]
+    assert record["seconds"]["train"] > 0
+
+
+def test_finished_cells_are_not_run_again(bench, one_cell, tmp_path, monkeypatch):
+    cells, *rest = one_cell(seeds=(0, 1))
+    ran = []
+
+    def run_cell(cell, **kwargs):
+        ran.append(cell.seed)
+        return {"key": cell.key, "clean": 50.0 + cell.seed}
+
+    monkeypatch.setattr(bench, "run_cell", run_cell)
+    first = dict(zip(["images", "settings", "sets"], rest, strict=True))
+    first |= {"jobs": 1, "device": torch.device("cpu")}
+    clean = {c.seed: r["clean"] for c, r in bench.run_cells(cells, folder=tmp_path, **first)}
+    again = {c.seed: r["clean"] for c, r in bench.run_cells(cells, folder=tmp_path, **first)}
+    assert clean == again == {0: 50, 1: 51}
+    assert ran == [0, 1]
+    (tmp_path / cells[1].file).write_text("{")  # as after a full disk
+    assert len(list(bench.run_cells(cells, folder=tmp_path, **first))) == 2
+    assert ran == [0, 1, 1]
+
+
+def test_an_interrupted_run_keeps_its_finished_cells(bench, one_cell, tmp_path, monkeypatch):
+    cells, images, settings, sets = one_cell(seeds=(0, 1))
+
+    def run_cell(cell, **kwargs):
+        if cell.seed == 1:
+            raise KeyboardInterrupt
+        return {"key": cell.key}
+
+    monkeypatch.setattr(bench, "run_cell", run_cell)
+    cpu = torch.device("cpu")
+    with pytest.raises(KeyboardInterrupt):
+        list(bench.run_cells(cells, images, settings, sets, tmp_path, jobs=1, device=cpu))
+    assert [bench.stored_record(cell, tmp_path) is not None for cell in cells] == [True, False]
+
+
+def test_a_key_tells_all_that_changes_the_outcome(bench, one_cell, pack, tmp_path):
+    """And no more: a new pack does not send the policies without styles to work again."""
+    StylePack.random(TINY, seed=1).save(tmp_path / "other.safetensors")
+    policies = {"flips only": "", "style": "StyleAugment()"}
+    flips, style = one_cell(policies=policies)[0]
+    flips_other, style_other = one_cell(
+        policies=policies, pack=str(tmp_path / "other.safetensors")
+    )[0]
+    assert flips.key == flips_other.key
+    assert style.key != style_other.key
+    assert style.key["pack"] == pack.id
+    assert "StyleAugment" in style.key["policy"]
+    others = [
+        one_cell(policies={"style": "StyleAugment(p=0.7)"}),
+        one_cell(policies={"style": "StyleAugment()"}, seeds=(1,)),
+        one_cell(bench.Settings(size=32, corruptions=("saturate",)), {"style": "StyleAugment()"}),
+    ]
+    assert len({style.file, *(cells[0].file for cells, *_ in others)}) == 4
+    assert one_cell(policies={"other name": "StyleAugment()"})[0][0].file == style.file
+
+
+@pytest.mark.slow
+def test_two_jobs_come_to_what_one_comes_to(bench, one_cell, tmp_path):
+    cells, *rest = one_cell(seeds=(0, 1))
+    found = []
+    for jobs in (1, 2):
+        options = {"jobs": jobs, "device": torch.device("cpu")}
+        records = bench.run_cells(cells, *rest, tmp_path / str(jobs), **options)
+        found.append({c.seed: (r["clean"], r["corrupted"]) for c, r in records})
+    assert found[0] == found[1]
+
+
+# ---------------------------------------------------------------- figures
+
+
+def record(clean, noise, blur):
+    """Accuracies at severities 1 and 5 of two corruptions."""
+    corrupted = {"noise": dict(zip("15", noise, strict=True)), "blur": {"1": blur, "5": blur}}
+    return {"clean": clean, "corrupted": corrupted, "seconds": {"train": 1, "test": 1, "cpu": 1}}
+
+
+def test_mpc_rpc_and_differences_by_hand(bench):
+    records = {
+        "flips only": [record(80, (60, 20), 40), record(100, (80, 40), 20)],  # mPC 40 and 40
+        "mine": [record(80, (60, 40), 60), record(90, (90, 70), 60)],  # mPC 55 and 70
+    }
+    found = bench.figures(records)
+    plain, mine = found["scores"]["flips only"], found["scores"]["mine"]
+    assert plain["mPC"] == {"mean": 40, "std": 0, "per_seed": [40, 40]}
+    assert mine["mPC"]["per_seed"] == [55, 70]
+    assert mine["mPC"]["std"] == pytest.approx(112.5**0.5)
+    assert plain["rPC"]["per_seed"] == [50, 40]
+    assert mine["noise"]["per_seed"] == [50, 80]
+    gain = found["differences"]["flips only"]["mine"]["mPC"]
+    assert gain["per_seed"] == [15, 30]
+    # 12.706 standard errors of 7.5 at one degree of freedom
+    assert (gain["low"], gain["high"]) == pytest.approx((22.5 - 95.296, 22.5 + 95.296), abs=1e-2)
+    assert list(found["differences"]) == ["flips only"]
+
+
+def test_one_seed_has_no_interval(bench):
+    gain = bench.difference([3.0], [1.0])
+    assert gain == {"mean": 2, "std": None, "per_seed": [2], "low": None, "high": None}
+
+
+def test_the_command_writes_a_complete_record_and_goes_on(
+    bench, folder, pack, pack_file, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(bench, "VALIDATION_CORRUPTIONS", ("gaussian_blur", "saturate"))
+    command = ["--data", str(folder), "--validation", "--policies", "flips only"]
+    command += ["--policy", "half=StyleAugment(p=0.5)", "--pack", str(pack_file), "--epochs", "1"]
+    command += ["--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out.json")]
+    assert bench.main([*command, "--seeds", "3"]) == 0
+    first = json.loads((tmp_path / "out.json").read_text())
+
+    real, ran = bench.run_cell, []
+    monkeypatch.setattr(
+        bench, "run_cell", lambda cell, **k: ran.append(cell.seed) or real(cell, **k)
+    )
+    assert bench.main([*command, "--seeds", "3", "4"]) == 0
+    result = json.loads((tmp_path / "out.json").read_text())
+
+    assert ran == [4, 4]
+    for name, row in first["scores"].items():
+        assert row["mPC"]["per_seed"] == result["scores"][name]["mPC"]["per_seed"][:1]
+    assert result["policies"] == {"flips only": "flips", "half": "flips + StyleAugment(p=0.5)"}
+    assert result["seeds"] == [3, 4]
+    assert str(tmp_path) not in result["command"]
+    assert result["pack_id"] == pack.id
+    assert result["settings"]["corruptions"] == ["gaussian_blur", "saturate"]
+    assert set(result["scores"]["half"]) == {
+        *("P", "mPC", "rPC", "corrupted", "seconds", "gaussian_blur", "saturate"),
+    }
+    assert {"machine", "versions", "parameters", "task"} <= set(result)
+    assert "| half |" in capsys.readouterr().out
+
+
+def test_mistakes_are_told_in_words(bench, folder, tmp_path, capsys):
+    command = ["--data", str(folder), "--cache", str(tmp_path), "--out", str(tmp_path / "o.json")]
+    for added in (["--policies", "nothing"], ["--data", str(tmp_path / "nowhere")]):
+        assert bench.main([*command, "--policies", "flips only", *added]) == 2
+        assert capsys.readouterr().err.startswith("robustness: ")
