@@ -3,8 +3,7 @@
     python benchmarks/fill_docs.py
 
 Between ``<!-- results: NAME -->`` and ``<!-- /results -->`` stands what the function ``NAME`` below
-makes of ``NAME.json`` (of ``NAME_brief``, the same file). ``demo.json`` is the
-``demo-out/report.json`` of a ``make demo``.
+makes of ``NAME.json`` (of ``NAME_brief``, the same file).
 """
 
 from __future__ import annotations
@@ -290,43 +289,12 @@ accuracy in percent, mean and deviation of {len(record["seeds"])} seeds; mPC ove
 {table}"""
 
 
-def demo(record: dict[str, Any]) -> str:
-    """What the demo found: a table of both policies, and its conclusion."""
-    rows = []
-    for name, scores in record["scores"].items():
-        cells = (
-            f"{mean(scores[key]):.1f} ({min(scores[key]):.1f} to {max(scores[key]):.1f})"
-            for key in ("clean", "mPC")
-        )
-        rows.append(f"| {name} | {' | '.join(cells)} |")
-    table = "\n".join(rows)
-    gains = {k: v["mean"] for k, v in record["gains"].items() if k not in ("clean", "mPC")}
-    listed = ", ".join(
-        f"{name.replace('_', ' ')} {gain:+.1f}"
-        for name, gain in sorted(gains.items(), key=lambda item: -item[1])
-    )
-    task, seeds = record["task"], len(record["seeds"])
-    return f"""\
-**Robustness** (`make demo`). A small CNN from scratch on {task["name"]}, {task["train"]} training
-and {task["test"]} test images; balanced accuracy in percent, mean of {seeds} seeds (lowest to
-highest). mPC: mean over {len(gains)} corruptions that neither saw in training.
-
-| training | clean | mPC |
-|---|---|---|
-{table}
-
-{record["conclusion"]}
-Points by corruption: {listed}.
-"""
-
-
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "throughput": throughput,
     "quality": quality,
     "quality_brief": quality_brief,
     "robustness": robustness,
     "robustness_brief": robustness_brief,
-    "demo": demo,
 }
 
 

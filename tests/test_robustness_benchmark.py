@@ -242,7 +242,7 @@ def test_a_key_tells_all_that_changes_the_outcome(bench, one_cell, pack, tmp_pat
     assert style.key["pack"] == pack.id
     assert "StyleAugment" in style.key["policy"]
     others = [
-        one_cell(policies={"style": "StyleAugment(p=0.7)"}),
+        one_cell(policies={"style": "StyleAugment(p=0.6)"}),
         one_cell(policies={"style": "StyleAugment()"}, seeds=(1,)),
         one_cell(bench.Settings(size=32, corruptions=("saturate",)), {"style": "StyleAugment()"}),
     ]
@@ -331,3 +331,18 @@ def test_mistakes_are_told_in_words(bench, folder, tmp_path, capsys):
     for added in (["--policies", "nothing"], ["--data", str(tmp_path / "nowhere")]):
         assert bench.main([*command, "--policies", "flips only", *added]) == 2
         assert capsys.readouterr().err.startswith("robustness: ")
+
+
+@pytest.mark.parametrize("lamp", ["lamp_dim", "lamp_bright", "lamp_veil", "lamp_side"])
+def test_lamps_grow_with_severity_and_keep_the_order_of_a_neighbourhood(bench, lamp):
+    images = np.repeat(np.uint8([[60, 180]]), 20, axis=1).reshape(1, 1, 40, 1)
+    images = np.tile(images, (1, 40, 1, 3))
+    changes = []
+    for severity in (1, 3, 5):
+        out = bench.corrupted_sets(images, [bench.Condition(lamp, severity)], workers=0)
+        _, relit = next(out)
+        again = next(bench.corrupted_sets(images, [bench.Condition(lamp, severity)], workers=0))[1]
+        assert (relit == again).all()
+        assert (relit[0, :, 19] <= relit[0, :, 20]).all()
+        changes.append(np.abs(relit.astype(float) - images).mean())
+    assert 3 < changes[0] < changes[1] < changes[2]
