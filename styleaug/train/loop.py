@@ -106,7 +106,7 @@ class _Run:
         with building():
             torch.default_generator.manual_seed(config.seed)
             model = Stylizer(config.net)
-        if config.init:
+        if config.init and not checkpoint:
             _start_from(model, config.init)
         else:
             model.encoder.fit_standardization(self.targets.statistics)
@@ -328,8 +328,8 @@ def _start_from(model: Stylizer, pack: str) -> None:
 
 def _fingerprint(config: TrainConfig, world: int) -> dict[str, Any]:
     """Settings that must be the same for a run to be continued exactly."""
-    free = {"out", "run_dir", "workers", "device", "checkpoint_every", "sheet_every", "resume"}
-    free |= {"sources"}
+    free = {"out", "run_dir", "sources", "workers", "device", "resume"}
+    free |= {"checkpoint_every", "sheet_every"}
     settings = {k: v for k, v in asdict(config).items() if k not in free}
     for name in ("content", "styles"):  # the same folders, however they are written
         entries = [entry.rpartition("=") for entry in settings[name]]
