@@ -78,18 +78,24 @@ def quality(record: dict[str, Any]) -> str:
 def quality_brief(record: dict[str, Any]) -> str:
     """The few figures that decide: style moved, and defects lost at some settings."""
     moved = [
-        f"style moved, {row['count']} {name} (0 nothing, 1 the style reached) | {row['median']:.2f}"
+        f"style moved by the network (0 nothing, 1 the style reached), {row['count']} {name} | "
+        f"{row['median']:.2f}"
         for name, row in record["style_moved"].items()
     ]
+    rendered = record["tradeoff"][-1]["style_moved"]
+    moved.append(
+        f"the same as rendered, with bounded texture, {rendered['count']} unseen references | "
+        f"{rendered['median']:.2f}"
+    )
     kept = record["defects_kept"]
     chosen = ("defaults", "tone only, strength 1", "full texture, strength 1")
     lost = [f"defects lost, {name} | {_lost(kept[name])}" for name in chosen]
     return f"""\
 **Strength and safety** (`python benchmarks/quality.py`; all figures in the
 [card](pretrained/base/CARD.md)). A defect counts as lost when less than half of its separability
-from its surroundings is left; {kept["defaults"]["count"]} restylings of {record["masks"]} defects.
+from its surroundings is left, on {kept["defaults"]["count"]} defects of {record["masks"]}.
 
-{_table("median or share | ", moved + lost)}"""
+{_table("measure | median or share", moved + lost)}"""
 
 
 def _table(head: str, rows: Iterable[str]) -> str:
