@@ -62,11 +62,7 @@ def style_plan(pack: StylePack, seed: int) -> StylePlan:
     generator = torch.Generator().manual_seed(seed)
     tags = [tag if tag in {t for row in pack.tags for t in row} else "all" for tag in TAGS]
     plans = [StyleSampler(pack, tag, mix=0.0).draw(1, generator) for tag in tags]
-    whole = plans[0].to_dict()
-    for plan in plans[1:]:
-        for name, values in plan.to_dict().items():
-            whole[name] += values
-    return StylePlan.from_dict(whole)
+    return StylePlan.join(plans)
 
 
 def sheet(part: Tensor, pack: StylePack, seed: int) -> Image.Image:

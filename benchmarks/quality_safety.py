@@ -22,18 +22,21 @@ from styleaug.color import to_dtype, to_float
 from styleaug.light import draw_light
 from styleaug.transform import StyleAugment
 
-# What is asked of the sampler; what is not named keeps the defaults of StyleAugment, at p = 1.
-FULL = {"strength": 1.0, "texture": 1.0, "light": 0.0}
+# What is asked of the sampler; what is not named keeps the defaults of StyleAugment.
+FULL = {"p": 1.0, "strength": 1.0, "texture": 1.0, "light": 0.0, "grain": 0.0}
 SETTINGS: dict[str, dict[str, Any]] = {
     "defaults": {},
-    "defaults, no light": {"light": 0.0},
-    "tone only, strength 0.5": {"strength": 0.5, "texture": 0.0, "light": 0.0},
-    "tone only, strength 1": {"strength": 1.0, "texture": 0.0, "light": 0.0},
-    "half texture, strength 1": {"strength": 1.0, "texture": 0.5, "light": 0.0},
-    "full texture, strength 0.5": {"strength": 0.5, "texture": 1.0, "light": 0.0},
+    "defaults, p = 1": {"p": 1.0},
+    "defaults, p = 1, no light": {"p": 1.0, "light": 0.0},
+    "defaults, p = 1, no light, no grain": {"p": 1.0, "light": 0.0, "grain": 0.0},
+    "tone only, strength 0.5": {**FULL, "strength": 0.5, "texture": 0.0},
+    "tone only, strength 1": {**FULL, "texture": 0.0},
+    "half texture, strength 1": {**FULL, "texture": 0.5},
+    "full texture, strength 0.5": {**FULL, "strength": 0.5},
     "full texture, strength 1": FULL,
-    "full texture, strength 1, default light": {"strength": 1.0, "texture": 1.0},
-    "light only, full": {"strength": 0.0, "light": 1.0},
+    "full texture, strength 1, default light": {**FULL, "light": (0.0, 1.0)},
+    "light only, full": {**FULL, "strength": 0.0, "light": 1.0},
+    "grain only, full": {**FULL, "strength": 0.0, "grain": 1.0},
 }
 BY_KIND = ("defaults", "full texture, strength 1")
 TEXTURES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -100,7 +103,7 @@ def retention(
         ]
         if not plans:
             continue
-        outputs = render(image.expand(len(plans), -1, -1, -1), join(plans), subjects.pack)
+        outputs = render(image.expand(len(plans), -1, -1, -1), StylePlan.join(plans), subjects.pack)
         values = [
             measures.separability(to_float(out[None])[box], mask, ring) / before for out in outputs
         ]
@@ -113,19 +116,13 @@ def retention(
 def samplers_of(
     subjects: Subjects, settings: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, StyleSampler]:
-    """A sampler of each setting: the defaults of StyleAugment, changed, at p = 1."""
+    """A sampler of each setting: the defaults of StyleAugment, changed."""
     defaults = StyleAugment(pack=subjects.pack)
-    base = {name: getattr(defaults, name) for name in ("mix", "strength", "texture", "light")}
+    names = ("mix", "p", "strength", "texture", "light", "grain")
+    base = {name: getattr(defaults, name) for name in names}
     return {
         name: StyleSampler(subjects.pack, **{**base, **change}) for name, change in settings.items()
     }
-
-
-def join(plans: Sequence[StylePlan]) -> StylePlan:
-    """One plan of the rows of several."""
-    fields = ("codes", "strength", "texture", "light", "donors")
-    tensors = {name: torch.cat([getattr(plan, name) for plan in plans]) for name in fields}
-    return StylePlan(**tensors, styles=tuple(name for plan in plans for name in plan.styles))
 
 
 def hallucination(subjects: Subjects) -> dict[str, Any]:
@@ -259,6 +256,8 @@ def tradeoff(subjects: Subjects) -> dict[str, Any]:
             codes=group.codes[:count],
             strength=torch.ones(count),
             texture=torch.full((count,), texture),
+            grain=torch.zeros(count),
+            place=subjects.places(count),
             light=draw_light(torch.zeros(count)),
             donors=torch.full((count,), -1),
             styles=("",) * count,

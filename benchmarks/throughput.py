@@ -35,7 +35,8 @@ def contestants(batch: torch.Tensor, pack: str) -> dict[str, Callable[[], object
 
     def network(pack: StylePack) -> Callable[[], object]:
         net, codes = pack.network(batch.device), pack.codes[:1].to(x).expand(len(x), -1)
-        return torch.no_grad()(lambda: net(x, codes))
+        places = torch.zeros(len(x), dtype=torch.int64, device=batch.device)
+        return torch.no_grad()(lambda: net(x, codes, net.grain(places, *x.shape[-2:])))
 
     transforms = {
         "transform, all images, all stages": StyleAugment(pack=base, **everything),

@@ -113,7 +113,9 @@ def relight(images: Tensor, light: Tensor) -> Tensor:
         (B, C, H, W), float in [0, 1].
     """
     value = {name: light[:, i, None, None, None] for i, name in enumerate(NAMES)}
-    gain = _field(value, *images.shape[-2:])
+    size = images.shape[-2:]
+    fields = F.interpolate(_fields(value, *size), size=size, mode="bilinear", align_corners=False)
+    gain, veil = fields.chunk(2, dim=1)
     if images.shape[1] == 3:
         warm, green = value["temperature"], value["tint"]
         gain = gain + torch.cat([warm - green / 2, green, -warm - green / 2], 1)
@@ -122,7 +124,6 @@ def relight(images: Tensor, light: Tensor) -> Tensor:
     # below 1 plain dimming; above 1 a shoulder that maps white on white and clips nothing, so that
     # a bright defect on a bright surface survives overexposure
     out = images * gain / (1 + (gain - 1).clamp_min(0) * images)
-    veil = value["haze"] * _ramp(value["haze_angle"], *images.shape[-2:])
     out = out + veil * (value["haze_level"] - out)
     # the offset keeps the slope finite at black
     out = (out + 1e-4) ** value["gamma"].exp()
@@ -148,18 +149,8 @@ def _places(height: int, width: int, device: torch.device) -> tuple[Tensor, Tens
     return axis(width).view(1, 1, 1, -1), axis(height).view(1, 1, -1, 1)
 
 
-def _enlarge(field: Tensor, height: int, width: int) -> Tensor:
-    return F.interpolate(field, size=(height, width), mode="bilinear", align_corners=False)
-
-
-def _ramp(angle: Tensor, height: int, width: int) -> Tensor:
-    """From nearly 0 to nearly 1 in the direction of ``angle``: (B, 1, H, W)."""
-    x, y = _places(height, width, angle.device)
-    return _enlarge(torch.sigmoid(4 * (x * angle.cos() + y * angle.sin())), height, width)
-
-
-def _field(value: dict[str, Tensor], height: int, width: int) -> Tensor:
-    """Log gain of the lamp at each pixel: (B, 1, H, W)."""
+def _fields(value: dict[str, Tensor], height: int, width: int) -> Tensor:
+    """Log gain of the lamp, and share of the veil, on the coarse grid: (B, 2, rows, columns)."""
     x, y = _places(height, width, value["exposure"].device)
     longer = max(height, width)
 
@@ -185,4 +176,6 @@ def _field(value: dict[str, Tensor], height: int, width: int) -> Tensor:
     )
     # faults add up; beyond 1.7 stops even a good exposure control gives up, and defects drown
     field = _LARGEST_GAIN * (field / _LARGEST_GAIN).tanh()
-    return _enlarge(field, height, width)
+    # from nearly none to nearly all in the direction of the angle
+    veil = value["haze"] * torch.sigmoid(4 * along(value["haze_angle"]))
+    return torch.cat([field, veil], dim=1)

@@ -16,7 +16,7 @@ from styleaug.checks import WeightsError, check_image_tensor
 from styleaug.color import to_float, to_rgb
 from styleaug.nn.encoder import STYLE_SIZE, Stylizer
 from styleaug.nn.features import cached_features
-from styleaug.nn.stylenet import ReferenceNet, StyleNet, StyleNetConfig, colour_statistics
+from styleaug.nn.stylenet import ReferenceNet, StyleNet, StyleNetConfig
 from styleaug.weights import building, bundled_dir, digest, load_safetensors, save_safetensors
 
 FORMAT = 1
@@ -179,11 +179,10 @@ class StylePack:
         with building():
             torch.default_generator.manual_seed(seed)
             stylizer = Stylizer(config or StyleNetConfig())
-            codes = torch.randn(rows, stylizer.net.config.code_size)
-            colours = torch.rand(rows, 3, 8, 8) * torch.rand(rows, 3, 1, 1)
-        codes[:, stylizer.net.config.embedding :].abs_()
-        if isinstance(stylizer.net, StyleNet):
-            codes[:, -6:] = torch.cat(colour_statistics(colours), dim=1)
+            embeddings = torch.randn(rows, stylizer.net.config.embedding)
+            pictures = torch.rand(rows, 3, 16, 16) * torch.rand(rows, 3, 1, 1)
+            with torch.no_grad():
+                codes = torch.cat([embeddings, stylizer.net.statistics(pictures)], dim=1)
         names = [f"random-{i}" for i in range(rows)]
         return cls(stylizer, codes, names, [("random",)] * rows)
 

@@ -13,10 +13,22 @@ from torch import Tensor
 from styleaug.checks import check_fraction, check_range
 from styleaug.images import find_images, load_rgb, to_tensor
 from styleaug.light import NAMES, draw_light, is_neutral
+from styleaug.nn.stylenet import Grain
 from styleaug.pack import StylePack
 
 Styles = str | Path | Iterable[str | Path]
 Range = float | tuple[float, float]
+
+
+_DTYPES = {
+    "codes": torch.float32,
+    "strength": torch.float32,
+    "texture": torch.float32,
+    "grain": torch.float32,
+    "place": torch.int64,
+    "light": torch.float32,
+    "donors": torch.int64,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +41,8 @@ class StylePlan:
         codes: style codes (B, code_size), float32.
         strength: 0 leaves an image's material alone, 1 restyles it fully (B,).
         texture: how much of the style's texture comes along, in [0, 1] (B,).
+        grain: amount of noise on the image, in [0, 1] (B,).
+        place: where on the noise field the image's noise begins, int64 (B,).
         light: light parameters (B, L), see :data:`styleaug.light.NAMES`.
         donors: index of the image in the batch whose style is taken in place of ``codes``, or -1
             (B,).
@@ -38,6 +52,8 @@ class StylePlan:
     codes: Tensor
     strength: Tensor
     texture: Tensor
+    grain: Tensor
+    place: Tensor
     light: Tensor
     donors: Tensor
     styles: tuple[str, ...]
@@ -55,17 +71,22 @@ class StylePlan:
         """Which images the light touches (B,), bool."""
         return ~is_neutral(self.light)
 
+    @property
+    def grainy(self) -> Tensor:
+        """Which images the grain touches (B,), bool."""
+        return self.grain > 0
+
     def select(self, rows: Sequence[int]) -> StylePlan:
         """The plan of some images, in that order; one may come twice (frames of a clip)."""
         index = torch.as_tensor(rows, dtype=torch.int64, device="cpu")
-        return StylePlan(
-            codes=self.codes[index],
-            strength=self.strength[index],
-            texture=self.texture[index],
-            light=self.light[index],
-            donors=self.donors[index],
-            styles=tuple(self.styles[int(i)] for i in index),
-        )
+        tensors = {name: getattr(self, name)[index] for name in _DTYPES}
+        return StylePlan(**tensors, styles=tuple(self.styles[int(i)] for i in index))
+
+    @classmethod
+    def join(cls, plans: Sequence[StylePlan]) -> StylePlan:
+        """One plan of the rows of several; their donors are rows of one batch."""
+        tensors = {name: torch.cat([getattr(plan, name) for plan in plans]) for name in _DTYPES}
+        return cls(**tensors, styles=tuple(name for plan in plans for name in plan.styles))
 
     def light_names(self, row: int) -> dict[str, float]:
         """The light parameters that act on one image, by name."""
@@ -75,21 +96,19 @@ class StylePlan:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; :meth:`from_dict` gives the same plan back."""
-        tensors = ("codes", "strength", "texture", "light", "donors")
-        return {**{n: getattr(self, n).tolist() for n in tensors}, "styles": list(self.styles)}
+        return {**{n: getattr(self, n).tolist() for n in _DTYPES}, "styles": list(self.styles)}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> StylePlan:
         """Rebuild what :meth:`to_dict` gave."""
         tensors = {
-            name: torch.tensor(data[name], dtype=torch.float32, device="cpu")
-            for name in ("codes", "strength", "texture", "light")
+            name: torch.tensor(data[name], dtype=dtype, device="cpu")
+            for name, dtype in _DTYPES.items()
         }
         count = len(data["styles"])  # of no images, JSON keeps no width
         tensors["codes"] = tensors["codes"].reshape(count, -1 if count else 0)
         tensors["light"] = tensors["light"].reshape(count, len(NAMES))
-        donors = torch.tensor(data["donors"], dtype=torch.int64, device="cpu")
-        return cls(**tensors, donors=donors, styles=tuple(data["styles"]))
+        return cls(**tensors, styles=tuple(data["styles"]))
 
 
 class StyleSampler:
@@ -103,6 +122,7 @@ class StyleSampler:
         p: the same.
         strength: the same.
         texture: the same.
+        grain: the same.
         light: the same.
 
     Raises:
@@ -119,6 +139,7 @@ class StyleSampler:
         p: float = 1.0,
         strength: Range = 1.0,
         texture: Range = 1.0,
+        grain: Range = 0.0,
         light: Range = 0.0,
     ) -> None:
         self.mix = check_fraction("mix", mix)
@@ -126,6 +147,7 @@ class StyleSampler:
         self.p = check_fraction("p", p)
         self.strength = check_range("strength", strength, 0, 1)
         self.texture = check_range("texture", texture, 0, 1)
+        self.grain = check_range("grain", grain, 0, 1)
         self.light = check_range("light", light, 0, 1)
         self.from_batch = styles == "batch"
         self.names, self.codes = _pool(pack, "all" if self.from_batch else styles)
@@ -166,6 +188,8 @@ class StyleSampler:
             codes=codes,
             strength=strength * coin(),
             texture=texture,
+            grain=uniform(*self.grain) * coin(),
+            place=integers(Grain.PLACES),
             light=draw_light(amount, generator),
             donors=donors,
             styles=tuple(

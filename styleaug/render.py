@@ -16,6 +16,9 @@ from styleaug.plan import StylePlan
 WORKING_SIZE = 512
 """Default short side, in pixels, above which the network runs on a smaller copy."""
 
+GRAIN = 0.08
+"""Standard deviation of the full grain: 20 of 255 levels in each colour."""
+
 
 def render(
     images: Tensor,
@@ -25,12 +28,12 @@ def render(
     working_size: int = WORKING_SIZE,
     keep: Tensor | None = None,
 ) -> Tensor:
-    """Restyle and relight a batch as its plan says.
+    """Restyle and relight a batch as its plan says, and give it grain.
 
-    ``out = relight(x + strength * ((tone - x) + texture * (y - tone)))``, where y is the network's
-    output for x and tone its part that is a local affine map of x; the texture, y - tone, is scaled
-    down where it would drown what stands out in x. Images that the plan leaves alone come back bit
-    for bit.
+    ``out = relight(x + strength * ((tone - x) + texture * (y - tone))) + 0.08 * grain * noise``,
+    where y is the network's output for x and tone its part that is a local affine map of x; the
+    texture, y - tone, is scaled down where it would drown what stands out in x. Images that the
+    plan leaves alone come back bit for bit.
 
     Args:
         images: (B, C, H, W), uint8 or float in [0, 1], C = 1 or 3, H, W >= 16; never changed.
@@ -69,8 +72,8 @@ def render(
             f"keep must be (B, 1, H, W) for images {tuple(images.shape)}, but is "
             f"{tuple(keep.shape)}."
         )
-    restyled, relit = plan.restyled, plan.relit
-    touched = (restyled | relit).nonzero().flatten()
+    restyled, relit, grainy = plan.restyled, plan.relit, plan.grainy
+    touched = (restyled | relit | grainy).nonzero().flatten()
     # autocast is for the caller's model; inside it, an image must not come out otherwise
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
         if not len(touched):
@@ -87,6 +90,9 @@ def render(
         if len(rows):
             light = plan.light[touched[rows]].to(x.device, non_blocking=True)
             x = _put(x, rows, relight(_take(x, rows), light))
+        rows = grainy[touched].nonzero().flatten()
+        if len(rows):
+            x = _put(x, rows, _roughen(_take(x, rows), plan.select(touched[rows].tolist()), pack))
         out = to_dtype(luma(x.clamp(0, 1)) if images.shape[1] == 1 else x, images.dtype)
         out = _put(images, touched, out)
         if images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous():
@@ -111,7 +117,8 @@ def _restyle(
         small = F.interpolate(x, size=size, mode="area")
     network = pack.network(x.device)
     dtype = next(network.parameters()).dtype
-    y = network(small.to(dtype, memory_format=torch.channels_last), code.to(dtype)).float()
+    grain = network.grain(plan.place.to(x.device, non_blocking=True), *small.shape[-2:])
+    y = network(small.to(dtype, memory_format=torch.channels_last), code.to(dtype), grain).float()
     maps = tone_map(small, y)
     change = tone_change(small, maps)
     texture = bounded_texture(small, y - small - change)
@@ -125,6 +132,15 @@ def _restyle(
         amount = amount * keep.to(x.device, torch.float32)
     restyled: Tensor = x + amount * (change + gain * texture)
     return restyled
+
+
+def _roughen(x: Tensor, plan: StylePlan, pack: StylePack) -> Tensor:
+    """Grain on float RGB images (B, 3, H, W), in each colour its own, as sensors have it."""
+    field, places = pack.network(x.device).grain, plan.place.to(x.device, non_blocking=True)
+    # each far away from the others on the field, and from where the network looked
+    colours = [field(places + k * field.PLACES // 4, *x.shape[-2:]) for k in (1, 2, 3)]
+    amount = plan.grain.to(x.device, non_blocking=True).view(-1, 1, 1, 1)
+    return (x + GRAIN * amount * torch.cat(colours, dim=1).float()).clamp(0, 1)
 
 
 def _codes(images: Tensor, plan: StylePlan, pack: StylePack) -> Tensor:

@@ -32,9 +32,10 @@ class StyleAugment(v2.Transform):
     Each image of a batch gets its own style; a video gets one. Labels, boxes and masks come back as
     the same objects. The work is done on the device where the images lie, without gradients.
 
-    ``out = relight(x + strength * ((tone - x) + texture * (y - tone)))``, where y is the network's
-    restyling of x, and tone its part that is a local affine map of x and so keeps every edge; the
-    texture, y - tone, is scaled down where it would drown what stands out in x.
+    ``out = relight(x + strength * ((tone - x) + texture * (y - tone))) + 0.08 * grain * noise``,
+    where y is the network's restyling of x, and tone its part that is a local affine map of x and
+    so keeps every edge; the texture, y - tone, is scaled down where it would drown what stands out
+    in x.
 
     Place it before ``Normalize``, in a dataset's transform or, quicker, on whole batches.
 
@@ -43,10 +44,13 @@ class StyleAugment(v2.Transform):
             several), or ``"batch"``, which takes styles from other images of the same batch.
         mix: upper bound of the share of a second random style that is mixed in, in [0, 1].
         jitter: Gaussian noise on style codes, in their standard deviations over the pack.
-        p: probability that an image is restyled and, independently, that it is relit.
+        p: probability that an image is restyled; that it is relit; and that it gets grain; each on
+            its own.
         strength: range (lo, hi) of the strength of the material, or a number; 0 keeps the image.
         texture: range of the share of the style's texture; 0 changes colour and tone only.
         light: range of the strength of the lamp; 0 keeps the light.
+        grain: range of the amount of noise, as of the finest finishes, and of sensors at high gain;
+            0 adds none.
         protect: how much strength is taken away inside masks and boxes of the sample, in [0, 1];
             ``True`` stands for 1.
         working_size: short side, in pixels, above which the network runs on a smaller copy.
@@ -84,6 +88,7 @@ class StyleAugment(v2.Transform):
         strength: Range = (0.0, 1.0),
         texture: Range = (0.0, 1.0),
         light: Range = (0.0, 1.0),
+        grain: Range = (0.0, 1.0),
         protect: float = 0.0,
         working_size: int = WORKING_SIZE,
         pack: str | StylePack = "base",
@@ -91,7 +96,8 @@ class StyleAugment(v2.Transform):
         super().__init__()
         self.styles = styles if isinstance(styles, str | Path) else list(styles)
         self.mix, self.jitter, self.p = mix, jitter, p
-        self.strength, self.texture, self.light = strength, texture, light
+        self.strength, self.texture = strength, texture
+        self.light, self.grain = light, grain
         self.protect = check_fraction("protect", float(protect))
         if not isinstance(working_size, int) or working_size < 16:
             raise ValueError(f"working_size must be an integer >= 16, but got {working_size!r}.")
@@ -110,6 +116,7 @@ class StyleAugment(v2.Transform):
             strength=self.strength,
             texture=self.texture,
             light=self.light,
+            grain=self.grain,
         )
 
     @property
@@ -201,7 +208,7 @@ class StyleAugment(v2.Transform):
 
     def extra_repr(self) -> str:
         """The call that builds this transform."""
-        names = ("styles", "mix", "jitter", "p", "strength", "texture", "light", "protect")
+        names = ("styles", "mix", "jitter", "p", "strength", "texture", "light", "grain", "protect")
         return ", ".join(f"{n}={getattr(self, n)!r}" for n in (*names, "working_size", "pack"))
 
 

@@ -1,6 +1,8 @@
 """Fixtures of all tests, and two watches that run around each of them."""
 
+import importlib
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,3 +107,19 @@ def fresh_caches():
     clear()
     yield
     clear()
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """Import a module of the benchmarks folder, which is no package, by name."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+    return importlib.import_module
+
+
+@pytest.fixture
+def one_thread():
+    """Tiny layers gain nothing from threads, and lose minutes where other work holds the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -9,10 +9,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision import tv_tensors
 
-from styleaug.nn.stylenet import StyleNetConfig
+from styleaug.nn.stylenet import Grain, StyleNetConfig
 
 TINY = StyleNetConfig(stem=8, width=16, blocks=1, embedding=8)
-FULL = {"p": 1, "mix": 0, "strength": 1, "texture": 1, "light": 0}
+FULL = {"p": 1, "mix": 0, "strength": 1, "texture": 1, "grain": 0, "light": 0}
 """Settings under which every image is restyled, fully, by one style, in the light it has."""
 DTYPES = [torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
@@ -60,8 +60,9 @@ class StandIn(nn.Module):
         super().__init__()
         self.dtype_source = nn.Parameter(torch.zeros(1), requires_grad=False)
         self.function = function
+        self.grain = Grain()
         self.seen: list[Tensor] = []
 
-    def forward(self, images: Tensor, code: Tensor) -> Tensor:
+    def forward(self, images: Tensor, code: Tensor, grain: Tensor) -> Tensor:
         self.seen.append(images)
         return self.function(images)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 
@@ -15,24 +14,9 @@ from torchvision.transforms import v2
 pytest.importorskip("imagecorruptions", reason="the demo's packages are an extra")
 pytest.importorskip("matplotlib", reason="the demo's packages are an extra")
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = {"size": 16, "max_train": 100, "max_test": 100}
 
-
-@pytest.fixture
-def module(monkeypatch):
-    """Import a module of the benchmarks folder, which is no package, by name."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny layers gain nothing from threads, and lose minutes where other work holds the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

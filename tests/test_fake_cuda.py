@@ -77,7 +77,7 @@ def test_the_mistakes_that_this_file_is_about_are_noticed(mistake):
 @pytest.mark.parametrize("shape", [(4, 3, 24, 32), (4, 1, 17, 41), (3, 20, 20), (0, 3, 16, 16)])
 def test_batches_of_every_kind_stay_on_their_device(augment, shape, dtype):
     images = on_cuda(*shape, dtype=dtype)
-    check(augment(light=1)(images), images)
+    check(augment(light=1, grain=1)(images), images)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_masks_on_the_host_protect_images_on_the_device(augment):
 
 def test_channels_last_stays(augment):
     images = on_cuda(4, 3, 24, 32).to(memory_format=torch.channels_last)
-    out = check(augment(light=1)(images), images)
+    out = check(augment(light=1, grain=1)(images), images)
     assert out.is_contiguous(memory_format=torch.channels_last)
 
 

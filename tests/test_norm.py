@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from helpers import pictures
 from styleaug.nn.norm import (
     VARIANCE_FLOOR,
+    ColourMatch,
     ConditionalInstanceNorm2d,
     ConditionalMix,
     adain,
@@ -82,3 +84,56 @@ def test_conditional_mix_is_a_matrix_at_each_pixel_and_starts_as_identity(featur
     torch.testing.assert_close(mix(features, embedding), expected)
     channels_last = features.contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(mix(channels_last, embedding), expected)
+
+
+def test_a_mix_may_take_its_channels_from_elsewhere(features):
+    mix = ConditionalMix(4, 3, inputs=2).double()
+    embedding, other = torch.randn(2, 3, dtype=torch.float64), features[:, :2] ** 2
+    assert torch.equal(mix(features, embedding, other), features)
+    torch.nn.init.normal_(mix.matrix.weight)
+    matrix = mix.matrix(embedding).view(2, 2, 4)
+    expected = features + torch.einsum("bchw,bcd->bdhw", other, matrix)
+    torch.testing.assert_close(mix(features, embedding, other), expected)
+
+
+def test_colours_are_matched_and_flat_images_stay_flat():
+    images = pictures(3, 3, 24, 32, dtype=torch.float32)
+    match = ColourMatch()
+    mean, std = match.statistics(0.2 + 0.5 * pictures(3, 3, 20, 20, dtype=torch.float32, seed=1))
+    found_mean, found_std = match.statistics(match(images, mean, std))
+    torch.testing.assert_close(found_mean, mean, atol=0.01, rtol=0)
+    # the floor keeps a little back
+    assert ((found_std / std > 0.9) & (found_std / std < 1.01)).all()
+    flat = match(torch.full((3, 3, 16, 16), 0.4), mean, std)
+    torch.testing.assert_close(match.statistics(flat)[0], mean)
+    assert flat.std((2, 3)).max() < 1e-5
+    noise = 0.5 + 0.004 * (images - 0.5)
+    assert (match(noise, mean, std).std((2, 3)) < 4.2 * noise.std((2, 3))).all()
+
+
+def test_opponent_statistics_of_known_colours():
+    """Gray has lightness alone; red against blue is the second axis."""
+    gray = torch.full((1, 3, 8, 8), 0.5)
+    mean, std = ColourMatch().statistics(gray)
+    torch.testing.assert_close(mean, torch.tensor([[0.5 * 3**0.5, 0, 0]]), atol=1e-6, rtol=0)
+    assert std.max() < 1e-3  # the root of a rounding error
+    red_blue = gray.clone()
+    red_blue[:, 0, :4], red_blue[:, 2, :4] = 0.7, 0.3
+    _, std = ColourMatch().statistics(red_blue)
+    torch.testing.assert_close(std, torch.tensor([[0, 0.1 * 2**0.5, 0]]), atol=1e-3, rtol=0)
+
+
+def test_colours_are_matched_in_float32_inside_autocast():
+    """Mean square less squared mean: in bfloat16 nothing would be left of a faint colour."""
+    match, images = ColourMatch(), 0.7 + 0.02 * pictures(2, 3, 16, 16, dtype=torch.float32)
+    mean, std = match.statistics(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = match.statistics(images)
+        torch.testing.assert_close(match(images, mean + 0.01, std), match(images, mean + 0.01, std))
+    assert torch.equal(torch.cat(inside), torch.cat([mean, std]))
+
+
+def test_half_precision_networks_keep_the_colour_axes():
+    match, images = ColourMatch(), pictures(2, 3, 16, 16, dtype=torch.float32)
+    mean, std = match.statistics(images)
+    torch.testing.assert_close(torch.cat(match.half().statistics(images)), torch.cat([mean, std]))

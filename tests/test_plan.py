@@ -12,10 +12,11 @@ from styleaug import StylePack, StylePlan, StyleSampler, render
 from styleaug.images import load_rgb, to_tensor
 from styleaug.light import NAMES, is_neutral
 from styleaug.nn.encoder import Stylizer
+from styleaug.nn.stylenet import Grain
 
 pytestmark = pytest.mark.usefixtures("small_references")
 
-FIELDS = ("codes", "strength", "texture", "light", "donors")
+FIELDS = ("codes", "strength", "texture", "grain", "place", "light", "donors")
 
 
 def generator(seed=0):
@@ -46,7 +47,7 @@ def reference(tmp_path):
 
 def everything(pack, **settings):
     """A sampler with every source of randomness open."""
-    ranges = {"strength": (0, 1), "texture": (0, 1), "light": (0, 1)}
+    ranges = {"strength": (0, 1), "texture": (0, 1), "grain": (0, 1), "light": (0, 1)}
     return StyleSampler(pack, **{"mix": 1, "jitter": 0.5, "p": 0.5, **ranges, **settings})
 
 
@@ -95,7 +96,7 @@ def test_a_plan_has_one_row_an_image(pack):
     plan = everything(pack).draw(7, generator())
     assert len(plan) == len(plan.styles) == 7
     assert [tuple(getattr(plan, f).shape) for f in FIELDS] == [
-        *[(7, TINY.code_size), (7,), (7,), (7, len(NAMES)), (7,)],
+        *[(7, TINY.code_size), (7,), (7,), (7,), (7,), (7, len(NAMES)), (7,)],
     ]
     assert len(everything(pack).draw(0)) == 0
 
@@ -135,7 +136,7 @@ def test_p_zero_is_never_and_p_one_always(pack, p):
     assert abs(plan.relit.float().mean() - p) < 0.05
 
 
-@pytest.mark.parametrize("name", ["strength", "texture"])
+@pytest.mark.parametrize("name", ["strength", "texture", "grain"])
 def test_ranges_are_filled_evenly(pack, name):
     values = getattr(everything(pack, p=1, **{name: (0.2, 0.6)}).draw(2000, generator()), name)
     assert 0.2 <= values.min() < 0.21
@@ -148,6 +149,17 @@ def test_a_number_is_a_range_of_one_value(pack):
     torch.testing.assert_close(plan.strength, torch.full((20,), 0.7))
     torch.testing.assert_close(plan.texture, torch.full((20,), 0.3))
     assert is_neutral(plan.light).all()
+
+
+def test_grain_begins_anywhere_on_the_noise_field(pack):
+    places = everything(pack).draw(2000, generator()).place
+    assert 0 <= places.min() < 0.01 * Grain.PLACES
+    assert 0.99 * Grain.PLACES < places.max() < Grain.PLACES
+
+
+def test_plans_are_joined_row_by_row(pack):
+    plan = everything(pack, styles="batch").draw(6, generator())
+    assert equal(StylePlan.join([plan.select([0, 1, 2]), plan.select([3, 4, 5])]), plan)
 
 
 def test_without_mix_and_jitter_codes_are_rows_of_the_pack(pack):

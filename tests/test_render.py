@@ -11,6 +11,7 @@ from helpers import DTYPES, distance, pictures, torch_generator_stays
 from styleaug import StylePack, StyleSampler, render
 from styleaug.light import relight
 from styleaug.nn.guided import bounded_texture, tone_change, tone_map
+from styleaug.render import GRAIN
 
 HALF_LEVELS = 2
 """What half-precision networks may differ by, in levels of 255, when another batch size takes
@@ -60,6 +61,27 @@ def test_strength_and_texture_are_each_images_own(pack, stand_in):
     torch.testing.assert_close(out[0], whole[0].clamp(0, 1), atol=1e-6, rtol=0)
     torch.testing.assert_close(out[1], ((x + whole) / 2)[1].clamp(0, 1), atol=1e-6, rtol=0)
     assert (out[2] - out[0]).abs().max() > 0.05
+
+
+def test_grain_is_noise_of_its_own_in_each_colour_and_comes_last(pack):
+    x = 0.3 + 0.4 * pictures(4, 3, 48, 60, dtype=torch.float32)
+    plan = plan_for(pack, 4, strength=0, light=0.5, grain=0.7)
+    relit = render(x, replace(plan, grain=torch.zeros(4)), pack)
+    noise = render(x, plan, pack) - relit
+    inside = (relit > 0.25) & (relit < 0.75)  # where nothing is cut off
+    assert noise[inside].std() == pytest.approx(0.7 * GRAIN, rel=0.05)
+    assert abs(noise[inside].mean()) < 0.003
+    both = inside[:, 0] & inside[:, 1]
+    red, green = noise[:, 0][both], noise[:, 1][both]
+    assert abs((red * green).mean() / (red.std() * green.std())) < 0.1
+    assert (noise[0] - noise[1]).abs().mean() > 0.01
+    assert torch.equal(render(x, plan, pack), render(x, plan, pack))
+
+
+def test_images_without_grain_come_back_bit_for_bit(pack):
+    images, plan = pictures(3, 3, 32, 40), plan_for(pack, 3, strength=0, grain=1)
+    out = render(images, replace(plan, grain=torch.tensor([0.0, 1, 0])), pack)
+    assert [torch.equal(a, b) for a, b in zip(out, images, strict=True)] == [True, False, True]
 
 
 def test_light_falls_on_the_restyled_image(pack, stand_in):

@@ -1,8 +1,6 @@
 """The robustness benchmark: policies, cells that are not run twice, and the figures it reports."""
 
-import importlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,23 +12,14 @@ from styleaug import StylePack
 
 pytest.importorskip("imagecorruptions", reason="the benchmark's packages are an extra")
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 BATCH = torch.randint(0, 256, (4, 3, 32, 40), generator=torch.Generator().manual_seed(0)).byte()
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
-def bench(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module("robustness")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny layers gain nothing from threads, and lose minutes where other work holds the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def bench(module):
+    return module("robustness")
 
 
 @pytest.fixture
@@ -86,6 +75,17 @@ def test_images_of_a_batch_draw_parameters_of_their_own(bench, name, seeded):
     same = BATCH[:1].expand(8, -1, -1, -1)
     out = bench.make_policy(bench.POLICIES[name], "base")(same)
     assert len({image.numpy().tobytes() for image in out}) > 2
+
+
+def test_noise_is_of_up_to_the_deviation_that_was_asked_for(bench, seeded):
+    gray = torch.full((200, 3, 16, 16), 128, dtype=torch.uint8)
+    out = bench.make_policy("GaussianNoise(0.1)", "base")(gray)
+    deviations = (out.float() - 128).std((1, 2, 3))
+    assert deviations.min() < 2
+    assert 22 < deviations.max() < 28
+    assert abs(deviations.mean() - 25.5 / 2) < 2
+    stages = [str(bench.make_policy(f"GaussianNoise({s})", "base")) for s in (0.1, 0.2)]
+    assert stages[0] != stages[1]  # the cache tells them apart
 
 
 def test_stages_follow_each_other_as_they_are_written(bench, pack_file):
@@ -282,6 +282,7 @@ def test_mpc_rpc_and_differences_by_hand(bench):
     assert mine["mPC"]["std"] == pytest.approx(112.5**0.5)
     assert plain["rPC"]["per_seed"] == [50, 40]
     assert mine["noise"]["per_seed"] == [50, 80]
+    assert mine["mPC without noise"]["per_seed"] == mine["blur"]["per_seed"] == [60, 60]
     gain = found["differences"]["flips only"]["mine"]["mPC"]
     assert gain["per_seed"] == [15, 30]
     # 12.706 standard errors of 7.5 at one degree of freedom
@@ -320,7 +321,8 @@ def test_the_command_writes_a_complete_record_and_goes_on(
     assert result["pack_id"] == pack.id
     assert result["settings"]["corruptions"] == ["gaussian_blur", "saturate"]
     assert set(result["scores"]["half"]) == {
-        *("P", "mPC", "rPC", "corrupted", "seconds", "gaussian_blur", "saturate"),
+        *("P", "mPC", "mPC without noise", "rPC", "corrupted", "seconds"),
+        *("gaussian_blur", "saturate"),
     }
     assert {"machine", "versions", "parameters", "task"} <= set(result)
     assert "| half |" in capsys.readouterr().out

@@ -228,6 +228,8 @@ def test_drawn_finishes_are_styles_like_any_others():
     for entry in ("procedural:", "procedural:0", "procedural:many"):
         with pytest.raises(ValueError, match="at least 1"):
             list_styles([entry])
+    with pytest.raises(ValueError, match=r"tag of its own.*'procedural:1' again"):
+        list_styles(["procedural:2", "procedural:1"])
 
 
 def test_training_starts_from_a_pack_with_as_many_blocks_or_more(folders, trained, tmp_path):

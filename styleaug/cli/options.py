@@ -86,5 +86,6 @@ def describe(plan: StylePlan, row: int) -> dict[str, Any]:
         "style": plan.styles[row] if restyled else "",
         "strength": round(float(plan.strength[row]), 4),
         "texture": round(float(plan.texture[row]), 4) if restyled else 0.0,
+        "grain": round(float(plan.grain[row]), 4),
         **plan.light_names(row),
     }

@@ -46,6 +46,7 @@ def add_parser(commands: Any) -> None:
         help="one row each (default: 0.4 0.7 1)",
     )
     parser.add_argument("--texture", type=float, default=1.0, help="(default: %(default)s)")
+    parser.add_argument("--grain", type=float, default=0.0, help="(default: %(default)s)")
     parser.add_argument("--light", type=float, default=0.0, help="(default: %(default)s)")
     parser.add_argument(
         "--size",
@@ -62,7 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.columns < 1:
         raise ValueError(f"--columns must be at least 1, but got {arguments.columns}.")
     pack = StylePack.load(arguments.pack)
-    sampler = StyleSampler(pack, chosen_styles(arguments), light=arguments.light)
+    sampler = StyleSampler(
+        pack, chosen_styles(arguments), grain=arguments.grain, light=arguments.light
+    )
     plan = sampler.draw(arguments.columns, torch.Generator().manual_seed(arguments.seed))
     rows = []
     for path in arguments.images:

@@ -18,10 +18,9 @@ EXAMPLES = """examples:
   styleaug train --content photos/ my_parts/ --styles textures/ paintings/ --out mine.safetensors
   styleaug train ... --steps 200                       a trial of a few minutes on two CPU cores
   styleaug train ... --resume                          goes on after an interruption
-  torchrun --nproc-per-node 4 --no-python styleaug train ...       several GPUs
-
   styleaug train ... --init base --steps 1000          goes on from the bundled network
   styleaug train ... --styles procedural:20            20 finishes of each drawn family, no picture
+  torchrun --nproc-per-node 4 --no-python styleaug train ...       several GPUs
 
 Then: StyleAugment(pack="mine.safetensors"). The run's folder (mine.run/) holds contact sheets,
 losses (log.jsonl), the checkpoint, and the style targets, which may be deleted when all is done.

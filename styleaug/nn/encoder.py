@@ -99,9 +99,16 @@ class Stylizer(nn.Module):
         """Codes (B, code_size), float32, of pictures (B, 3, H, W), float in [0, 1]."""
         return self.codes(style_statistics(trunk(images, STYLE_LAYERS)), images)
 
-    def forward(self, content: Tensor, statistics: Tensor, styles: Tensor, noise: Tensor) -> Tensor:
+    def forward(
+        self,
+        content: Tensor,
+        statistics: Tensor,
+        styles: Tensor,
+        noise: Tensor,
+        places: Tensor,
+    ) -> Tensor:
         """The training pass: ``content`` (B * k, 3, H, W), k parts, under B styles."""
         codes = self.codes(statistics, styles, noise)
         codes = codes.repeat(content.shape[0] // codes.shape[0], 1)
-        output: Tensor = self.net(content, codes)
+        output: Tensor = self.net(content, codes, self.net.grain(places, *content.shape[-2:]))
         return output

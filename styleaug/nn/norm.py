@@ -1,4 +1,4 @@
-"""Conditional and adaptive instance normalization with a variance floor; conditional mixing."""
+"""Conditional and adaptive instance normalization with a variance floor, mixing, colours."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ConditionalInstanceNorm2d(nn.Module):
 
 
 class ConditionalMix(nn.Module):
-    """Mix channels by a matrix that is linear in a style embedding: ``x + M(e) x`` at each pixel.
+    """Mix channels by a matrix that is linear in a style embedding: ``x + M(e) z`` at each pixel.
 
     Scale and shift set the statistics of each channel alone; a style's Gram matrices also hold how
     channels go together, which takes a matrix (the linear transformations of Li et al. 2019, here
@@ -83,21 +83,73 @@ class ConditionalMix(nn.Module):
     Args:
         channels: C of the features.
         embedding: E of the style embedding.
+        inputs: channels of z, if it is not x itself.
 
     Shape:
-        x (B, C, H, W), embedding (B, E) -> (B, C, H, W).
+        x (B, C, H, W), embedding (B, E), z (B, inputs, H, W) or None for x -> (B, C, H, W).
     """
 
-    def __init__(self, channels: int, embedding: int) -> None:
+    def __init__(self, channels: int, embedding: int, *, inputs: int | None = None) -> None:
         super().__init__()
-        self.channels = channels
-        self.matrix = nn.Linear(embedding, channels**2)
+        self.shape = (inputs or channels, channels)
+        self.matrix = nn.Linear(embedding, self.shape[0] * channels)
         nn.init.zeros_(self.matrix.weight)
         nn.init.zeros_(self.matrix.bias)
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """Mix the channels of ``x`` under the style of each image."""
-        matrix: Tensor = self.matrix(embedding).view(-1, self.channels, self.channels)
+    def forward(self, x: Tensor, embedding: Tensor, z: Tensor | None = None) -> Tensor:
+        """Mix channels into ``x`` under the style of each image."""
+        matrix: Tensor = self.matrix(embedding).unflatten(1, self.shape).to(x.dtype)
         pixels = x.flatten(2).transpose(1, 2)  # of channels_last features, a view
-        mixed = torch.baddbmm(pixels, pixels, matrix.to(x.dtype))
+        source = pixels if z is None else z.flatten(2).transpose(1, 2)
+        mixed = torch.baddbmm(pixels, source, matrix)
         return mixed.transpose(1, 2).reshape(x.shape)
+
+
+class ColourMatch(nn.Module):
+    """Give images the mean and standard deviation of a style's opponent colours.
+
+    The statistics of Reinhard et al. 2001, whose colour space is another. It is AdaIN on the output
+    pixels: whatever the content's colours were, the style's come out, without training.
+
+    Shape:
+        images (B, 3, H, W), in [0, 1]; mean and std (B, 3), from :meth:`statistics` -> (B, 3, H,
+        W), clamped to [0, 1].
+    """
+
+    FLOOR = 0.05**2
+    """Variance of an opponent colour below which it counts as flat: a flat image must stay flat."""
+    GAIN = 4.0
+    """Largest gain: noise on a flat surface must not become a pattern."""
+
+    axes: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # lightness, red against blue, green against both: nearly uncorrelated in pictures;
+        # integers, so that a cast of the network to half precision leaves them alone
+        axes = torch.tensor([[1, 1, 1], [1, 0, -1], [1, -2, 1]], device="cpu")
+        self.register_buffer("axes", axes, persistent=False)
+
+    def statistics(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the opponent colours: (B, 3, H, W) -> (B, 3) each."""
+        with torch.autocast(images.device.type, enabled=False):
+            axes, pixels = self._axes(), images.float().flatten(2)
+            mean = pixels.mean(2, keepdim=True)
+            products = pixels @ pixels.transpose(1, 2) / pixels.shape[2]
+            variance = (axes @ (products - mean @ mean.transpose(1, 2)) * axes).sum(2)
+            return (axes @ mean).squeeze(2), variance.clamp_min(0).sqrt()
+
+    def forward(self, images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+        """Match the colours of each image."""
+        with torch.autocast(images.device.type, enabled=False):
+            axes = self._axes()
+            own_mean, own_std = self.statistics(images)
+            gain = std.float() * torch.rsqrt(own_std.square() + self.FLOOR)
+            gain = gain.clamp_max(self.GAIN)
+            matrix = axes.T @ (gain[:, :, None] * axes)
+            shift = axes.T @ mean.float()[:, :, None] - matrix @ (axes.T @ own_mean[:, :, None])
+            matched = torch.baddbmm(shift, matrix, images.float().flatten(2))
+            return matched.clamp(0, 1).view(images.shape).to(images.dtype)
+
+    def _axes(self) -> Tensor:
+        return F.normalize(self.axes.float(), dim=1)

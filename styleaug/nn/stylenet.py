@@ -5,12 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from styleaug.nn.blocks import ResidualBlock, reflect_conv, subpixel_conv
-from styleaug.nn.norm import VARIANCE_FLOOR, ConditionalInstanceNorm2d, ConditionalMix, adain
+from styleaug.nn.norm import (
+    VARIANCE_FLOOR,
+    ColourMatch,
+    ConditionalInstanceNorm2d,
+    ConditionalMix,
+    adain,
+)
 
 
 @dataclass(frozen=True)
@@ -62,54 +69,6 @@ REFERENCE = StyleNetConfig(arch="reference", width=128, blocks=5, embedding=100)
 at 256 x 256."""
 
 
-# Lightness, red against blue, green against both: orthonormal, and nearly uncorrelated in pictures.
-_OPPONENT = (
-    (3**-0.5, 3**-0.5, 3**-0.5),
-    (2**-0.5, 0.0, -(2**-0.5)),
-    (6**-0.5, -2 * 6**-0.5, 6**-0.5),
-)
-_COLOUR_FLOOR = 0.05**2
-"""Variance of an opponent colour below which it counts as flat: a flat image must stay flat."""
-_COLOUR_GAIN = 4.0
-"""Largest gain of the colour matching: noise on a flat surface must not become a pattern."""
-
-
-def colour_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the three opponent colours: (B, 3, H, W) -> (B, 3) each."""
-    pixels = images.float().flatten(2)
-    mean = pixels.mean(2, keepdim=True)
-    centred = pixels - mean
-    axes = pixels.new_tensor(_OPPONENT)
-    covariance = centred @ centred.transpose(1, 2) / pixels.shape[2]
-    variance = (axes @ covariance * axes).sum(2).clamp_min(0)
-    return (axes @ mean).squeeze(2), variance.sqrt()
-
-
-def match_colours(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Give images the mean and standard deviation of a style's opponent colours.
-
-    The statistics of Reinhard et al. 2001, whose colour space is another. It is AdaIN on the output
-    pixels: whatever the content's colours were, the style's come out, without training.
-
-    Args:
-        images: (B, 3, H, W), in [0, 1].
-        mean: (B, 3), from :func:`colour_statistics`.
-        std: (B, 3), the same.
-
-    Returns:
-        (B, 3, H, W), clamped to [0, 1].
-    """
-    with torch.autocast(images.device.type, enabled=False):
-        own_mean, own_std = colour_statistics(images)
-        gain = std.float() * torch.rsqrt(own_std.square() + _COLOUR_FLOOR)
-        gain = gain.clamp_max(_COLOUR_GAIN)
-        axes = gain.new_tensor(_OPPONENT)
-        matrix = axes.T @ (gain[:, :, None] * axes)
-        shift = axes.T @ mean.float()[:, :, None] - matrix @ (axes.T @ own_mean[:, :, None])
-        matched = torch.baddbmm(shift, matrix, images.float().flatten(2))
-        return matched.clamp(0, 1).view(images.shape).to(images.dtype)
-
-
 def without_lattice(images: Tensor) -> Tensor:
     """Take out what repeats every 4 pixels over the whole image: (B, C, H, W), H and W multiples.
 
@@ -117,16 +76,44 @@ def without_lattice(images: Tensor) -> Tensor:
     that the norms after them would blow up wherever an image holds nothing else.
     """
     cells = F.pixel_unshuffle(images, 4)
-    offset = cells.mean((2, 3), keepdim=True)
-    mean = images.mean((2, 3)).repeat_interleave(16, dim=1)[:, :, None, None]
-    return F.pixel_shuffle(cells - (offset - mean), 4)
+    offset = cells.mean((2, 3)).view(len(images), -1, 16)
+    offset = offset - offset.mean(2, keepdim=True)
+    return F.pixel_shuffle(cells - offset.flatten(1)[:, :, None, None], 4)
+
+
+class Grain(nn.Module):
+    """White noise of unit variance, a function of the place alone: a tile that repeats.
+
+    Shape:
+        places (B,), integers in [0, ``PLACES``) -> (B, 1, height, width).
+    """
+
+    SIDE = 256
+    PLACES = SIDE**2
+
+    tile: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        noise = np.random.Generator(np.random.PCG64(0)).standard_normal((self.SIDE, self.SIDE))
+        tile = torch.tensor(noise, dtype=torch.float32, device="cpu").clamp(-3, 3)
+        self.register_buffer("tile", tile, persistent=False)
+
+    def forward(self, places: Tensor, height: int, width: int) -> Tensor:
+        """Each image's own part of the tile, which begins at its place."""
+        top, left = places // self.SIDE, places % self.SIDE
+        y = (top[:, None] + torch.arange(height, device=places.device)) % self.SIDE
+        x = (left[:, None] + torch.arange(width, device=places.device)) % self.SIDE
+        return self.tile[y[:, :, None], x[:, None, :]][:, None]
 
 
 class StyleNet(nn.Module):
     """Two strided convolutions, AdaIN, residual blocks with CIN, sub-pixel upsampling, a skip.
 
     Between the blocks and before the last convolution, channels are mixed by matrices that are
-    linear in the embedding; and last of all the output's colours are matched to the style's.
+    linear in the embedding, and so is noise mixed in, at quarter and at half resolution: a smooth
+    surface offers nothing that a convolution could turn into a cast or ground one. Last of all the
+    output's colours are matched to the style's.
 
     The encoding half carries no norm: it sees every image alike, so that a style image's own
     statistics at the bottleneck (:meth:`statistics`) can be given to a content image by
@@ -134,8 +121,8 @@ class StyleNet(nn.Module):
     defects stay in place.
 
     Shape:
-        images (B, 3, H, W), float in [0, 1], H, W >= 16; code (B, code_size) -> (B, 3, H, W) in [0,
-        1].
+        images (B, 3, H, W), float in [0, 1], H, W >= 16; code (B, code_size); grain (B, 1, H, W),
+        noise of unit variance, or None for none -> (B, 3, H, W) in [0, 1].
     """
 
     def __init__(self, config: StyleNetConfig) -> None:
@@ -150,11 +137,15 @@ class StyleNet(nn.Module):
             for i in range(config.blocks)
         )
         self.mixes = nn.ModuleList(ConditionalMix(width, embedding) for _ in range(config.blocks))
+        self.coarse_grain = ConditionalMix(width, embedding, inputs=16)
         self.up = subpixel_conv(width, stem)
         self.up_norm = ConditionalInstanceNorm2d(2 * stem, embedding, floor=config.floor)
+        self.fine_grain = ConditionalMix(2 * stem, embedding, inputs=4)
         self.up_mix = ConditionalMix(2 * stem, embedding)
         self.out = subpixel_conv(2 * stem, 3)
         self.out_norm = ConditionalInstanceNorm2d(3, embedding, floor=config.floor)
+        self.colours = ColourMatch()
+        self.grain = Grain()
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images (B, 3, H, W) -> features at half (stem) and quarter resolution (width)."""
@@ -169,22 +160,28 @@ class StyleNet(nn.Module):
         _, features = self.encode(_pad(images))
         variance, mean = torch.var_mean(features.float(), dim=(2, 3), correction=0)
         std = (variance + self.config.floor).sqrt()
-        return torch.cat([mean, std, *colour_statistics(images)], dim=1)
+        return torch.cat([mean, std, *self.colours.statistics(images)], dim=1)
 
-    def forward(self, images: Tensor, code: Tensor) -> Tensor:
+    def forward(self, images: Tensor, code: Tensor, grain: Tensor | None = None) -> Tensor:
         """Restyle each image by its code."""
         height, width = images.shape[-2:]
         sizes = [self.config.embedding, self.config.width, self.config.width, 3, 3]
         embedding, mean, std, *colours = torch.split(code, sizes, dim=1)
         skip, features = self.encode(_pad(images))
         h = F.relu(adain(features, mean, std, self.config.floor))
+        if grain is not None:
+            grain = _pad(grain)
+            h = self.coarse_grain(h, embedding, F.pixel_unshuffle(grain, 4))
         for mix, block in zip(self.mixes, self.blocks, strict=True):
             h = block(mix(h, embedding), embedding)
         h = F.pixel_shuffle(self.up(h), 2)
-        h = F.relu(self.up_norm(torch.cat([h, skip], dim=1), embedding))
-        h = F.pixel_shuffle(self.out(self.up_mix(h, embedding)), 2)
+        h = self.up_norm(torch.cat([h, skip], dim=1), embedding)
+        if grain is not None:
+            h = self.fine_grain(h, embedding, F.pixel_unshuffle(grain, 2))
+        h = F.pixel_shuffle(self.out(self.up_mix(F.relu(h), embedding)), 2)
         h = without_lattice(h)[..., :height, :width]
-        return match_colours(torch.sigmoid(self.out_norm(h, embedding)), *colours)
+        matched: Tensor = self.colours(torch.sigmoid(self.out_norm(h, embedding)), *colours)
+        return matched
 
 
 class ReferenceNet(nn.Module):
@@ -193,7 +190,8 @@ class ReferenceNet(nn.Module):
     Every convolution reflects its padding and is followed by CIN, nearest upsampling as published.
 
     Shape:
-        images (B, 3, H, W), float in [0, 1]; code (B, embedding) -> (B, 3, H, W) in [0, 1].
+        images (B, 3, H, W), float in [0, 1]; code (B, embedding); grain is not used -> (B, 3, H, W)
+        in [0, 1].
     """
 
     def __init__(self, config: StyleNetConfig) -> None:
@@ -212,12 +210,13 @@ class ReferenceNet(nn.Module):
         self.blocks = nn.ModuleList(
             ResidualBlock(width, config.embedding, floor=config.floor) for _ in range(config.blocks)
         )
+        self.grain = Grain()
 
     def statistics(self, images: Tensor) -> Tensor:
         """No AdaIN here: an empty (B, 0) tensor."""
         return images.new_zeros((images.shape[0], 0), dtype=torch.float32)
 
-    def forward(self, images: Tensor, code: Tensor) -> Tensor:
+    def forward(self, images: Tensor, code: Tensor, grain: Tensor | None = None) -> Tensor:
         """Restyle each image by its code."""
         height, width = images.shape[-2:]
         h = _pad(images)

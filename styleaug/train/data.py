@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from styleaug.images import find_images, load_rgb
+from styleaug.nn.stylenet import Grain
 from styleaug.train.config import TrainConfig
 from styleaug.train.styles import StyleImage
 
@@ -53,7 +54,8 @@ class TrainingBatches(Dataset[dict[str, Tensor]]):
         Returns:
             ``content`` (B, 3, c, c) uint8; ``surfaces`` (B / 4, 3, c, c) uint8, smooth ones on
             which the first defects lie; ``rows`` of the styles' views (B,); the defects, see
-            :func:`draw_defects`; and the seed of the encoder's noise.
+            :func:`draw_defects`; the seed of the encoder's noise; and the ``places`` of the grain
+            (2 B,), of content and damaged.
         """
         c = self.config
         rng = np.random.default_rng([c.seed, self.rank, step])
@@ -68,6 +70,7 @@ class TrainingBatches(Dataset[dict[str, Tensor]]):
             "delta": delta,
             "mask": mask,
             "ring": ring,
+            "places": torch.from_numpy(rng.integers(0, Grain.PLACES, 2 * c.batch)),
         }
 
     def _crop(self, rng: np.random.Generator) -> np.ndarray[Any, Any]:
@@ -130,7 +133,7 @@ def draw_surfaces(count: int, side: int, rng: np.random.Generator) -> Tensor:
 
 
 KINDS = ("scratch", "spot", "blotch", "rough")
-_FREQUENCIES = (0.45, 0.25, 0.2, 0.1)
+_FREQUENCIES = (0.4, 0.25, 0.15, 0.2)
 
 
 def draw_defects(
@@ -159,7 +162,7 @@ def draw_defects(
     px, py, angle = draw(0.12, 0.88) * side, draw(0.12, 0.88) * side, draw(0, torch.pi)
     half_length = torch.where(scratch, draw(0.08, 0.3) * side, torch.zeros(()))
     # standard deviation across; what is no scratch is longer than it is wide
-    width = torch.where(scratch, draw(0.7, 2.0), torch.where(spot, draw(1.2, 4.0), draw(4.0, 9.0)))
+    width = torch.where(scratch, draw(0.7, 2.0), torch.where(spot, draw(1.2, 4.0), draw(4.0, 12.0)))
     stretch = torch.where(scratch, torch.ones(()), draw(1.0, 2.0))
     along = ((x - px) * angle.cos() + (y - py) * angle.sin()) / stretch
     across = (y - py) * angle.cos() - (x - px) * angle.sin()

@@ -189,6 +189,7 @@ class _Run:
                 target["statistics"],
                 target["images"],
                 noise,
+                send(batch["places"]),
             )
         output, damaged_output = both.float().chunk(2)
         parts = self.objective(output, damaged_output, given)
@@ -288,9 +289,11 @@ class _Run:
             codes = self.average.codes(target["statistics"], target["images"])
             blank = torch.full_like(contents[0], 255)
             sheet = [[blank, *(target["images"] * 255).byte().cpu()]]
+            net = self.average.net
             for content in contents:
                 x = content.to(self.device).float().div(255).expand(len(rows), -1, -1, -1)
-                sheet.append([content, *(self.average.net(x, codes) * 255).byte().cpu()])
+                grain = net.grain(rows.to(self.device), *x.shape[-2:])
+                sheet.append([content, *(net(x, codes, grain) * 255).byte().cpu()])
         save_image(self.config.folder / f"sheet-{self.step:06d}.jpg", grid(sheet))
 
     def _sheet_contents(self) -> list[Path]:

@@ -71,7 +71,8 @@ def list_styles(folders: Sequence[str]) -> list[StyleImage]:
     by family.
 
     Raises:
-        ValueError: if a folder is missing or holds no readable image, or N is not a number.
+        ValueError: if a folder is missing or holds no readable image, N is not a number, or two
+            procedural entries share a tag.
     """
     styles: list[StyleImage] = []
     taken: set[str] = set()
@@ -79,6 +80,8 @@ def list_styles(folders: Sequence[str]) -> list[StyleImage]:
         tag, _, folder = entry.rpartition("=")
         if folder.startswith(PROCEDURAL):
             finishes = _finishes(folder, tag or "finish", group)
+            if not taken.isdisjoint(s.name for s in finishes):
+                raise ValueError(f"procedural:N needs a tag of its own, but got {entry!r} again.")
             taken.update(s.name for s in finishes)
             styles += finishes
             continue
