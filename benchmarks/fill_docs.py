@@ -284,10 +284,10 @@ def _policies(record: dict[str, Any]) -> str:
         cells = [f"{row[key]['mean']:.1f} ± {row[key]['std']:.1f}" for key in columns]
         gain = "" if name not in base else "{mean:+.1f} ({low:+.1f} to {high:+.1f})"
         cells.append(gain.format(**base[name]["mPC"]) if gain else "")
-        cells.append(f"{mean(e['train'] for e in row['seconds']):.0f}")
+        cells.append(f"{mean(e['cpu'] for e in row['seconds']):.0f}")
         rows.append(" | ".join([name, *cells]))
     task, settings = record["task"], record["settings"]
-    table = _table("policy | clean | mPC | without noise | over flips (95 %) | training, s", rows)
+    table = _table("policy | clean | mPC | without noise | over flips (95 %) | CPU, s", rows)
     return f"""\
 A small CNN from scratch on {task["name"]} ({len(task["classes"])} classes, {task["train"]} training
 and {task["test"]} test images at {settings["size"]} pixels, {settings["epochs"]} epochs), balanced
