@@ -102,7 +102,7 @@ def make_policies() -> Policies:
 
 def make_sheet_transform() -> Callable[[Tensor], Tensor]:
     """Build the transform of the contact sheet: each image gets one pure style and a lamp."""
-    return StyleAugment(mix=0.0, p=1.0, strength=(0.8, 1.0), light=(0.2, 0.8))
+    return StyleAugment(mix=0.0, p=1.0, strength=(0.8, 1.0), light=(0.2, 0.8), grain=0.0)
 
 
 def run_demo(
