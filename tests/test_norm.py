@@ -137,3 +137,18 @@ def test_half_precision_networks_keep_the_colour_axes():
     match, images = ColourMatch(), pictures(2, 3, 16, 16, dtype=torch.float32)
     mean, std = match.statistics(images)
     torch.testing.assert_close(torch.cat(match.half().statistics(images)), torch.cat([mean, std]))
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted", "gain"),
+    [
+        (0.02, 0.1, 0.1 / (0.02**2 + 0.05**2) ** 0.5),  # the floor: nearly flat, and stays so
+        (0.1, 0.8, 4.0),  # the largest gain
+    ],
+)
+def test_the_floor_and_the_largest_gain_of_colours(own, wanted, gain):
+    """Of lightness alone; its standard deviation is that of gray times the root of three."""
+    ramp = torch.tensor([-1.0, 1.0]).repeat(1, 3, 16, 8) / 3**0.5
+    mean, std = torch.tensor([[0.5 * 3**0.5, 0, 0]]), torch.tensor([[wanted, 0, 0]])
+    matched = ColourMatch()(0.5 + own * ramp, mean, std) - 0.5
+    torch.testing.assert_close(matched, gain * own * ramp, atol=1e-5, rtol=1e-4)

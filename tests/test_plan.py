@@ -89,6 +89,7 @@ def test_plans_are_small_float32_cpu_tensors_whatever_torchs_defaults(pack, defa
         torch.set_default_dtype(torch.float32)
     assert {getattr(plan, f).device.type for f in FIELDS} == {"cpu"}
     assert {getattr(plan, f).dtype for f in FIELDS} == {torch.float32, torch.int64}
+    assert plan.place.dtype == plan.donors.dtype == torch.int64
     assert equal(plan, sampler.draw(4, generator()))
 
 
@@ -131,8 +132,10 @@ def test_restyling_and_relighting_are_decided_per_image_and_independently(pack):
 
 @pytest.mark.parametrize("p", [0, 1])
 def test_p_zero_is_never_and_p_one_always(pack, p):
-    plan = everything(pack, p=p, strength=(0.1, 1), light=(0.1, 1)).draw(500, generator())
+    ranges = {"strength": (0.1, 1), "light": (0.1, 1), "grain": (0.1, 1)}
+    plan = everything(pack, p=p, **ranges).draw(500, generator())
     assert plan.restyled.float().mean() == p
+    assert plan.grainy.float().mean() == p
     assert abs(plan.relit.float().mean() - p) < 0.05
 
 

@@ -398,3 +398,11 @@ def test_threads_may_share_a_transform(augment, threads):
     with ThreadPoolExecutor(threads) as pool:
         found = pool.map(lambda p: transform.transform(images, p), params)
     assert all(distance(a, b) <= 2 for a, b in zip(found, expected, strict=True))
+
+
+def test_every_range_reaches_the_plan(augment):
+    ranges = {"strength": 0.2, "texture": 0.3, "grain": 0.4}
+    plan = augment(**ranges, light=1).make_params([pictures(3, 3, 16, 16)])["plan"]
+    for name, value in ranges.items():
+        torch.testing.assert_close(getattr(plan, name), torch.full((3,), value))
+    assert plan.relit.any()
