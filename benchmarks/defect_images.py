@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,16 @@ class DefectImages:
     test_labels: Tensor
     examples: Tensor
     notes: tuple[str, ...]
+
+    def record(self) -> dict[str, Any]:
+        """What results say of the task."""
+        return {
+            "name": self.name,
+            "classes": list(self.classes),
+            "train": len(self.train),
+            "test": len(self.test),
+            "notes": list(self.notes),
+        }
 
 
 def load_elpv(*, size: int, max_train: int, max_test: int) -> DefectImages:

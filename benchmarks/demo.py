@@ -149,13 +149,7 @@ def run_demo(
     some_model = next(iter(models.values()))[0]
     record = {
         "conclusion": conclusion(comparison),
-        "task": {
-            "name": images.name,
-            "classes": list(images.classes),
-            "train": len(images.train),
-            "test": len(images.test),
-            "notes": list(images.notes),
-        },
+        "task": images.record(),
         "policies": {name: repr(policy) for name, policy in policies.items()},
         "settings": asdict(settings),
         "seeds": list(range(settings.seeds)),

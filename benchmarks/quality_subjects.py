@@ -23,7 +23,7 @@ from styleaug.color import luma, to_dtype, to_float
 from styleaug.images import find_images, load_rgb, to_tensor
 from styleaug.nn.encoder import STYLE_SIZE
 from styleaug.nn.features import load_features
-from styleaug.nn.stylenet import Grain
+from styleaug.nn.stylenet import NoiseField
 from styleaug.train.procedural import FAMILIES, draw_finish
 from styleaug.train.styles import PROCEDURAL, StyleImage, is_held_out, list_styles, style_view
 
@@ -116,14 +116,14 @@ class Subjects:
         return torch.stack(pictures), names
 
     def restyle(self, content: Tensor, codes: Tensor) -> Tensor:
-        """The network's raw output, in float32, each image with a grain of its own."""
-        grain = self.net.grain(self.places(len(content)), *content.shape[-2:])
-        return self.net(content.contiguous(memory_format=torch.channels_last), codes, grain)
+        """The network's raw output, in float32, each image with noise of its own."""
+        noise = self.net.field(self.places(len(content)), *content.shape[-2:])
+        return self.net(content.contiguous(memory_format=torch.channels_last), codes, noise)
 
     def places(self, count: int) -> Tensor:
-        """Where on the noise field the grains of images begin (count,), int64."""
+        """Where on the noise field images look (count,), int64."""
         generator = torch.Generator().manual_seed(self.seed)
-        return torch.randint(Grain.PLACES, (count,), generator=generator)
+        return torch.randint(NoiseField.PLACES, (count,), generator=generator)
 
     @torch.no_grad()
     def moved(

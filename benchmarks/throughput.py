@@ -36,7 +36,7 @@ def contestants(batch: torch.Tensor, pack: str) -> dict[str, Callable[[], object
     def network(pack: StylePack) -> Callable[[], object]:
         net, codes = pack.network(batch.device), pack.codes[:1].to(x).expand(len(x), -1)
         places = torch.zeros(len(x), dtype=torch.int64, device=batch.device)
-        return torch.no_grad()(lambda: net(x, codes, net.grain(places, *x.shape[-2:])))
+        return torch.no_grad()(lambda: net(x, codes, net.field(places, *x.shape[-2:])))
 
     transforms = {
         "transform, all images, all stages": StyleAugment(pack=base, **everything),

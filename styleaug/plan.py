@@ -13,7 +13,7 @@ from torch import Tensor
 from styleaug.checks import check_fraction, check_range
 from styleaug.images import find_images, load_rgb, to_tensor
 from styleaug.light import NAMES, draw_light, is_neutral
-from styleaug.nn.stylenet import Grain
+from styleaug.nn.stylenet import NoiseField
 from styleaug.pack import StylePack
 
 Styles = str | Path | Iterable[str | Path]
@@ -42,7 +42,7 @@ class StylePlan:
         strength: 0 leaves an image's material alone, 1 restyles it fully (B,).
         texture: how much of the style's texture comes along, in [0, 1] (B,).
         grain: amount of noise on the image, in [0, 1] (B,).
-        place: where on the noise field the image's noise begins, int64 (B,).
+        place: where on the noise field the image looks, int64 (B,).
         light: light parameters (B, L), see :data:`styleaug.light.NAMES`.
         donors: index of the image in the batch whose style is taken in place of ``codes``, or -1
             (B,).
@@ -189,7 +189,7 @@ class StyleSampler:
             strength=strength * coin(),
             texture=texture,
             grain=uniform(*self.grain) * coin(),
-            place=integers(Grain.PLACES),
+            place=integers(NoiseField.PLACES),
             light=draw_light(amount, generator),
             donors=donors,
             styles=tuple(

@@ -117,8 +117,8 @@ def _restyle(
         small = F.interpolate(x, size=size, mode="area")
     network = pack.network(x.device)
     dtype = next(network.parameters()).dtype
-    grain = network.grain(plan.place.to(x.device, non_blocking=True), *small.shape[-2:])
-    y = network(small.to(dtype, memory_format=torch.channels_last), code.to(dtype), grain).float()
+    noise = network.field(plan.place.to(x.device, non_blocking=True), *small.shape[-2:])
+    y = network(small.to(dtype, memory_format=torch.channels_last), code.to(dtype), noise).float()
     maps = tone_map(small, y)
     change = tone_change(small, maps)
     texture = bounded_texture(small, y - small - change)
@@ -136,7 +136,7 @@ def _restyle(
 
 def _roughen(x: Tensor, plan: StylePlan, pack: StylePack) -> Tensor:
     """Grain on float RGB images (B, 3, H, W), in each colour its own, as sensors have it."""
-    field, places = pack.network(x.device).grain, plan.place.to(x.device, non_blocking=True)
+    field, places = pack.network(x.device).field, plan.place.to(x.device, non_blocking=True)
     # each far away from the others on the field, and from where the network looked
     colours = [field(places + k * field.PLACES // 4, *x.shape[-2:]) for k in (1, 2, 3)]
     amount = plan.grain.to(x.device, non_blocking=True).view(-1, 1, 1, 1)

@@ -51,8 +51,9 @@ class StyleAugment(v2.Transform):
         light: range of the strength of the lamp; 0 keeps the light.
         grain: range of the amount of noise, as of the finest finishes, and of sensors at high gain;
             0 adds none.
-        protect: how much strength is taken away inside masks and boxes of the sample, in [0, 1];
-            ``True`` stands for 1.
+        protect: how much strength of the material is taken away inside masks and boxes of the
+            sample, in [0, 1]; ``True`` stands for 1. Lamp and grain act there too: a patch without
+            would give the defect away.
         working_size: short side, in pixels, above which the network runs on a smaller copy.
         pack: name or path of a style pack, or a pack.
 

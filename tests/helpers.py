@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision import tv_tensors
 
-from styleaug.nn.stylenet import Grain, StyleNetConfig
+from styleaug.nn.stylenet import NoiseField, StyleNetConfig
 
 TINY = StyleNetConfig(stem=8, width=16, blocks=1, embedding=8)
 FULL = {"p": 1, "mix": 0, "strength": 1, "texture": 1, "grain": 0, "light": 0}
@@ -60,9 +60,9 @@ class StandIn(nn.Module):
         super().__init__()
         self.dtype_source = nn.Parameter(torch.zeros(1), requires_grad=False)
         self.function = function
-        self.grain = Grain()
+        self.field = NoiseField()
         self.seen: list[Tensor] = []
 
-    def forward(self, images: Tensor, code: Tensor, grain: Tensor) -> Tensor:
+    def forward(self, images: Tensor, code: Tensor, noise: Tensor) -> Tensor:
         self.seen.append(images)
         return self.function(images)

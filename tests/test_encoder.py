@@ -71,5 +71,5 @@ def test_training_stacks_parts_of_content_under_the_same_styles(stylizer):
     statistics, styles = torch.rand(2, 1920), pictures(2, 3, 32, 32, dtype=torch.float32, seed=1)
     noise, places = torch.zeros(2, 1920), torch.arange(4)
     code = stylizer.codes(statistics, styles)
-    expected = stylizer.net(content, torch.cat([code, code]), stylizer.net.grain(places, 16, 16))
+    expected = stylizer.net(content, torch.cat([code, code]), stylizer.net.field(places, 16, 16))
     torch.testing.assert_close(stylizer(content, statistics, styles, noise, places), expected)

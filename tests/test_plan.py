@@ -12,7 +12,7 @@ from styleaug import StylePack, StylePlan, StyleSampler, render
 from styleaug.images import load_rgb, to_tensor
 from styleaug.light import NAMES, is_neutral
 from styleaug.nn.encoder import Stylizer
-from styleaug.nn.stylenet import Grain
+from styleaug.nn.stylenet import NoiseField
 
 pytestmark = pytest.mark.usefixtures("small_references")
 
@@ -156,8 +156,8 @@ def test_a_number_is_a_range_of_one_value(pack):
 
 def test_grain_begins_anywhere_on_the_noise_field(pack):
     places = everything(pack).draw(2000, generator()).place
-    assert 0 <= places.min() < 0.01 * Grain.PLACES
-    assert 0.99 * Grain.PLACES < places.max() < Grain.PLACES
+    assert 0 <= places.min() < 0.01 * NoiseField.PLACES
+    assert 0.99 * NoiseField.PLACES < places.max() < NoiseField.PLACES
 
 
 def test_plans_are_joined_row_by_row(pack):

@@ -11,7 +11,7 @@ from helpers import TINY, pictures
 from styleaug.nn.norm import ColourMatch, adain
 from styleaug.nn.stylenet import (
     REFERENCE,
-    Grain,
+    NoiseField,
     StyleNetConfig,
     without_lattice,
 )
@@ -175,15 +175,15 @@ def test_a_network_with_a_lattice_leaves_flat_images_flat():
 
 
 def test_grain_is_white_noise_that_its_place_decides():
-    places = torch.tensor([0, 5, 7 * Grain.SIDE + 5, Grain.PLACES - 1])
-    noise = Grain()(places, 300, 40)  # more rows than the tile has: it repeats
+    places = torch.tensor([0, 5, 7 * NoiseField.SIDE + 5, NoiseField.PLACES - 1])
+    noise = NoiseField()(places, 300, 40)  # more rows than the tile has: it repeats
     assert noise.shape == (4, 1, 300, 40)
     torch.testing.assert_close(noise.mean((1, 2, 3)), torch.zeros(4), atol=0.05, rtol=0)
     torch.testing.assert_close(noise.std((1, 2, 3)), torch.ones(4), atol=0.05, rtol=0)
     assert ((noise[..., 1:] * noise[..., :-1]).mean((1, 2, 3)).abs() < 0.05).all()
     assert torch.equal(noise[0, :, 7:, 5:], noise[2, :, :-7, :-5])
     assert torch.equal(noise[3, :, 1:, 1:], noise[0, :, :-1, :-1])
-    assert torch.equal(noise[1], Grain()(places[1:2], 300, 40)[0])
+    assert torch.equal(noise[1], NoiseField()(places[1:2], 300, 40)[0])
 
 
 def grained(network):
@@ -196,7 +196,7 @@ def grained(network):
 @pytest.mark.parametrize("only", ["coarse_grain", "fine_grain"])
 def test_both_grains_give_a_smooth_surface_texture(only):
     network, flat, code = build(TINY), torch.full((1, 3, 32, 40), 0.4), codes(TINY, 1)
-    noise = network.grain(torch.tensor([3]), 32, 40)
+    noise = network.field(torch.tensor([3]), 32, 40)
     assert network(flat, code, noise).std((2, 3)).max() < 1e-4  # before training, none
     torch.nn.init.normal_(getattr(network, only).matrix.bias, std=0.1)
     assert network(flat, code, noise).std((2, 3)).max() > 1e-3
@@ -206,7 +206,7 @@ def test_both_grains_give_a_smooth_surface_texture(only):
 @pytest.mark.parametrize("size", [(16, 16), (17, 41), (19, 18)])
 def test_any_size_takes_grain(size):
     network, code = grained(build(TINY)), codes(TINY, 2)
-    images, noise = pictures(2, 3, *size, dtype=torch.float32), Grain()(torch.arange(2), *size)
+    images, noise = pictures(2, 3, *size, dtype=torch.float32), NoiseField()(torch.arange(2), *size)
     out = network(images, code, noise)
     assert out.shape == images.shape
     alone = network(images[1:], code[1:], noise[1:])

@@ -13,7 +13,7 @@ from PIL import Image
 
 from styleaug import StylePack
 from styleaug.checks import WeightsError
-from styleaug.nn.stylenet import Grain, StyleNetConfig
+from styleaug.nn.stylenet import NoiseField, StyleNetConfig
 from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
 from styleaug.train.loop import Progress, learning_rate, train
@@ -186,13 +186,13 @@ def test_held_out_styles_are_a_fixed_share_and_never_trained_on(folders, tmp_pat
 
 def test_each_image_of_a_step_meets_a_grain_of_its_own(folders, tmp_path, monkeypatch):
     settings = config(folders, tmp_path / "p.safetensors", steps=1)
-    seen, forward = [], Grain.forward
+    seen, forward = [], NoiseField.forward
 
     def watched(self, places, *size):
         seen.append(places)
         return forward(self, places, *size)
 
-    monkeypatch.setattr(Grain, "forward", watched)
+    monkeypatch.setattr(NoiseField, "forward", watched)
     train(settings)
     styles = [s for s in list_styles(settings.styles) if not is_held_out(s.name, settings.holdout)]
     places = TrainingBatches(settings, styles)[0]["places"]

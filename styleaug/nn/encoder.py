@@ -110,5 +110,5 @@ class Stylizer(nn.Module):
         """The training pass: ``content`` (B * k, 3, H, W), k parts, under B styles."""
         codes = self.codes(statistics, styles, noise)
         codes = codes.repeat(content.shape[0] // codes.shape[0], 1)
-        output: Tensor = self.net(content, codes, self.net.grain(places, *content.shape[-2:]))
+        output: Tensor = self.net(content, codes, self.net.field(places, *content.shape[-2:]))
         return output

@@ -81,7 +81,7 @@ def without_lattice(images: Tensor) -> Tensor:
     return F.pixel_shuffle(cells - offset.flatten(1)[:, :, None, None], 4)
 
 
-class Grain(nn.Module):
+class NoiseField(nn.Module):
     """White noise of unit variance, a function of the place alone: a tile that repeats.
 
     Shape:
@@ -121,8 +121,8 @@ class StyleNet(nn.Module):
     defects stay in place.
 
     Shape:
-        images (B, 3, H, W), float in [0, 1], H, W >= 16; code (B, code_size); grain (B, 1, H, W),
-        noise of unit variance, or None for none -> (B, 3, H, W) in [0, 1].
+        images (B, 3, H, W), float in [0, 1], H, W >= 16; code (B, code_size); noise (B, 1, H, W)
+        of unit variance, see :class:`NoiseField`, or None for none -> (B, 3, H, W) in [0, 1].
     """
 
     def __init__(self, config: StyleNetConfig) -> None:
@@ -145,7 +145,7 @@ class StyleNet(nn.Module):
         self.out = subpixel_conv(2 * stem, 3)
         self.out_norm = ConditionalInstanceNorm2d(3, embedding, floor=config.floor)
         self.colours = ColourMatch()
-        self.grain = Grain()
+        self.field = NoiseField()
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images (B, 3, H, W) -> features at half (stem) and quarter resolution (width)."""
@@ -162,22 +162,22 @@ class StyleNet(nn.Module):
         std = (variance + self.config.floor).sqrt()
         return torch.cat([mean, std, *self.colours.statistics(images)], dim=1)
 
-    def forward(self, images: Tensor, code: Tensor, grain: Tensor | None = None) -> Tensor:
+    def forward(self, images: Tensor, code: Tensor, noise: Tensor | None = None) -> Tensor:
         """Restyle each image by its code."""
         height, width = images.shape[-2:]
         sizes = [self.config.embedding, self.config.width, self.config.width, 3, 3]
         embedding, mean, std, *colours = torch.split(code, sizes, dim=1)
         skip, features = self.encode(_pad(images))
         h = F.relu(adain(features, mean, std, self.config.floor))
-        if grain is not None:
-            grain = _pad(grain)
-            h = self.coarse_grain(h, embedding, F.pixel_unshuffle(grain, 4))
+        if noise is not None:
+            noise = _pad(noise)
+            h = self.coarse_grain(h, embedding, F.pixel_unshuffle(noise, 4))
         for mix, block in zip(self.mixes, self.blocks, strict=True):
             h = block(mix(h, embedding), embedding)
         h = F.pixel_shuffle(self.up(h), 2)
         h = self.up_norm(torch.cat([h, skip], dim=1), embedding)
-        if grain is not None:
-            h = self.fine_grain(h, embedding, F.pixel_unshuffle(grain, 2))
+        if noise is not None:
+            h = self.fine_grain(h, embedding, F.pixel_unshuffle(noise, 2))
         h = F.pixel_shuffle(self.out(self.up_mix(F.relu(h), embedding)), 2)
         h = without_lattice(h)[..., :height, :width]
         matched: Tensor = self.colours(torch.sigmoid(self.out_norm(h, embedding)), *colours)
@@ -190,7 +190,7 @@ class ReferenceNet(nn.Module):
     Every convolution reflects its padding and is followed by CIN, nearest upsampling as published.
 
     Shape:
-        images (B, 3, H, W), float in [0, 1]; code (B, embedding); grain is not used -> (B, 3, H, W)
+        images (B, 3, H, W), float in [0, 1]; code (B, embedding); noise is not used -> (B, 3, H, W)
         in [0, 1].
     """
 
@@ -210,13 +210,13 @@ class ReferenceNet(nn.Module):
         self.blocks = nn.ModuleList(
             ResidualBlock(width, config.embedding, floor=config.floor) for _ in range(config.blocks)
         )
-        self.grain = Grain()
+        self.field = NoiseField()
 
     def statistics(self, images: Tensor) -> Tensor:
         """No AdaIN here: an empty (B, 0) tensor."""
         return images.new_zeros((images.shape[0], 0), dtype=torch.float32)
 
-    def forward(self, images: Tensor, code: Tensor, grain: Tensor | None = None) -> Tensor:
+    def forward(self, images: Tensor, code: Tensor, noise: Tensor | None = None) -> Tensor:
         """Restyle each image by its code."""
         height, width = images.shape[-2:]
         h = _pad(images)

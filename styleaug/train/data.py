@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from styleaug.images import find_images, load_rgb
-from styleaug.nn.stylenet import Grain
+from styleaug.nn.stylenet import NoiseField
 from styleaug.train.config import TrainConfig
 from styleaug.train.styles import StyleImage
 
@@ -54,8 +54,8 @@ class TrainingBatches(Dataset[dict[str, Tensor]]):
         Returns:
             ``content`` (B, 3, c, c) uint8; ``surfaces`` (B / 4, 3, c, c) uint8, smooth ones on
             which the first defects lie; ``rows`` of the styles' views (B,); the defects, see
-            :func:`draw_defects`; the seed of the encoder's noise; and the ``places`` of the grain
-            (2 B,), of content and damaged.
+            :func:`draw_defects`; the seed of the encoder's noise; and the ``places`` of the
+            network's noise (2 B,), of content and damaged.
         """
         c = self.config
         rng = np.random.default_rng([c.seed, self.rank, step])
@@ -70,7 +70,7 @@ class TrainingBatches(Dataset[dict[str, Tensor]]):
             "delta": delta,
             "mask": mask,
             "ring": ring,
-            "places": torch.from_numpy(rng.integers(0, Grain.PLACES, 2 * c.batch)),
+            "places": torch.from_numpy(rng.integers(0, NoiseField.PLACES, 2 * c.batch)),
         }
 
     def _crop(self, rng: np.random.Generator) -> np.ndarray[Any, Any]:

@@ -292,8 +292,8 @@ class _Run:
             net = self.average.net
             for content in contents:
                 x = content.to(self.device).float().div(255).expand(len(rows), -1, -1, -1)
-                grain = net.grain(rows.to(self.device), *x.shape[-2:])
-                sheet.append([content, *(net(x, codes, grain) * 255).byte().cpu()])
+                noise = net.field(rows.to(self.device), *x.shape[-2:])
+                sheet.append([content, *(net(x, codes, noise) * 255).byte().cpu()])
         save_image(self.config.folder / f"sheet-{self.step:06d}.jpg", grid(sheet))
 
     def _sheet_contents(self) -> list[Path]:
