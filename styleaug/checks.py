@@ -8,10 +8,6 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-MIN_SIDE = 16
-"""Smallest height and width, in pixels: the network pads by reflection, which needs some image to
-reflect."""
-
 
 class StyleAugError(Exception):
     """Base of the errors that are not plain ``TypeError`` or ``ValueError``."""
@@ -38,8 +34,8 @@ def check_image_tensor(images: Tensor, name: str = "image") -> None:
     Values are inspected on the CPU only: on an accelerator a look at them would make the host wait.
 
     Args:
-        images: what should be uint8 in [0, 255], or floating point in [0, 1]; C is 1 or 3; H, W >=
-            16.
+        images: what should be uint8 in [0, 255], or floating point in [0, 1]; C is 1 or 3; H, W are
+            not 0.
         name: how the message calls it.
 
     Raises:
@@ -59,11 +55,8 @@ def check_image_tensor(images: Tensor, name: str = "image") -> None:
             f"{channels} in the shape {tuple(images.shape)}. Move channels with permute, or select "
             "the image channels first."
         )
-    if height < MIN_SIDE or width < MIN_SIDE:
-        raise ValueError(
-            f"{name} must be at least {MIN_SIDE} pixels high and wide, but got {height} x {width}. "
-            "Resize or pad it first."
-        )
+    if not height or not width:
+        raise ValueError(f"{name} must have pixels, but is {height} high and {width} wide.")
     if images.dtype != torch.uint8 and not images.dtype.is_floating_point:
         raise TypeError(
             f"{name} must be uint8 or floating point, but got {images.dtype}. Convert it with "

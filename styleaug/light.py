@@ -95,6 +95,12 @@ def draw_light(amount: Tensor, generator: torch.Generator | None = None) -> Tens
     return torch.where(chosen & (amount[:, None] > 0), drawn, neutral)
 
 
+def neutral_light(count: int) -> Tensor:
+    """Light parameters (count, len(NAMES)) that change nothing, float32 on the CPU."""
+    values = torch.tensor([neutral for neutral, _, _ in PARAMETERS.values()], device="cpu")
+    return values.float().expand(count, -1)
+
+
 def is_neutral(light: Tensor) -> Tensor:
     """Which rows of light parameters (B, len(NAMES)) change nothing: -> (B,), bool."""
     acting = [i for i, name in enumerate(NAMES) if name in _FREQUENCY]

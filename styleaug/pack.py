@@ -248,7 +248,7 @@ class StylePack:
         """Style codes of reference images, without training.
 
         Args:
-            images: (B, C, H, W), uint8 or float in [0, 1], C = 1 or 3, H, W >= 16, on any device.
+            images: (B, C, H, W), uint8 or float in [0, 1], C = 1 or 3, on any device.
 
         Returns:
             (B, code_size), float32, on the images' device.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from torch import Tensor
 
 from styleaug.checks import check_fraction, check_range
 from styleaug.images import find_images, load_rgb, to_tensor
-from styleaug.light import NAMES, draw_light, is_neutral
+from styleaug.light import NAMES, draw_light, is_neutral, neutral_light
 from styleaug.nn.stylenet import NoiseField
 from styleaug.pack import StylePack
+from styleaug.schedule import Points, Schedule
 
 Styles = str | Path | Iterable[str | Path]
 Range = float | tuple[float, float]
@@ -82,17 +83,35 @@ class StylePlan:
         tensors = {name: getattr(self, name)[index] for name in _DTYPES}
         return StylePlan(**tensors, styles=tuple(self.styles[int(i)] for i in index))
 
+    def only(self, rows: Tensor) -> StylePlan:
+        """The same plan with nothing done to the images outside ``rows`` (B,), bool."""
+        light = torch.where(rows[:, None], self.light, neutral_light(len(self)))
+        return replace(self, strength=self.strength * rows, grain=self.grain * rows, light=light)
+
     @classmethod
     def join(cls, plans: Sequence[StylePlan]) -> StylePlan:
         """One plan of the rows of several; their donors are rows of one batch."""
         tensors = {name: torch.cat([getattr(plan, name) for plan in plans]) for name in _DTYPES}
         return cls(**tensors, styles=tuple(name for plan in plans for name in plan.styles))
 
-    def light_names(self, row: int) -> dict[str, float]:
-        """The light parameters that act on one image, by name."""
+    def describe(self, row: int) -> dict[str, str | float]:
+        """What one image gets: style, strength, texture, grain, and the light that acts, by name.
+
+        Examples:
+            >>> plan = StyleSampler(StylePack.random(), strength=0.5).draw(1)
+            >>> plan.describe(0)["strength"]
+            0.5
+        """
+        restyled = bool(self.restyled[row])
         values = dict(zip(NAMES, self.light[row].tolist(), strict=True))
-        # spot_x counts where spot acts, and so on; what acts is not 0
-        return {n: round(value, 4) for n, value in values.items() if values[n.split("_")[0]]}
+        return {
+            "style": self.styles[row] if restyled else "",
+            "strength": round(float(self.strength[row]), 4),
+            "texture": round(float(self.texture[row]), 4) if restyled else 0.0,
+            "grain": round(float(self.grain[row]), 4),
+            # spot_x counts where spot acts, and so on; what acts is not 0
+            **{n: round(value, 4) for n, value in values.items() if values[n.split("_")[0]]},
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; :meth:`from_dict` gives the same plan back."""
@@ -124,6 +143,7 @@ class StyleSampler:
         texture: the same.
         grain: the same.
         light: the same.
+        schedule: the same.
 
     Raises:
         ValueError: if an argument is out of bounds, or a style is unknown.
@@ -141,6 +161,7 @@ class StyleSampler:
         texture: Range = 1.0,
         grain: Range = 0.0,
         light: Range = 0.0,
+        schedule: Points | None = None,
     ) -> None:
         self.mix = check_fraction("mix", mix)
         self.jitter = check_fraction("jitter", jitter)
@@ -149,18 +170,28 @@ class StyleSampler:
         self.texture = check_range("texture", texture, 0, 1)
         self.grain = check_range("grain", grain, 0, 1)
         self.light = check_range("light", light, 0, 1)
+        self.schedule = Schedule(schedule or {})
         self.from_batch = styles == "batch"
         self.names, self.codes = _pool(pack, "all" if self.from_batch else styles)
         self._low, self._high = pack.codes.amin(0), pack.codes.amax(0)
         self._spread = pack.codes.std(0, correction=0)
 
-    def draw(self, count: int, generator: torch.Generator | None = None) -> StylePlan:
+    def draw(
+        self, count: int, generator: torch.Generator | None = None, *, progress: float | None = None
+    ) -> StylePlan:
         """Draw a plan for ``count`` images.
 
         Args:
             count: B, may be 0.
             generator: a CPU generator; torch's global one if not given.
+            progress: of training, in [0, 1], for the schedule; without it the settings hold.
         """
+
+        def factor(name: str) -> float:
+            return 1.0 if progress is None else self.schedule.factor(name, progress)
+
+        def amount(name: str) -> Tensor:
+            return uniform(*getattr(self, name)) * factor(name)
 
         def uniform(low: float, high: float) -> Tensor:
             like = self.codes.new_empty(count)  # on the CPU and float32, whatever torch's defaults
@@ -170,7 +201,7 @@ class StyleSampler:
             return torch.randint(end, (count,), generator=generator, device="cpu")
 
         def coin() -> Tensor:
-            return uniform(0, 1) < self.p
+            return uniform(0, 1) < self.p * factor("p")
 
         first, second = integers(len(self.names)), integers(len(self.names))
         share = uniform(0, self.mix)[:, None]
@@ -178,8 +209,8 @@ class StyleSampler:
         noise = torch.empty_like(codes).normal_(generator=generator) * self._spread * self.jitter
         if self.jitter:  # stay among what the network has met
             codes = (codes + noise).clamp(self._low, self._high)
-        strength, texture = uniform(*self.strength), uniform(*self.texture)
-        amount = uniform(*self.light) * coin()
+        strength, texture = amount("strength"), amount("texture")
+        light = amount("light") * coin()
         others = integers(max(1, count - 1))
         donors = torch.full_like(others, -1)
         if self.from_batch and count > 1:  # an image alone in its batch takes a style of the pack
@@ -188,9 +219,9 @@ class StyleSampler:
             codes=codes,
             strength=strength * coin(),
             texture=texture,
-            grain=uniform(*self.grain) * coin(),
+            grain=amount("grain") * coin(),
             place=integers(NoiseField.PLACES),
-            light=draw_light(amount, generator),
+            light=draw_light(light, generator),
             donors=donors,
             styles=tuple(
                 self._name(int(a), int(b), float(w), int(d))

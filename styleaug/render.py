@@ -16,6 +16,10 @@ from styleaug.plan import StylePlan
 WORKING_SIZE = 512
 """Default short side, in pixels, above which the network runs on a smaller copy."""
 
+_SMALLEST = 16
+"""Short side that the network works on at least: it pads by reflection, and needs something to
+reflect. Smaller images get a border meanwhile."""
+
 GRAIN = 0.08
 """Standard deviation of the full grain: 20 of 255 levels in each colour."""
 
@@ -36,7 +40,7 @@ def render(
     plan leaves alone come back bit for bit.
 
     Args:
-        images: (B, C, H, W), uint8 or float in [0, 1], C = 1 or 3, H, W >= 16; never changed.
+        images: (B, C, H, W), uint8 or float in [0, 1], C = 1 or 3; never changed.
         plan: one row an image.
         pack: the network, and the pack that the plan was drawn from.
         working_size: above this short side the network runs on a smaller copy; tone is lifted to
@@ -110,10 +114,15 @@ def _restyle(
 ) -> Tensor:
     """Tone and texture of a style on float RGB images (B, 3, H, W)."""
     height, width = x.shape[-2:]
+    if min(height, width) < _SMALLEST:
+        border = (0, max(0, _SMALLEST - width), 0, max(0, _SMALLEST - height))
+        wide = F.pad(x, border, mode="replicate")
+        mask = None if keep is None else F.pad(keep.float(), border, mode="replicate")
+        return _restyle(wide, code, plan, pack, working_size, mask)[..., :height, :width]
     scale = working_size / min(height, width)
     small = x
     if scale < 1:
-        size = (max(16, round(height * scale)), max(16, round(width * scale)))
+        size = (max(_SMALLEST, round(height * scale)), max(_SMALLEST, round(width * scale)))
         small = F.interpolate(x, size=size, mode="area")
     network = pack.network(x.device)
     dtype = next(network.parameters()).dtype

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import json
+import math
+import os
+import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +16,6 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
@@ -18,12 +23,13 @@ from styleaug.checks import check_fraction, check_image_tensor
 from styleaug.images import to_image, to_tensor
 from styleaug.pack import StylePack, prepare_process
 from styleaug.plan import Range, StylePlan, Styles, StyleSampler
+from styleaug.protect import LABELS, canvas, keep_map, marked_by
 from styleaug.render import WORKING_SIZE, render
+from styleaug.schedule import Points
+
+Record = str | Path | Callable[[StylePlan], object]
 
 _IMAGES = (tv_tensors.Image, tv_tensors.Video, Image.Image)
-_LABELS = (tv_tensors.BoundingBoxes, tv_tensors.Mask)
-_PROTECT_MARGIN = 8
-"""Pixels around a protected defect over which strength comes back, so that no seam appears."""
 
 
 class StyleAugment(v2.Transform):
@@ -56,11 +62,15 @@ class StyleAugment(v2.Transform):
             would give the defect away.
         working_size: short side, in pixels, above which the network runs on a smaller copy.
         pack: name or path of a style pack, or a pack.
+        schedule: how settings grow or shrink with the progress of training: for any of p, strength,
+            texture, light and grain pairs (progress, factor) in [0, 1], linear in between, such as
+            ``{"strength": [(0, 0.2), (1, 1)]}``. The training loop tells by :meth:`set_progress`.
+        record: what each image got: a file to which a line of JSON is added for each image, by any
+            process; or a function that is called with each plan, in the process that draws it.
 
     Raises:
         ValueError: if an argument is out of bounds or a style unknown; at call, if an image is not
-            of the shape (..., C, H, W) with C = 1 or 3 and H, W >= 16, or its values are not in
-            [0, 1].
+            of the shape (..., C, H, W) with C = 1 or 3, or its values are not in [0, 1].
         TypeError: at call, if an image is neither uint8 nor floating point.
         WeightsError: if the pack is missing or damaged.
 
@@ -77,7 +87,7 @@ class StyleAugment(v2.Transform):
     """
 
     # what v2.Transform hands to make_params and transform; anything else passes by
-    _transformed_types = (v2.functional.is_pure_tensor, *_IMAGES, *_LABELS)
+    _transformed_types = (v2.functional.is_pure_tensor, *_IMAGES, *LABELS)
 
     def __init__(
         self,
@@ -93,6 +103,8 @@ class StyleAugment(v2.Transform):
         protect: float = 0.0,
         working_size: int = WORKING_SIZE,
         pack: str | StylePack = "base",
+        schedule: Points | None = None,
+        record: Record | None = None,
     ) -> None:
         super().__init__()
         self.styles = styles if isinstance(styles, str | Path) else list(styles)
@@ -105,7 +117,16 @@ class StyleAugment(v2.Transform):
         self.working_size = working_size
         self._pack = pack if isinstance(pack, StylePack) else _load_pack(str(pack))
         self.pack = pack
+        self.schedule, self.record = schedule, _checked_record(record)
         self._sampler: StyleSampler | None = self._make_sampler()
+        self._progress = torch.full((), math.nan, device="cpu")  # NaN: not yet told
+        self._share_progress()
+        highs = (self.sampler.strength[1], self.sampler.light[1], self.sampler.grain[1])
+        if not p or not any(highs):
+            warnings.warn(
+                "StyleAugment can change nothing: p, or strength, light and grain together, are 0.",
+                stacklevel=2,
+            )
 
     def _make_sampler(self) -> StyleSampler:
         return StyleSampler(
@@ -118,6 +139,7 @@ class StyleAugment(v2.Transform):
             texture=self.texture,
             light=self.light,
             grain=self.grain,
+            schedule=self.schedule,
         )
 
     @property
@@ -131,34 +153,100 @@ class StyleAugment(v2.Transform):
         """Leaves out what the pack can rebuild: a pickled transform costs bytes."""
         return {**self.__dict__, "_sampler": None}
 
-    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Unpickled or copied: with a progress of its own, unless it came to a worker."""
+        super().__setstate__(state)
+        self._share_progress()
+
+    def _share_progress(self) -> None:
+        """Let one call of :meth:`set_progress` reach the workers of a DataLoader."""
+        if self.schedule:
+            self._progress.share_memory_()  # type: ignore[no-untyped-call]  # torch's
+
+    def set_progress(self, progress: float) -> None:
+        """Tell how far training has come, for ``schedule``; workers of a DataLoader hear it too.
+
+        Args:
+            progress: in [0, 1]: epoch / epochs, or step / steps.
+
+        Raises:
+            ValueError: if it is not in [0, 1].
+        """
+        self._progress.fill_(check_fraction("progress", progress))
+
+    def draw(self, count: int, generator: torch.Generator | None = None) -> StylePlan:
+        """Draw a plan for ``count`` images, at the present progress, and record it.
+
+        :meth:`render` applies it: the two steps of this transform, for training loops of one's own.
+
+        Args:
+            count: B, may be 0.
+            generator: a CPU generator; torch's global one if not given.
+        """
+        prepare_process(torch.device("cpu"))
+        progress: float | None = None
+        if self.schedule:
+            progress = self._progress.item()
+            if math.isnan(progress):
+                progress = None
+                warnings.warn(
+                    "StyleAugment's schedule begins with the first call of set_progress(); until "
+                    "then the settings hold as they are.",
+                    stacklevel=2,
+                )
+        plan = self.sampler.draw(count, generator, progress=progress)
+        if callable(self.record):
+            self.record(plan)
+        elif self.record is not None:
+            _append(Path(self.record), plan)
+        return plan
+
+    def render(self, images: Tensor, plan: StylePlan, *, keep: Tensor | None = None) -> Tensor:
+        """Apply a plan to a batch, see :func:`styleaug.render`.
+
+        Args:
+            images: (B, C, H, W), uint8 or float in [0, 1], C = 1 or 3.
+            plan: one row an image.
+            keep: factor on strength at each pixel, (B, 1, H, W); 0 protects.
+        """
+        return render(images, plan, self._pack, working_size=self.working_size, keep=keep)
+
+    def make_params(
+        self, flat_inputs: list[Any], generator: torch.Generator | None = None
+    ) -> dict[str, Any]:
         """Draw a plan for the sample; its images share it, row by row.
+
+        Args:
+            flat_inputs: the images, masks and boxes of the sample.
+            generator: a CPU generator; torch's global one if not given.
 
         Returns:
             ``plan``: a :class:`~styleaug.StylePlan`, and ``keep``: strength maps (count, 1, H, W)
             by (count, H, W), where masks or boxes protect something.
         """
         prepare_process(torch.device("cpu"))
-        images = [x for x in flat_inputs if not isinstance(x, _LABELS)]
+        images = [x for x in flat_inputs if not isinstance(x, LABELS)]
         shapes = [_shape(image) for image in images]
         counts = [_count(image, shape) for image, shape in zip(images, shapes, strict=True)]
         keep = {}
-        labels = [x for x in flat_inputs if isinstance(x, _LABELS)]
+        labels = [x for x in flat_inputs if isinstance(x, LABELS)]
         if self.protect and any(counts) and labels:
             for key in {(n, *shape[-2:]) for n, shape in zip(counts, shapes, strict=True) if n}:
-                marked = _marked(labels, *key)
+                marked = marked_by(labels, *key)
                 if marked is not None:
-                    keep[key] = 1 - self.protect * marked
+                    keep[key] = keep_map(marked, self.protect)
             if not keep:
                 raise ValueError(
                     "protect needs masks or boxes of an image's size, but got images "
-                    f"{[shape[-2:] for shape in shapes]} and labels {[_canvas(x) for x in labels]}."
+                    f"{[shape[-2:] for shape in shapes]} and labels {[canvas(x) for x in labels]}."
                 )
-        return {"plan": self.sampler.draw(max(counts, default=0)), "keep": keep}
+        elif self.protect and any(counts):
+            warn_unprotected("masks or boxes (tv_tensors)")
+        return {"plan": self.draw(max(counts, default=0), generator), "keep": keep}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Apply the plan to one image, batch or video; boxes and masks come back as they are."""
-        if isinstance(inpt, _LABELS):
+        if isinstance(inpt, LABELS):
             return inpt
         if isinstance(inpt, Image.Image):
             return self._pil(inpt, params)
@@ -177,13 +265,8 @@ class StyleAugment(v2.Transform):
         # a donor is a row of the plan: here its first frame, and one of those that there are
         donors = torch.where(plan.donors < 0, -1, plan.donors % max(1, count) * repeats)
         keep = params["keep"].get((count, *frames.shape[-2:]))
-        return render(
-            frames,
-            replace(plan, donors=donors),
-            self._pack,
-            working_size=self.working_size,
-            keep=None if keep is None else keep[rows.to(keep.device)],
-        )
+        keep = None if keep is None else keep[rows.to(keep.device)]
+        return self.render(frames, replace(plan, donors=donors), keep=keep)
 
     def _pil(self, image: Image.Image, params: dict[str, Any]) -> Image.Image:
         """One PIL image: gray modes as gray, others as RGB, alpha kept; back to the same mode."""
@@ -209,8 +292,11 @@ class StyleAugment(v2.Transform):
 
     def extra_repr(self) -> str:
         """The call that builds this transform."""
-        names = ("styles", "mix", "jitter", "p", "strength", "texture", "light", "grain", "protect")
-        return ", ".join(f"{n}={getattr(self, n)!r}" for n in (*names, "working_size", "pack"))
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in SETTINGS)
+
+
+SETTINGS = tuple(inspect.signature(StyleAugment).parameters)
+"""Names of its arguments, each an attribute of the same name."""
 
 
 @functools.lru_cache(maxsize=8)
@@ -235,61 +321,22 @@ def _count(image: Any, shape: tuple[int, ...]) -> int:
     return count
 
 
-def _canvas(label: Any) -> tuple[int, ...]:
-    """Height and width of the image that a mask or boxes belong to."""
-    mask = isinstance(label, tv_tensors.Mask)
-    return tuple(label.shape[-2:] if mask else label.canvas_size)
+def warn_unprotected(labels: str, stacklevel: int = 3) -> None:
+    """Say that ``protect`` has no effect on a sample, which lacks ``labels``."""
+    warnings.warn(
+        f"protect has no effect: the sample holds no {labels}.", stacklevel=stacklevel + 1
+    )
 
 
-def _marked(labels: list[Any], count: int, height: int, width: int) -> Tensor | None:
-    """Where masks and boxes of an image mark defects, with soft edges: (count, 1, H, W) in [0, 1].
-
-    Raises:
-        ValueError: if a batch's labels cannot be told apart by image.
-    """
-    found: Tensor | None = None
-    for label in labels:
-        if _canvas(label) != (height, width):
-            continue
-        plain = label.as_subclass(torch.Tensor)
-        if isinstance(label, tv_tensors.Mask):
-            marked = plain.ne(0)
-            # one image: all its masks together; a batch: the leading dimension tells the image
-            if count > 1 and (marked.ndim < 3 or len(marked) != count):
-                raise ValueError(
-                    f"protect needs masks (B, ..., H, W) for a batch of {count} images, but got "
-                    f"{tuple(plain.shape)}. Apply StyleAugment to single samples instead."
-                )
-            marked = marked.reshape(count, -1, height, width).any(1, keepdim=True)
-        else:
-            if count > 1:
-                raise ValueError(
-                    f"protect cannot tell which of {count} images a box belongs to. Apply "
-                    "StyleAugment to single samples, or give masks (B, H, W)."
-                )
-            marked = _boxes(label, height, width)
-        found = marked if found is None else found | marked
-    if found is None:
-        return None
-    # widen by the margin, then blur by as much: full protection inside, none beyond two margins
-    kernel, pad = 2 * _PROTECT_MARGIN + 1, _PROTECT_MARGIN
-    wide = F.max_pool2d(found.float(), kernel, stride=1, padding=pad)
-    return F.avg_pool2d(wide, kernel, stride=1, padding=pad, count_include_pad=False)
+def _checked_record(record: Record | None) -> Record | None:
+    if isinstance(record, str | Path) and not Path(record).absolute().parent.is_dir():
+        raise ValueError(f"record must be a file in a folder that exists, but is {str(record)!r}.")
+    return record
 
 
-def _boxes(boxes: Any, height: int, width: int) -> Tensor:
-    """Boxes of one image -> where they, or upright boxes around rotated ones, are: (1, 1, H, W)."""
-    formats = tv_tensors.BoundingBoxFormat
-    upright = boxes.format in (formats.XYXY, formats.XYWH, formats.CXCYWH)
-    corners: Tensor = v2.functional.convert_bounding_box_format(
-        boxes, new_format=formats.XYXY if upright else formats.XYXYXYXY
-    ).as_subclass(torch.Tensor)
-    points = corners.float().reshape(-1, 2 if upright else 4, 2)
-    left, top = points.amin(1).floor().T[:, :, None]
-    right, bottom = points.amax(1).ceil().T[:, :, None]
-    y = torch.arange(height, device=corners.device)
-    x = torch.arange(width, device=corners.device)
-    rows, columns = (y >= top) & (y < bottom), (x >= left) & (x < right)
-    # a product, not a comparison of all pixels with all boxes: a large image may hold hundreds
-    hits: Tensor = rows.float().T @ columns.float()
-    return (hits > 0)[None, None]
+def _append(file: Path, plan: StylePlan) -> None:
+    """Add a line of JSON for each image: in one write, so that processes do not mix their lines."""
+    lines = [{"process": os.getpid(), **plan.describe(row)} for row in range(len(plan))]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    with file.open("ab", buffering=0) as out:
+        out.write(text.encode())

@@ -299,13 +299,16 @@ def test_an_image_alone_in_its_batch_takes_a_style_of_the_pack(pack):
 
 def test_reports_name_the_light_that_acts(pack):
     plan = everything(pack, p=1, light=1).draw(200, generator())
-    for row in range(200):
-        named = plan.light_names(row)
+    lights = [
+        {name: value for name, value in plan.describe(row).items() if name in NAMES}
+        for row in range(200)
+    ]
+    for row, named in enumerate(lights):
         assert bool(named) == bool(plan.relit[row])
         for name, value in named.items():
             assert value == pytest.approx(plan.light[row, NAMES.index(name)].item(), abs=1e-4)
             assert named.get(name.partition("_")[0])  # no spot_x without a spot
-    assert {name for row in range(200) for name in plan.light_names(row)} == set(NAMES)
+    assert {name for named in lights for name in named} == set(NAMES)
 
 
 def test_a_bundle_of_references_is_encoded_once(tagged, reference, monkeypatch):

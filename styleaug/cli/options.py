@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from styleaug.plan import StylePlan
 from styleaug.transform import StyleAugment
 
 
@@ -77,15 +76,3 @@ def as_range(values: Any) -> Any:
 def chosen_styles(arguments: argparse.Namespace) -> list[str]:
     """What ``--style`` and ``--reference`` ask for together."""
     return [*arguments.style, *arguments.reference] or ["all"]
-
-
-def describe(plan: StylePlan, row: int) -> dict[str, Any]:
-    """One line of a manifest: what an image got."""
-    restyled = bool(plan.restyled[row])
-    return {
-        "style": plan.styles[row] if restyled else "",
-        "strength": round(float(plan.strength[row]), 4),
-        "texture": round(float(plan.texture[row]), 4) if restyled else 0.0,
-        "grain": round(float(plan.grain[row]), 4),
-        **plan.light_names(row),
-    }

@@ -19,7 +19,6 @@ from styleaug.cli.options import (
     as_range,
     chosen_styles,
     default,
-    describe,
 )
 from styleaug.images import find_images, load_image, load_rgb, save_image, to_image, to_tensor
 from styleaug.pack import StylePack
@@ -101,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
                     failed += 1
                     break
                 save_image(target, to_image(out[0]))
-            manifest.append({"output": str(target), "source": str(source), **describe(plan, 0)})
+            manifest.append({"output": str(target), "source": str(source), **plan.describe(0)})
     _write_manifest(arguments.out / "manifest.csv", manifest)
     print(f"{len(manifest)} images in {arguments.out}" + (f", {failed} skipped" if failed else ""))
     return 1 if failed else 0

@@ -1,0 +1,116 @@
+"""A user's own training pipeline, loaded from a file, and what it feeds to the model."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision import tv_tensors
+
+from styleaug.color import to_dtype, to_rgb
+from styleaug.images import to_tensor
+
+
+def load_pipeline(where: str) -> Callable[..., Any]:
+    """Load ``FILE.py:NAME``: a torchvision transform, an Albumentations one, or a function.
+
+    Raises:
+        ValueError: if there is no such file, or no such callable in it.
+    """
+    file, colon, name = where.rpartition(":")
+    path = Path(file)
+    if not colon or not path.is_file():
+        raise ValueError(
+            f"--pipeline must be FILE.py:NAME, with a file that exists, but is {where!r}."
+        )
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"--pipeline must name a Python file, but names {file!r}.")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent.resolve()))  # for what it imports from beside it
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
+    pipeline = getattr(module, name, None)
+    if not callable(pipeline):
+        raise ValueError(
+            f"--pipeline must name a transform or function in {file}, but {name!r} is "
+            f"{'missing' if pipeline is None else type(pipeline).__name__}."
+        )
+    return pipeline  # type: ignore[no-any-return]  # callable, as just seen
+
+
+def seed_everything(seed: int, pipeline: Any) -> None:
+    """Seed all generators that a pipeline may draw from."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  # pipelines use it
+    if hasattr(pipeline, "set_random_seed"):  # Albumentations
+        pipeline.set_random_seed(seed)
+
+
+def feed(pipeline: Callable[..., Any], picture: Image.Image) -> Tensor:
+    """Send an RGB picture through a pipeline and make the result visible again.
+
+    Returns:
+        uint8 (3, H, W). Normalized images are brought back by the mean and std of the pipeline's
+        ``Normalize``; if there is none, each image is stretched to its own range.
+    """
+    if _is_albumentations(pipeline):
+        out = pipeline(image=np.array(picture))
+    else:
+        try:
+            out = pipeline(picture)
+        except TypeError:  # it wants tensors
+            out = pipeline(tv_tensors.Image(to_tensor(picture)))
+    if isinstance(out, Mapping):
+        out = out["image"]
+    if isinstance(out, tuple | list):
+        out = out[0]
+    if isinstance(out, Image.Image):
+        return to_tensor(out.convert("RGB"))
+    if isinstance(out, np.ndarray):
+        out = torch.from_numpy(np.array(out))
+        out = out[None] if out.ndim == 2 else out.permute(2, 0, 1)
+    if not isinstance(out, Tensor) or out.ndim != 3:
+        raise ValueError(
+            f"The pipeline must give one image, (C, H, W), (H, W, C) or PIL, but gave "
+            f"{tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__}."
+        )
+    image = out.as_subclass(Tensor).detach().cpu()
+    image = image[:3] if len(image) >= 3 else image[:1]
+    if image.dtype == torch.uint8:
+        return to_rgb(image).contiguous()
+    return to_rgb(to_dtype(_visible(image.float(), pipeline), torch.uint8)).contiguous()
+
+
+def _is_albumentations(pipeline: Any) -> bool:
+    return any(c.__module__.split(".")[0] == "albumentations" for c in type(pipeline).__mro__)
+
+
+def _visible(image: Tensor, pipeline: Any) -> Tensor:
+    """A float image in [0, 1]: as it is, or with its normalization taken back."""
+    for step in _steps(pipeline):
+        if hasattr(step, "mean") and hasattr(step, "std"):
+            mean, std = (torch.as_tensor(v).float().view(-1, 1, 1) for v in (step.mean, step.std))
+            return image * std[: len(image)] + mean[: len(image)]
+    low, high = image.min(), image.max()
+    if low >= 0 and high <= 1:
+        return image
+    return (image - low) / (high - low).clamp_min(1e-6)
+
+
+def _steps(pipeline: Any) -> Iterator[Any]:
+    """A pipeline and the steps inside it."""
+    yield pipeline
+    for step in getattr(pipeline, "transforms", ()):
+        yield from _steps(step)

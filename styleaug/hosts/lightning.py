@@ -1,0 +1,83 @@
+"""``StyleCallback`` for Lightning: restyles training batches on their device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from styleaug.checks import MissingExtraError
+from styleaug.hosts.batch import BatchStyler, Key
+from styleaug.transform import StyleAugment
+
+try:
+    from lightning.pytorch import Callback, LightningModule, Trainer
+    from lightning.pytorch.utilities.model_helpers import is_overridden
+except ImportError as error:
+    raise MissingExtraError("lightning", "lightning") from error
+
+_HOOK = "on_after_batch_transfer"
+
+
+class StyleCallback(Callback):
+    """Restyle the images of each training batch, once they are on their device.
+
+    Validation, test and prediction see the images as they are. It acts before the module's own
+    ``on_after_batch_transfer``, where images are often normalized. It also tells ``augment`` the
+    progress of training.
+
+    Args:
+        augment: restyles the images.
+        batches: ``False`` if ``augment`` works in the dataset already: then only its progress is
+            told.
+        images: where a batch has its images, see :class:`~styleaug.hosts.batch.BatchStyler`.
+        masks: where a batch has masks, see there.
+        then: is applied to the restyled images, such as ``Normalize``.
+    """
+
+    def __init__(
+        self,
+        augment: StyleAugment,
+        *,
+        batches: bool = True,
+        images: Key | Sequence[Key] | None = None,
+        masks: Key | Sequence[Key] | None = None,
+        then: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.augment, self.batches = augment, batches
+        self.style = BatchStyler(augment, images=images, masks=masks, then=then)
+        self._owner: Any = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Put the restyling before the hook, on the object whose hook Lightning calls."""
+        if stage != "fit" or not self.batches:
+            return
+        data = getattr(trainer, "datamodule", None)
+        use_data = data is not None and (
+            is_overridden(_HOOK, data) or not is_overridden(_HOOK, pl_module)
+        )
+        owner: Any = data if use_data else pl_module
+        original = getattr(owner, _HOOK)
+
+        def restyle_first(batch: Any, dataloader_idx: int) -> Any:
+            return original(self.style(batch) if trainer.training else batch, dataloader_idx)
+
+        setattr(owner, _HOOK, restyle_first)
+        self._owner = owner
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Leave the hook as it was."""
+        if self._owner is not None:
+            delattr(self._owner, _HOOK)  # what the instance got; the class has its own
+            self._owner = None
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Tell the progress: by epochs if their number is set, else by steps."""
+        if trainer.max_epochs is not None and trainer.max_epochs > 0:
+            share = batch_idx / trainer.num_training_batches
+            self.augment.set_progress((trainer.current_epoch + share) / trainer.max_epochs)
+        elif trainer.max_steps > 0:
+            self.augment.set_progress(min(1.0, trainer.global_step / trainer.max_steps))

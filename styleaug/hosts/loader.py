@@ -1,0 +1,240 @@
+"""``StyledLoader``: a DataLoader whose batches come restyled, on the device, one batch ahead."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+from torchvision import tv_tensors
+
+from styleaug.hosts.batch import BatchStyler, Key
+from styleaug.transform import StyleAugment
+
+log = logging.getLogger(__name__)
+
+
+class StyledLoader:
+    """Batches of a loader, copied to the device and restyled there.
+
+    Workers decode, crop and flip; this restyles whole batches, a style per image, in the main
+    process. On CUDA a side stream copies and restyles the next batch while the model trains on the
+    present one. Everything else in a batch passes by, moved to the device too.
+
+    Whatever this does not know (``dataset``, ``sampler``, ``batch_size``, ...) is the loader's.
+
+    Args:
+        loader: a ``DataLoader``, or anything else that yields batches: a tensor; a dict; a tuple or
+            list that begins with the images; images as one tensor (B, C, H, W), or as a list of
+            tensors (C, H, W) of several sizes, as detectors take them.
+        augment: restyles the images.
+        device: where batches go. Without it they stay where the loader puts them.
+        images: where a batch has its images, see :class:`~styleaug.hosts.batch.BatchStyler`.
+        masks: where a batch has masks, see there.
+        then: is applied to the restyled images, such as ``Normalize``, which must come last.
+        ahead: whether to prepare the next batch while the present one is in use. By default on
+            CUDA. On the CPU a thread does it, which pays only where cores are idle in training.
+
+    Raises:
+        ValueError: when iterated, if the images are not found, or are no images.
+
+    Examples:
+        >>> data = torch.utils.data.TensorDataset(torch.rand(6, 3, 32, 32), torch.arange(6))
+        >>> loader = torch.utils.data.DataLoader(data, batch_size=3)
+        >>> for images, labels in StyledLoader(loader, StyleAugment()):
+        ...     print(tuple(images.shape), labels.tolist())
+        (3, 3, 32, 32) [0, 1, 2]
+        (3, 3, 32, 32) [3, 4, 5]
+    """
+
+    def __init__(
+        self,
+        loader: Iterable[Any],
+        augment: StyleAugment,
+        *,
+        device: torch.device | str | None = None,
+        images: Key | Sequence[Key] | None = None,
+        masks: Key | Sequence[Key] | None = None,
+        then: Callable[[Tensor], Tensor] | None = None,
+        ahead: bool | None = None,
+    ) -> None:
+        self.loader = loader
+        self.augment = augment
+        self.device = None if device is None else torch.device(device)
+        self.style = BatchStyler(augment, images=images, masks=masks, then=then)
+        self._cuda = self.device is not None and self.device.type == "cuda"
+        self.ahead = self._cuda if ahead is None else ahead
+        if ahead is None and not self._cuda:
+            log.info("StyledLoader restyles on the CPU without overlap: it would need idle cores.")
+        self._running: Generator[Any] | None = None
+        self._position: tuple[int, int, Any] | None = None  # seed, batches done, loader's state
+        self._resumes = False
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        return len(self.loader)  # type: ignore[arg-type]  # if it has none, its own error says so
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name == "loader":  # copying asks before there is a loader
+            raise AttributeError(name)
+        return getattr(self.loader, name)
+
+    def __repr__(self) -> str:
+        return f"StyledLoader({self.loader!r}, {self.augment!r}, device={self.device})"
+
+    def __enter__(self) -> StyledLoader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End a running epoch, and the loader's workers, persistent ones too."""
+        if self._running is not None:
+            self._running.close()
+            self._running = None
+        workers = getattr(self.loader, "_iterator", None)
+        if workers is not None:
+            workers._shutdown_workers()
+            self.loader._iterator = None  # type: ignore[attr-defined]  # seen just above
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell the epoch to whatever of loader, samplers and dataset asks for it."""
+        batches = getattr(self.loader, "batch_sampler", None)
+        parts = [self.loader, batches, getattr(batches, "sampler", None)]
+        parts += [getattr(self.loader, name, None) for name in ("sampler", "dataset")]
+        for part in parts:
+            tell = getattr(part, "set_epoch", None)
+            if tell is not None:
+                tell(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the epoch stands, after the last batch that was handed out.
+
+        Raises:
+            TypeError: if the loader cannot tell: torchdata's ``StatefulDataLoader`` can.
+        """
+        if not hasattr(self.loader, "state_dict"):
+            raise TypeError(
+                f"Resuming within an epoch needs a loader with state_dict(), such as torchdata's "
+                f"StatefulDataLoader, but this is a {type(self.loader).__name__}."
+            )
+        if self._position is None:
+            return {"loader": self.loader.state_dict()}
+        seed, done, state = self._position
+        return {"loader": state, "seed": seed, "done": done}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next epoch go on where ``state`` stands."""
+        self.loader.load_state_dict(state["loader"])  # type: ignore[attr-defined]
+        if "seed" in state:
+            self._position = (state["seed"], state["done"], state["loader"])
+            self._resumes = True
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._running is not None:
+            self._running.close()
+        first = 0
+        # from torch's generator, as a DataLoader seeds its workers; plans have one of their own, so
+        # that neither a thread nor the prefetching disturbs what the model draws
+        seed = int(torch.empty((), dtype=torch.int64, device="cpu").random_().item())
+        if self._resumes and self._position is not None:
+            seed, first, _ = self._position
+            self._resumes = False
+        self._running = self._epoch(seed, first)
+        return self._running
+
+    def _epoch(self, seed: int, first: int) -> Generator[Any]:
+        prepare: Callable[[Any, int], Callable[[], Any]] = self._now
+        threads: ThreadPoolExecutor | None = None
+        if self.ahead and self._cuda:
+            prepare = _SideStream(self)
+        elif self.ahead:
+            threads = ThreadPoolExecutor(1, thread_name_prefix="StyledLoader")
+            prepare = _InThread(self, threads)
+        stateful = hasattr(self.loader, "state_dict")
+        waiting: list[tuple[int, Any, Callable[[], Any]]] = []
+        try:
+            for k, batch in enumerate(self.loader, first + 1):
+                state = self.loader.state_dict() if stateful else None  # type: ignore[attr-defined]
+                waiting.append((k, state, prepare(batch, seed + k)))
+                if len(waiting) > self.ahead:
+                    yield self._hand_out(seed, *waiting.pop(0))
+            for last in waiting:
+                yield self._hand_out(seed, *last)
+        finally:
+            if threads is not None:
+                threads.shutdown(cancel_futures=True)
+
+    def _hand_out(self, seed: int, done: int, state: Any, batch: Callable[[], Any]) -> Any:
+        self._position = (seed, done, state)
+        return batch()
+
+    def _now(self, batch: Any, seed: int) -> Callable[[], Any]:
+        done = self.prepare(batch, seed)
+        return lambda: done
+
+    def prepare(self, batch: Any, seed: int) -> Any:
+        """Move a batch to the device and restyle its images.
+
+        Args:
+            batch: as the loader yields it; not changed.
+            seed: of the plan.
+        """
+        if self.device is not None:
+            batch = tree_map(self._move, batch)
+        return self.style(batch, torch.Generator().manual_seed(seed))
+
+    def _move(self, leaf: Any) -> Any:
+        """To the device; through pinned memory, so that the copy does not hold up the host."""
+        if not isinstance(leaf, Tensor):
+            return leaf.to(self.device) if hasattr(leaf, "to") else leaf
+        plain = leaf.as_subclass(Tensor)
+        if self._cuda and not (plain.is_cuda or plain.is_pinned()):
+            plain = plain.pin_memory()
+        moved = plain.to(self.device, non_blocking=True)
+        return tv_tensors.wrap(moved, like=leaf) if isinstance(leaf, tv_tensors.TVTensor) else moved
+
+
+class _SideStream:
+    """Prepares batches on a CUDA stream of their own; the training's stream waits for its batch."""
+
+    def __init__(self, loader: StyledLoader) -> None:
+        self.loader = loader
+        self.stream = torch.cuda.Stream(loader.device)  # type: ignore[no-untyped-call]  # torch's
+
+    def __call__(self, batch: Any, seed: int) -> Callable[[], Any]:
+        with torch.cuda.stream(self.stream):
+            done = self.loader.prepare(batch, seed)
+            ready = self.stream.record_event()
+
+        def hand_out() -> Any:
+            current = torch.cuda.current_stream(self.stream.device)
+            current.wait_event(ready)
+            for leaf in tree_leaves(done):
+                if isinstance(leaf, Tensor) and leaf.is_cuda:
+                    # its memory must not be given away while the training's stream uses it
+                    leaf.record_stream(current)
+            return done
+
+        return hand_out
+
+
+class _InThread:
+    """Prepares batches in a thread; the loader itself stays in the main one, with its draws."""
+
+    def __init__(self, loader: StyledLoader, threads: ThreadPoolExecutor) -> None:
+        self.loader, self.threads = loader, threads
+
+    def __call__(self, batch: Any, seed: int) -> Callable[[], Any]:
+        return self.threads.submit(self.loader.prepare, batch, seed).result
