@@ -7,7 +7,6 @@ import inspect
 import json
 import math
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from styleaug.checks import check_fraction, check_image_tensor
+from styleaug.checks import check_fraction, check_image_tensor, warn
 from styleaug.images import to_image, to_tensor
 from styleaug.pack import StylePack, prepare_process
 from styleaug.plan import Range, StylePlan, Styles, StyleSampler
@@ -123,9 +122,8 @@ class StyleAugment(v2.Transform):
         self._share_progress()
         highs = (self.sampler.strength[1], self.sampler.light[1], self.sampler.grain[1])
         if not p or not any(highs):
-            warnings.warn(
-                "StyleAugment can change nothing: p, or strength, light and grain together, are 0.",
-                stacklevel=2,
+            warn(
+                "StyleAugment can change nothing: p, or strength, light and grain together, are 0."
             )
 
     def _make_sampler(self) -> StyleSampler:
@@ -189,10 +187,9 @@ class StyleAugment(v2.Transform):
             progress = self._progress.item()
             if math.isnan(progress):
                 progress = None
-                warnings.warn(
+                warn(
                     "StyleAugment's schedule begins with the first call of set_progress(); until "
-                    "then the settings hold as they are.",
-                    stacklevel=2,
+                    "then the settings hold as they are."
                 )
         plan = self.sampler.draw(count, generator, progress=progress)
         if callable(self.record):
@@ -241,7 +238,7 @@ class StyleAugment(v2.Transform):
                     f"{[shape[-2:] for shape in shapes]} and labels {[canvas(x) for x in labels]}."
                 )
         elif self.protect and any(counts):
-            warn_unprotected("masks or boxes (tv_tensors)")
+            warn("protect has no effect: the sample holds no masks or boxes (tv_tensors).")
         return {"plan": self.draw(max(counts, default=0), generator), "keep": keep}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
@@ -319,13 +316,6 @@ def _count(image: Any, shape: tuple[int, ...]) -> int:
     for length in leading:
         count *= length
     return count
-
-
-def warn_unprotected(labels: str, stacklevel: int = 3) -> None:
-    """Say that ``protect`` has no effect on a sample, which lacks ``labels``."""
-    warnings.warn(
-        f"protect has no effect: the sample holds no {labels}.", stacklevel=stacklevel + 1
-    )
 
 
 def _checked_record(record: Record | None) -> Record | None:

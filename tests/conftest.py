@@ -2,6 +2,7 @@
 
 import importlib
 import random
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,8 @@ def _transform_draws_nothing(monkeypatch):
     transform = StyleAugment.transform
 
     def watched(self, inpt, params):
+        if threading.current_thread() is not threading.main_thread():
+            return transform(self, inpt, params)  # meanwhile the main thread may well draw
         with torch_generator_stays():
             return transform(self, inpt, params)
 

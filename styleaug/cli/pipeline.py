@@ -6,6 +6,7 @@ import importlib.util
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,19 @@ def load_pipeline(where: str) -> Callable[..., Any]:
     return pipeline  # type: ignore[no-any-return]  # callable, as just seen
 
 
-def seed_everything(seed: int, pipeline: Any) -> None:
-    """Seed all generators that a pipeline may draw from."""
-    torch.manual_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  # pipelines use it
-    if hasattr(pipeline, "set_random_seed"):  # Albumentations
-        pipeline.set_random_seed(seed)
+@contextmanager
+def seeded(seed: int, pipeline: Any) -> Iterator[None]:
+    """Seed all generators that a pipeline may draw from; afterwards they are as they were."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  # pipelines use it
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        if hasattr(pipeline, "set_random_seed"):  # Albumentations
+            pipeline.set_random_seed(seed)
+        yield
+    random.setstate(python)
+    np.random.set_state(numpy)  # noqa: NPY002
 
 
 def feed(pipeline: Callable[..., Any], picture: Image.Image) -> Tensor:

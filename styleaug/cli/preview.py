@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from styleaug.cli.options import add_style_options, chosen_styles
-from styleaug.cli.pipeline import feed, load_pipeline, seed_everything
+from styleaug.cli.pipeline import feed, load_pipeline, seeded
 from styleaug.color import to_rgb
 from styleaug.images import find_images, grid, load_rgb, save_image, to_tensor
 from styleaug.pack import StylePack
@@ -136,12 +136,12 @@ def _pipeline_rows(arguments: argparse.Namespace, files: list[Path]) -> list[lis
     if arguments.style or arguments.reference:
         raise ValueError("--style and --reference have no effect on --pipeline: say it there.")
     pipeline = load_pipeline(arguments.pipeline)
-    seed_everything(arguments.seed, pipeline)
     rows = []
-    for path in files:
-        picture = load_rgb(path)
-        fed = [feed(pipeline, picture.copy()) for _ in range(arguments.columns)]
-        rows.append([_tile(x, arguments.size) for x in (to_tensor(picture), *fed)])
+    with seeded(arguments.seed, pipeline):
+        for path in files:
+            picture = load_rgb(path)
+            fed = [feed(pipeline, picture.copy()) for _ in range(arguments.columns)]
+            rows.append([_tile(x, arguments.size) for x in (to_tensor(picture), *fed)])
     return rows
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from styleaug import transform
-from styleaug.checks import MissingExtraError, check_fraction
+from styleaug.checks import MissingExtraError, check_fraction, warn
 from styleaug.plan import StylePlan
 from styleaug.protect import box_mask, keep_map
 from styleaug.render import WORKING_SIZE
@@ -124,6 +124,7 @@ class StyleAugment(A.ImageOnlyTransform):
         self.working_size, self.pack = working_size, str(pack)
         self.channel_order = channel_order
         self.schedule = schedule
+        self._further: dict[str, str] = {}
         self.record = None if record is None else str(record)
         self._augment = transform.StyleAugment(
             self.styles,
@@ -172,12 +173,17 @@ class StyleAugment(A.ImageOnlyTransform):
             packed = {"shape": marked.shape[-2:], "bits": np.packbits(marked.numpy())}
         return {"plan": plan.to_dict(), "marked": packed}
 
+    def add_targets(self, additional_targets: dict[str, str]) -> None:
+        """Remember masks and boxes under further names, which ``protect`` reads."""
+        super().add_targets(additional_targets)
+        self._further = {**self._further, **additional_targets}
+
     def _marked(self, params: Mapping[str, Any], data: Mapping[str, Any]) -> Tensor | None:
         """Where the sample's masks and boxes mark defects: (1, 1, H, W), bool."""
         height, width = params["shape"][:2]
         found: Tensor | None = None
         for key, value in data.items():
-            target = self._additional_targets.get(key, key)
+            target = self._further.get(key, key)
             if value is None or target not in ("mask", "masks", "bboxes"):
                 continue
             if target == "bboxes":
@@ -195,7 +201,7 @@ class StyleAugment(A.ImageOnlyTransform):
                     marked |= torch.from_numpy(mask.reshape(height, width, -1).any(-1))
             found = marked if found is None else found | marked
         if found is None:
-            transform.warn_unprotected("masks or bboxes", stacklevel=2)
+            warn("protect has no effect: the sample holds no masks or bboxes.")
         return found
 
     def apply(self, img: np.ndarray, *, plan: Any, marked: Any = None, **params: Any) -> np.ndarray:

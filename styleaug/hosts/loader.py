@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -235,6 +236,11 @@ class _InThread:
 
     def __init__(self, loader: StyledLoader, threads: ThreadPoolExecutor) -> None:
         self.loader, self.threads = loader, threads
+        # networks are built now: building sets torch's generator back to where it was, which must
+        # not happen in the thread, while the training draws from it
+        plan = loader.augment.sampler.draw(2, torch.Generator())
+        plan = replace(plan, strength=torch.ones(2, device="cpu"))
+        loader.augment.render(torch.zeros(2, 3, 16, 16, device=loader.device or "cpu"), plan)
 
     def __call__(self, batch: Any, seed: int) -> Callable[[], Any]:
         return self.threads.submit(self.loader.prepare, batch, seed).result

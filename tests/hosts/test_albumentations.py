@@ -1,0 +1,460 @@
+"""The Albumentations twin, under 2.0.8 and under AlbumentationsX: whichever is installed here."""
+
+import copy
+import inspect
+import json
+import multiprocessing
+import pickle
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from helpers import FULL, pictures
+
+A = pytest.importorskip("albumentations")
+
+import styleaug.albumentations  # noqa: E402
+import styleaug.hosts.albumentations as host  # noqa: E402
+from styleaug import StyleAugment as TorchTwin  # noqa: E402
+from styleaug.hosts.albumentations import StyleAugment  # noqa: E402
+
+X = hasattr(A.BasicTransform, "sample_parameters")
+ON = {**FULL, "stage_p": 1, "light": 1, "grain": 1}
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*multi-threaded, use of fork:DeprecationWarning",
+    "ignore:Got processor for bboxes, but no transform:UserWarning",
+)
+SECONDS = 120
+
+
+def picture(*shape, dtype=np.uint8, seed=0):
+    array = pictures(*shape, seed=seed).numpy()
+    return array if dtype == np.uint8 else (array / np.float32(255)).astype(dtype)
+
+
+@pytest.fixture
+def make(pack_file):
+    """``make(...)``: the transform, with a tiny pack, and everything at full unless told."""
+    return lambda **settings: StyleAugment(pack=str(pack_file), **{**ON, "p": 1, **settings})
+
+
+def run(transform, seed=0, **data):
+    return A.Compose([transform], seed=seed)(**data)
+
+
+def boxed(transform, **settings):
+    form = {"coord_format" if X else "format": "pascal_voc"}
+    params = A.BboxParams(**form, label_fields=["labels"], **settings)
+    return A.Compose([A.NoOp(), transform], bbox_params=params, seed=0)
+
+
+SHAPES = [(17, 41), (17, 41, 1), (17, 41, 2), (17, 41, 3), (17, 41, 4), (17, 41, 7), (4, 5, 3)]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_images_keep_shape_and_dtype_and_change(make, shape, dtype):
+    image = picture(*shape, dtype=dtype)
+    before = image.copy()
+    out = run(make(), image=image)["image"]
+    assert (out.shape, out.dtype) == (shape, dtype)
+    assert out.flags.c_contiguous
+    assert np.abs(out.astype(float) - image).max() > (3 if dtype == np.uint8 else 0.01)
+    assert np.array_equal(image, before)
+    assert not np.shares_memory(out, image)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_uint8_and_float32_agree(make, shape):
+    whole = run(make(), image=picture(*shape))["image"]
+    fraction = run(make(), image=picture(*shape, dtype=np.float32))["image"]
+    np.testing.assert_allclose(whole / 255, fraction, atol=0.005)
+
+
+@pytest.mark.parametrize(("channels", "colours"), [(2, 1), (4, 3), (7, 3)])
+def test_channels_beyond_the_colours_come_back_as_they_are(make, channels, colours):
+    image = picture(20, 30, channels)
+    out = run(make(), image=image)["image"]
+    assert np.array_equal(out[..., colours:], image[..., colours:])
+    alone = run(make(), image=np.ascontiguousarray(image[..., :colours]))["image"]
+    assert np.array_equal(out[..., :colours], alone)
+
+
+def test_bgr_is_rgb_turned_round(make):
+    image = picture(20, 30, 3)
+    turned = np.ascontiguousarray(image[..., ::-1])
+    out = run(make(channel_order="bgr"), image=turned)["image"]
+    assert np.array_equal(out[..., ::-1], run(make(), image=image)["image"])
+
+
+@pytest.mark.parametrize("shape", [(5, 16, 20), (5, 16, 20, 1), (5, 16, 20, 3), (40, 16, 20, 3)])
+def test_stacks_and_volumes_share_one_style(make, shape):
+    stack = np.repeat(picture(1, *shape[1:]), shape[0], axis=0)
+    for key in ("images", "volume"):
+        out = run(make(), **{key: stack})[key]
+        assert (out.shape, out.dtype) == (shape, np.uint8)
+        # in half precision, an image may come out by a level differently in another batch
+        assert np.abs(out.astype(int) - out[:1]).max() <= 1
+    one = run(make(), image=stack[0])["image"]
+    assert np.abs(one.astype(int) - out[0]).max() <= 1
+
+
+def test_several_volumes(make):
+    assert run(make(), volumes=picture(2, 3, 16, 20, 3))["volumes"].shape == (2, 3, 16, 20, 3)
+
+
+def test_a_stack_is_rendered_in_one_call(make, monkeypatch):
+    calls = []
+    render = TorchTwin.render
+    monkeypatch.setattr(
+        TorchTwin, "render", lambda *a, **k: calls.append(len(a[1])) or render(*a, **k)
+    )
+    run(make(), images=picture(8, 16, 16, 3))
+    assert calls == [8]
+    calls.clear()
+    run(make(), images=picture(70, 16, 16, 3))
+    assert calls == [32, 32, 6]
+
+
+def test_further_targets_share_the_style(make):
+    image = picture(20, 30, 3)
+    compose = A.Compose([make()], additional_targets={"image2": "image"}, seed=0)
+    out = compose(image=image, image2=image.copy())
+    assert np.array_equal(out["image"], out["image2"])
+
+
+def test_masks_boxes_and_keypoints_come_back_as_they_are(make):
+    mask = np.eye(20, 30, dtype=np.uint8)
+    form = "coord_format" if X else "format"
+    compose = A.Compose(
+        [A.NoOp(), make(protect=1)],
+        bbox_params=A.BboxParams(**{form: "pascal_voc"}, label_fields=["labels"]),
+        keypoint_params=A.KeypointParams(**{form: "xy"}),
+    )
+    boxes, points = [[1.0, 2.0, 11.0, 12.0]], [[3.0, 4.0]]
+    out = compose(image=picture(20, 30, 3), mask=mask, bboxes=boxes, labels=[7], keypoints=points)
+    assert np.array_equal(out["mask"], mask)
+    np.testing.assert_allclose(out["bboxes"], boxes, atol=1e-5)
+    np.testing.assert_allclose(out["keypoints"], points)
+    assert list(out["labels"]) == [7]
+
+
+def changed(image, out):
+    return np.abs(out.astype(int) - image).max(-1) > 0
+
+
+PROTECT = {"protect": 1, "light": 0, "grain": 0}
+
+
+@pytest.mark.parametrize("kind", ["mask", "mask of channels", "masks", "mask2", "bboxes"])
+def test_protect_reads_masks_and_boxes(make, kind):
+    image, mask = picture(60, 90, 3), np.zeros((60, 90), np.uint8)
+    mask[20:30, 5:25] = 1
+    transform = make(**PROTECT)
+    if kind == "bboxes":
+        data = {"bboxes": [[5, 20, 25, 30]], "labels": [0]}
+        out = boxed(transform)(image=image, **data)["image"]
+    else:
+        key = "mask" if kind == "mask of channels" else kind
+        value = {"mask of channels": mask[..., None], "masks": [mask * 0, mask]}.get(kind, mask)
+        value = np.stack(value) if kind == "masks" else value
+        further = {"mask2": "mask"} if kind == "mask2" else None
+        compose = A.Compose([A.NoOp(), transform], additional_targets=further, seed=0)
+        # AlbumentationsX wants the name that a further target goes by, too
+        out = compose(image=image, **{"mask": mask * 0, key: value})["image"]
+    assert not changed(image, out)[mask > 0].any()
+    assert changed(image, out)[:, 60:].mean() > 0.9
+
+
+@pytest.mark.skipif(not X, reason="2.0.8 knows no rotated boxes")
+def test_protect_covers_rotated_boxes(make):
+    image = picture(80, 80, 3)
+    # 60 x 10 about the centre, upright after a quarter turn
+    out = boxed(make(**PROTECT), bbox_type="obb")(
+        image=image, bboxes=[[10, 35, 70, 45, 90.0]], labels=[0]
+    )["image"]
+    assert not changed(image, out)[10:70, 35:45].any()
+    assert changed(image, out)[38:42, 2:12].any()
+
+
+def test_protect_says_when_it_has_nothing_to_protect(make):
+    with pytest.warns(UserWarning, match="protect has no effect.*masks or bboxes") as caught:
+        run(make(protect=1), image=picture(20, 30, 3))
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"bboxes": np.array([[5.0, 20, 25, 30]])}, "scaled.*bbox_params"),
+        ({"mask": np.zeros((20, 31))}, r"\(20, 30\).*'mask'.*\(20, 31\)"),
+    ],
+)
+def test_labels_that_cannot_protect_are_refused(make, data, words):
+    with pytest.raises(ValueError, match=words):
+        make(protect=1)(image=picture(20, 30, 3), **data)
+
+
+@pytest.mark.parametrize("protect", [0, 1])
+def test_replays_are_exact(make, protect):
+    compose = A.ReplayCompose([A.HorizontalFlip(p=0.5), make(protect=protect, mix=0.5)])
+    image, mask = picture(20, 30, 3), np.eye(20, 30, dtype=np.uint8)
+    for _ in range(4):
+        first = compose(image=image, mask=mask)
+        saved = copy.deepcopy(first["replay"])
+        again = A.ReplayCompose.replay(saved, image=image, mask=mask)
+        assert np.array_equal(first["image"], again["image"])
+
+
+def test_a_replay_with_protection_wants_the_recorded_size(make):
+    compose = A.ReplayCompose([make(protect=1)])
+    saved = compose(image=picture(20, 30, 3), mask=np.eye(20, 30))["replay"]
+    with pytest.raises(ValueError, match=r"recorded size \(20, 30\).*\(30, 30\)"):
+        A.ReplayCompose.replay(saved, image=picture(30, 30, 3))
+
+
+def test_parameters_are_small_and_json(make):
+    saved = A.ReplayCompose([make()])(image=picture(20, 30, 3))["replay"]["transforms"][0]
+    plan = (saved["params"]["params"] if X else saved["params"])["plan"]
+    assert len(json.dumps(plan)) < 20_000
+    assert plan["styles"][0].startswith("random-")
+
+
+EVERYTHING = {
+    "styles": ["random-1", "random"],
+    "mix": 0.25,
+    "jitter": 0.5,
+    "stage_p": 0.75,
+    "strength": (0.25, 0.5),
+    "texture": 0.5,
+    "light": (0.0, 0.5),
+    "grain": 0.25,
+    "protect": 0.5,
+    "working_size": 64,
+    "channel_order": "bgr",
+    "schedule": {"strength": [(0, 0.5), (1, 1)]},
+    "p": 0.25,
+}
+
+
+@pytest.mark.parametrize("form", ["dict", "json", "yaml", "repr", "pickle", "deepcopy"])
+def test_a_pipeline_survives_being_written(make, tmp_path, form):
+    transform = make(**EVERYTHING, record=str(tmp_path / "styles.jsonl"))
+    compose = A.Compose([transform])
+    if form == "dict":
+        back = A.from_dict(json.loads(json.dumps(A.to_dict(compose))))
+    elif form in ("json", "yaml"):
+        A.save(compose, str(tmp_path / "pipeline"), data_format=form)
+        back = A.load(str(tmp_path / "pipeline"), data_format=form)
+    else:
+        rebuild = {
+            "repr": lambda t: eval(repr(t)),
+            "pickle": lambda t: pickle.loads(pickle.dumps(t)),
+            "deepcopy": copy.deepcopy,
+        }[form]
+        back = A.Compose([rebuild(transform)])
+    other = back.transforms[0]
+    for name in inspect.signature(StyleAugment.__init__).parameters:
+        if name != "self":
+            one, two = (json.dumps(getattr(t, name)) for t in (transform, other))
+            assert one == two
+    image, mask = picture(20, 30, 3), np.eye(20, 30)
+    for t in (compose, back):
+        t.set_random_seed(3)
+        t.transforms[0].set_progress(0.5)
+    one, two = (t(image=image, mask=mask, force_apply=True)["image"] for t in (compose, back))
+    assert np.array_equal(one, two)
+
+
+def test_a_pickle_costs_bytes():
+    assert len(pickle.dumps(StyleAugment())) < 10_000
+
+
+def test_defaults_are_those_of_the_torchvision_twin():
+    theirs = inspect.signature(TorchTwin).parameters
+    for name, parameter in inspect.signature(StyleAugment.__init__).parameters.items():
+        if name not in ("self", "p", "channel_order"):
+            assert parameter.default == theirs["p" if name == "stage_p" else name].default
+
+
+def test_it_is_reachable_by_its_short_name():
+    assert styleaug.albumentations.StyleAugment is StyleAugment
+
+
+def test_seeds_repeat_and_differ(make):
+    image = picture(20, 30, 3)
+    one, two, other = (run(make(), seed, image=image)["image"] for seed in (1, 1, 2))
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, other)
+
+
+def test_only_albumentations_generators_are_drawn_from(make):
+    """The fixtures of all tests watch Python's and numpy's; this one watches torch's."""
+    before = torch.get_rng_state()
+    run(make(), image=picture(20, 30, 3))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_p_decides_whether_anything_happens(make):
+    image, compose = picture(16, 16, 3), A.Compose([make(p=0.5)], seed=0)
+    share = np.mean([changed(image, compose(image=image)["image"]).any() for _ in range(60)])
+    assert 0.3 < share < 0.7
+    assert run(make(p=0), image=image)["image"] is image or np.array_equal(
+        run(make(p=0), image=image)["image"], image
+    )
+
+
+def test_threads_share_a_transform(make):
+    compose, image, found = A.Compose([make(mix=0.5)], seed=0), picture(16, 16, 3), []
+    threads = [
+        threading.Thread(target=lambda: found.append(compose(image=image)["image"].tobytes()))
+        for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS)
+    assert len(set(found)) == 6
+
+
+class SamePicture(Dataset):
+    def __init__(self, compose):
+        self.compose = compose
+        self.image = picture(24, 24, 3)
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return self.compose(image=self.image)["image"]
+
+
+def seed_worker(_):
+    """What 2.0.8 leaves to the user: without it, forked workers draw alike."""
+    info = torch.utils.data.get_worker_info()
+    info.dataset.compose.set_random_seed(torch.initial_seed() % 2**32)
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize(
+    ("workers", "context"),
+    [(0, None), (1, "fork"), (2, "fork"), pytest.param(2, "spawn", marks=pytest.mark.slow)],
+)
+def test_workers_do_not_hang_repeat_under_a_seed_and_draw_each_its_own(
+    make, workers, context, persistent
+):
+    dataset = SamePicture(A.Compose([make(mix=0.5)]))
+    dataset[0]  # the parent has used its threads, and has a network
+
+    def load(seed):
+        loader = DataLoader(
+            dataset,
+            batch_size=2,
+            num_workers=workers,
+            multiprocessing_context=context,
+            persistent_workers=persistent and workers > 0,
+            worker_init_fn=None if X or not workers else seed_worker,
+            timeout=SECONDS if workers else 0,
+        )
+        torch.manual_seed(seed)
+        if not workers:
+            dataset.compose.set_random_seed(seed)
+        return torch.cat([batch for _ in range(2) for batch in loader]).numpy()
+
+    one, two, other = load(0), load(0), load(1)
+    if persistent or not workers:  # else 2.0.8 seeds the workers of each epoch anew, as we told it
+        assert len({image.tobytes() for image in one}) == 16
+    assert np.abs(one.astype(int) - two).max() <= 1
+    assert np.abs(one.astype(int) - other).max() > 1
+
+
+def apply_in_child(transform, image):
+    return transform(image=image)["image"].mean()
+
+
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+def test_pools_do_not_hang(make, method):
+    """A convolution hangs in a child forked after its parent used several threads."""
+    transform, image = make(), picture(256, 256, 3)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        transform(image=image)
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            jobs = [pool.apply_async(apply_in_child, (transform, image)) for _ in range(4)]
+            assert all(job.get(timeout=SECONDS) > 0 for job in jobs)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_schedule_follows_the_progress(make):
+    transform = make(schedule={"strength": [(0, 0), (1, 1)]}, light=0, grain=0)
+    image = picture(20, 30, 3)
+    for progress, changes in [(0, False), (0.5, True)]:
+        transform.set_progress(progress)
+        assert changed(image, run(transform, image=image)["image"]).any() == changes
+
+
+def test_a_record_tells_what_each_image_got(make, tmp_path):
+    transform = make(record=tmp_path / "styles.jsonl", light=0)
+    for _ in range(3):
+        run(transform, image=picture(20, 30, 3))
+    lines = [json.loads(x) for x in (tmp_path / "styles.jsonl").read_text().splitlines()]
+    assert [line["strength"] for line in lines] == [1.0] * 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"strength": (0, 2)}, "strength must satisfy 0 <= lo <= hi <= 1"),
+        ({"stage_p": 2}, r"p must be a number in \[0, 1\]"),
+        ({"styles": "no such style"}, "no such style"),
+        ({"styles": "batch"}, "needs batches"),
+        ({"styles": ["batch"]}, "needs batches"),
+        ({"protect": 2}, "protect must be a number in"),
+        ({"channel_order": "gbr"}, "channel_order"),
+        ({"p": 1.5}, "less than or equal to 1"),
+        ({"schedule": {"hue": [(0, 1)]}}, "schedule must name settings"),
+    ],
+)
+def test_wrong_arguments_are_refused(make, settings, words):
+    with pytest.raises(ValueError, match=words):
+        make(**settings)
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "words"),
+    [
+        (picture(16, 16, 3).astype(np.int32), TypeError, "uint8 or floating point"),
+        (picture(16, 16, 3).astype(np.float32), ValueError, r"\[0, 1\].*before Normalize"),
+    ],
+)
+def test_wrong_images_are_refused(make, image, error, words):
+    with pytest.raises(error, match=words):
+        make()(image=image)
+
+
+def test_tensors_are_refused_with_advice(make):
+    with pytest.raises(TypeError, match="before ToTensorV2"):
+        make().apply_to_images(torch.zeros(1, 3, 16, 16), plan={})
+
+
+def test_without_albumentations_the_extra_is_named():
+    code = (
+        "import sys; sys.modules['albumentations'] = None\n"
+        "try:\n    import styleaug.albumentations\n"
+        "except ImportError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'styleaug[albumentations]'" in done.stdout
+
+
+def test_each_line_has_the_hook_that_it_asks_for():
+    hooks = set(vars(host.StyleAugment))
+    assert ("sample_parameters" in hooks) == X
+    assert ("get_params_dependent_on_data" in hooks) != X
