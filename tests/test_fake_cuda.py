@@ -16,6 +16,7 @@ from torchvision import tv_tensors
 
 from helpers import pictures
 from styleaug import StyleSampler, render
+from styleaug.hosts.loader import StyledLoader
 
 pytestmark = pytest.mark.usefixtures("fresh_caches", "seeded", "small_references")
 
@@ -128,6 +129,37 @@ def test_the_network_runs_in_half_precision_there(pack):
 def test_references_on_the_device_give_codes_there(pack):
     code = pack.encode(on_cuda(2, 3, 20, 30))
     assert (code.device.type, code.dtype) == ("cuda", torch.float32)
+
+
+@pytest.mark.parametrize("form", ["batch", "list", "dict", "masks"])
+def test_a_loader_brings_batches_there_and_restyles_them(augment, monkeypatch, form):
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda x: pinned.append(x) or x)
+    images, labels = pictures(4, 3, 24, 32), torch.arange(4)
+    batch, settings = (images, labels), {}
+    if form == "list":
+        batch = [list(images), labels]
+    elif form == "dict":
+        batch = {"label": labels, "image": images}
+    elif form == "masks":
+        batch, settings = (images, torch.ones(4, 24, 32)), {"masks": 1}
+    transform = augment(p=0.5, light=1, grain=1, protect=float(form == "masks"))
+    loader = StyledLoader([batch], transform, device="cuda", **settings)
+    out = loader.prepare(batch, 0)
+    assert len(pinned) == (5 if form == "list" else 2)
+    leaves = tree_leaves(out)
+    assert {leaf.device.type for leaf in leaves} == {"cuda"}
+    for leaf in leaves:
+        assert isinstance(leaf, FakeTensor)
+    assert [leaf.shape for leaf in leaves] == [leaf.shape for leaf in tree_leaves(batch)]
+
+
+def test_kornia_augmentations_stay_on_the_device(pack):
+    kornia = pytest.importorskip("styleaug.hosts.kornia")
+    augment = kornia.StyleAugment(pack=pack, p=0.5, stage_p=1)
+    images = on_cuda(6, 3, 24, 32, dtype=torch.float32)
+    params = augment.forward_parameters(images.shape)
+    check(augment.apply_transform(images, params, {}), images)
 
 
 def test_the_cpu_is_as_ever_meanwhile(augment):

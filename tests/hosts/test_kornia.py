@@ -1,0 +1,186 @@
+"""The kornia twin: what kornia asks of any of its augmentations, and of this one."""
+
+import copy
+import inspect
+import pickle
+
+import pytest
+import torch
+
+from helpers import FULL, distance, pictures, torch_generator_stays
+from styleaug import StyleAugment as TorchTwin
+
+pytest.importorskip("kornia")
+
+from kornia.augmentation import (
+    AugmentationSequential,
+    ImageSequential,
+    IntensityAugmentationBase2D,
+    RandomHorizontalFlip,
+    VideoSequential,
+)
+from kornia.geometry.boxes import Boxes
+
+from styleaug.hosts.kornia import StyleAugment
+
+pytestmark = pytest.mark.usefixtures("seeded")
+ON = {**FULL, "stage_p": 1, "light": 1, "grain": 1, "mix": 0.5}
+
+
+@pytest.fixture
+def make(pack):
+    """``make(...)``: the augmentation, with a tiny pack, and everything at full unless told."""
+    return lambda **settings: StyleAugment(pack=pack, **{**ON, "p": 1.0, **settings})
+
+
+def floats(*shape, dtype=torch.float32):
+    return pictures(*shape, dtype=dtype)
+
+
+def test_it_is_an_augmentation_of_kornia(make):
+    augment = make()
+    assert isinstance(augment, IntensityAugmentationBase2D)
+    shape = (4, 3, 5, 6)
+    params = augment.forward_parameters(shape)
+    ones = torch.ones(shape)
+    matrix = augment.compute_transformation(ones, params, augment.flags)
+    assert matrix.shape == (4, 3, 3)
+    assert augment.apply_transform(ones, params, augment.flags, matrix).shape == shape
+    augment(ones, params=params)
+    assert torch.equal(augment.transform_matrix, torch.eye(3).expand(4, 3, 3))
+
+
+@pytest.mark.parametrize("keepdim", [True, False])
+@pytest.mark.parametrize("p", [0.0, 1.0])
+@pytest.mark.parametrize("shape", [(4, 5), (3, 4, 5), (2, 3, 4, 5), (2, 1, 17, 41), (0, 3, 16, 16)])
+def test_cardinality(make, shape, p, keepdim):
+    out = make(p=p, keepdim=keepdim)(torch.rand(shape))
+    assert out.shape == (shape if keepdim else (1,) * (4 - len(shape)) + shape)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_images_change_and_keep_their_dtype(make, dtype):
+    images = floats(3, 3, 24, 32, dtype=dtype)
+    before = images.clone()
+    out = make()(images)
+    assert out.dtype == dtype
+    assert all(distance(a, b) > 3 for a, b in zip(out, images, strict=True))
+    assert torch.equal(images, before)
+
+
+def test_p_0_changes_nothing(make):
+    images = floats(2, 3, 16, 16)
+    assert torch.equal(make(p=0.0)(images), images)
+
+
+@pytest.mark.parametrize("settings", [{"p": 0.5}, {"p": 0.5, "styles": "batch"}])
+def test_each_image_has_a_coin_of_its_own(make, settings):
+    augment, images = make(**settings), floats(20, 3, 16, 16)
+    out = augment(images)
+    changed = torch.tensor([not torch.equal(a, b) for a, b in zip(out, images, strict=True)])
+    assert torch.equal(changed, augment._params["batch_prob"] > 0.5)
+    assert 0 < changed.sum() < 20
+
+
+def test_p_batch_spares_whole_batches(make):
+    images = floats(2, 3, 16, 16)
+    assert torch.equal(make(p_batch=0.0)(images), images)
+
+
+def test_each_image_has_its_own_style_unless_told(make):
+    images = floats(1, 3, 24, 24).expand(3, -1, -1, -1)
+    own = make()(images)
+    assert min(distance(own[i], own[j]) for i, j in [(0, 1), (0, 2), (1, 2)]) > 3
+    same = make(same_on_batch=True)(images)
+    assert distance(same[0], same[2]) <= 1
+
+
+def test_parameters_replay(make):
+    augment, images = make(p=0.5), floats(6, 3, 16, 16)
+    out = augment(images)
+    params = copy.deepcopy(augment._params)
+    with torch_generator_stays():
+        assert torch.equal(augment(images, params=params), out)
+
+
+def test_a_seed_repeats(make):
+    augment, images = make(p=0.5), floats(6, 3, 16, 16)
+    outs = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        outs.append(augment(images))
+    assert torch.equal(outs[0], outs[1])
+    assert not torch.equal(outs[0], outs[2])
+
+
+def test_a_sequence_is_one_after_the_other(make):
+    one, two, images = make(), make(), floats(2, 3, 5, 5)
+    torch.manual_seed(42)
+    by_hand = two(one(images))
+    torch.manual_seed(42)
+    assert torch.allclose(AugmentationSequential(one, two)(images), by_hand, atol=1e-3)
+
+
+def test_masks_and_boxes_come_back_as_they_are(make):
+    augment = AugmentationSequential(make(), data_keys=["image", "mask", "bbox_xyxy"])
+    images, masks = floats(2, 3, 24, 32), torch.rand(2, 1, 24, 32).round()
+    boxes = torch.tensor([[[2.0, 3.0, 12.0, 13.0]], [[4.0, 5.0, 14.0, 15.0]]])
+    out, same_masks, same_boxes = augment(images, masks, boxes)
+    assert distance(out, images) > 3
+    assert torch.equal(same_masks, masks)
+    assert torch.allclose(same_boxes, boxes)
+    assert isinstance(Boxes.from_tensor(boxes), Boxes)
+
+
+def test_in_other_containers(make):
+    assert ImageSequential(RandomHorizontalFlip(), make())(floats(2, 3, 16, 16)).shape[0] == 2
+    clip = floats(1, 3, 1, 16, 16).expand(2, -1, 4, -1, -1)
+    out = VideoSequential(make(), data_format="BCTHW", same_on_frame=True)(clip)
+    assert out.shape == clip.shape
+    assert distance(out[:, :, 0], out[:, :, 3]) <= 1
+
+
+def test_values_out_of_range_are_clamped_as_kornia_does(make):
+    images = floats(1, 3, 16, 16)
+    torch.manual_seed(0)
+    expected = make()(images.clamp(0.2, 0.8) * 0 + images.clamp(0, 1))
+    torch.manual_seed(0)
+    assert torch.equal(make()(images), expected)
+    assert make()(images * 3 - 1).isfinite().all()
+
+
+def test_nothing_leaks_into_the_model(make):
+    model = torch.nn.Sequential(make(), torch.nn.Conv2d(3, 1, 1))
+    assert len(list(model.parameters())) == 2
+    assert set(model.state_dict()) == {"1.weight", "1.bias"}
+
+
+def test_a_copy_works_and_a_pickle_costs_bytes():
+    augment = StyleAugment(p=1.0)
+    pickled = pickle.dumps(augment)
+    assert len(pickled) < 10_000
+    images = floats(1, 3, 16, 16)
+    for other in (pickle.loads(pickled), copy.deepcopy(augment)):
+        assert repr(other) == repr(augment)
+        assert other(images).shape == images.shape
+
+
+def test_repr_rebuilds_the_call():
+    augment = StyleAugment(["finish"], p=0.25, stage_p=0.5, light=(0, 0.5), keepdim=True)
+    assert repr(eval(repr(augment))) == repr(augment)
+
+
+def test_defaults_are_those_of_the_torchvision_twin():
+    theirs, own = (inspect.signature(c).parameters for c in (TorchTwin, StyleAugment))
+    assert set(theirs) - set(own) == {"protect"}
+    for name in set(theirs) - {"p", "protect"}:
+        assert own[name].default == theirs[name].default
+    assert own["stage_p"].default == theirs["p"].default
+
+
+def test_a_schedule_follows_the_progress(make):
+    augment = make(schedule={"strength": [(0, 0), (1, 1)]}, light=0, grain=0)
+    images = floats(1, 3, 16, 16)
+    for progress, same in [(0, True), (1, False)]:
+        augment.set_progress(progress)
+        assert torch.equal(augment(images), images) == same
