@@ -1,4 +1,5 @@
-# Each target makes or reuses .venv and installs only what it needs, once per change of pyproject.toml.
+# Each target makes or reuses .venv (tests of hosts, .venv-hosts) and installs only what it needs,
+# once per change of pyproject.toml.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -7,7 +8,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check docs
+.PHONY: help demo test test-hosts test-all check docs
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -18,8 +19,12 @@ demo: .venv/.demo ## Restyle real images, train without and with it, report the 
 test: .venv/.dev ## Run the tests, except the slow ones, and measure coverage
 	$(BIN)/python -m pytest -m "not slow" --cov
 
-test-all: .venv/.dev ## Run all tests and measure coverage
+test-hosts: .venv-hosts/.ready ## Run the tests of host frameworks with AlbumentationsX, Ultralytics, anomalib, ...
+	.venv-hosts/bin/python -m pytest tests/hosts -m "not slow"
+
+test-all: .venv/.dev .venv-hosts/.ready ## Run all tests, slow ones too, and measure coverage
 	$(BIN)/python -m pytest --cov
+	.venv-hosts/bin/python -m pytest tests/hosts
 
 check: .venv/.dev ## Check format, lint, types and documentation
 	$(BIN)/ruff format --check
@@ -30,18 +35,29 @@ check: .venv/.dev ## Check format, lint, types and documentation
 docs: .venv/.docs ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
+# opencv-python needs libGL, which servers lack; the headless build replaces its files.
+define headless_opencv
+	@if $(1)/python -m pip show -qq opencv-python 2>/dev/null && ! $(1)/python -c "import cv2" 2>/dev/null; then \
+		$(1)/python -m pip install --force-reinstall --no-deps opencv-python-headless; \
+	fi
+endef
+
 # The stamp of an extra: .venv/.demo says that `pip install -e .[demo]` has been done.
-.venv/.%: pyproject.toml | $(BIN)/pip
+.venv/.%: pyproject.toml | .venv/bin/pip
 	@echo "Installing styleaug[$*] into .venv; torch is large, so the first time takes minutes."
 	$(BIN)/python -m pip install -e ".[$*]"
-	@# opencv-python needs libGL, which servers lack; the headless build replaces its files.
-	@if $(BIN)/python -m pip show -qq opencv-python 2>/dev/null && ! $(BIN)/python -c "import cv2" 2>/dev/null; then \
-		$(BIN)/python -m pip install --force-reinstall --no-deps opencv-python-headless; \
-	fi
+	$(call headless_opencv,$(BIN))
 	@touch $@
 
-$(BIN)/pip:
+# The two lines of Albumentations share a name, so AlbumentationsX and what goes with it live apart.
+.venv-hosts/.ready: pyproject.toml tests/hosts/requirements.txt | .venv-hosts/bin/pip
+	@echo "Installing the host frameworks into .venv-hosts; the first time takes minutes."
+	.venv-hosts/bin/python -m pip install -e . -r tests/hosts/requirements.txt
+	$(call headless_opencv,.venv-hosts/bin)
+	@touch $@
+
+%/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo "styleaug needs Python 3.10 or newer, but $(PYTHON) is: $$($(PYTHON) -V 2>&1)." >&2; \
 		echo "Name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $*

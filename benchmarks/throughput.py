@@ -1,6 +1,7 @@
 """Images per second of the whole transform, and how it compares with the network that others run.
 
     python benchmarks/throughput.py
+    python benchmarks/throughput.py --loader    # the cost of styling in a training loop
 
 Everything is measured side by side in one process: in each round every contestant processes the
 same batch, so that whatever slows the machine slows all, and ratios are taken round by round. uint8
@@ -22,8 +23,10 @@ from common import machine_record, median_iqr, package_versions, write_json
 from styleaug import StyleAugment, StylePack
 from styleaug.nn.stylenet import REFERENCE
 from styleaug.pack import inference_dtype
+from throughput_loader import measure_loaders
 
 RESULT = Path(__file__).parent / "results" / "throughput.json"
+LOADER_RESULT = RESULT.with_stem("throughput_loader")
 
 
 def contestants(batch: torch.Tensor, pack: str) -> dict[str, Callable[[], object]]:
@@ -75,11 +78,35 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--loader", action="store_true", help="measure a training loop instead")
+    parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     device = torch.device(arguments.device)
+    common = {
+        "pack": arguments.pack,
+        "dtype": str(inference_dtype(device)),
+        "rounds": arguments.rounds,
+        "seed": 0,
+        "machine": machine_record(device),
+        "versions": package_versions(("styleaug", "torch", "torchvision")),
+    }
+    if arguments.loader:
+        record = {
+            "command": "python benchmarks/throughput.py --loader",
+            **common,
+            **measure_loaders(arguments.pack, arguments.rounds, device),
+        }
+        for workers, rows in record["workers"].items():
+            for name, row in rows.items():
+                print(
+                    f"{workers} workers {name:32} {row['seconds']['median']:6.2f} s, share "
+                    f"{row['share']['median']:5.2f} "
+                    f"({row['share']['q1']:.2f} to {row['share']['q3']:.2f})"
+                )
+        write_json(arguments.out or LOADER_RESULT, record)
+        return
     shape = (arguments.batch, 3, arguments.size, arguments.size)
     batch = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
     seconds = measure(contestants(batch, arguments.pack), rounds=arguments.rounds, device=device)
@@ -110,17 +137,11 @@ def main() -> None:
     record = {
         "command": "python benchmarks/throughput.py",
         "shape": shape,
-        "pack": arguments.pack,
-        "dtype": str(inference_dtype(device)),
-        "rounds": arguments.rounds,
-        "seed": 0,
-        "machine": machine_record(device),
-        "versions": package_versions(("styleaug", "torch", "torchvision")),
+        **common,
         "images_per_second": speed,
         "ratios": ratios,
     }
-    write_json(arguments.out, record)
-    print(arguments.out)
+    write_json(arguments.out or RESULT, record)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from styleaug.checks import MissingExtraError
@@ -59,9 +60,13 @@ class StyleCallback(Callback):
         )
         owner: Any = data if use_data else pl_module
         original = getattr(owner, _HOOK)
+        # one of its own: seed_everything seeds all processes alike, which would draw alike
+        generator = torch.Generator().manual_seed(torch.initial_seed() // 2 + trainer.global_rank)
 
         def restyle_first(batch: Any, dataloader_idx: int) -> Any:
-            return original(self.style(batch) if trainer.training else batch, dataloader_idx)
+            if trainer.training:
+                batch = self.style(batch, generator)
+            return original(batch, dataloader_idx)
 
         setattr(owner, _HOOK, restyle_first)
         self._owner = owner

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.utils._pytree import tree_leaves, tree_map
 from torchvision import tv_tensors
 
@@ -148,7 +148,9 @@ class StyledLoader:
         first = 0
         # from torch's generator, as a DataLoader seeds its workers; plans have one of their own, so
         # that neither a thread nor the prefetching disturbs what the model draws
-        seed = int(torch.empty((), dtype=torch.int64, device="cpu").random_().item())
+        seed = int(torch.empty((), dtype=torch.int64, device="cpu").random_().item()) >> 1
+        if distributed.is_available() and distributed.is_initialized():
+            seed += distributed.get_rank() << 32  # processes that were seeded alike draw apart
         if self._resumes and self._position is not None:
             seed, first, _ = self._position
             self._resumes = False

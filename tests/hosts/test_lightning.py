@@ -122,6 +122,18 @@ def test_it_acts_before_the_hook_of_module_or_data(augment, model, data, halved)
     assert not torch.equal(styled, IMAGES)
 
 
+def test_processes_seeded_alike_draw_apart_and_a_seed_repeats(augment, monkeypatch):
+    found = []
+    for rank in (0, 0, 1):
+        monkeypatch.setattr(Trainer, "global_rank", rank)
+        model = Model()
+        seed_everything(3, verbose=False)
+        fit(model, StyleCallback(augment()), max_epochs=1)
+        found.append(images(model.seen["train"]))
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
 def test_the_hooks_are_as_before_afterwards(augment):
     model, data = WithHook(), Data()
     fit(model, StyleCallback(augment()), data, max_epochs=1)

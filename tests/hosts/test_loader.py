@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from torch import distributed
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, TensorDataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
@@ -199,6 +200,15 @@ def test_epochs_differ_and_repeat_under_a_seed(augment, ahead):
     first, second = epoch(loader, 0), epoch(loader)
     assert distance(first, second) > 3
     assert distance(first, epoch(loader, 0)) <= 1
+
+
+def test_processes_seeded_alike_draw_apart(augment, monkeypatch):
+    loader, found = styled(augment), []
+    monkeypatch.setattr(distributed, "is_initialized", lambda: True)
+    for rank in (0, 1):
+        monkeypatch.setattr(distributed, "get_rank", lambda rank=rank: rank)
+        found.append(epoch(loader, 0))
+    assert distance(*found) > 3
 
 
 def test_the_next_batch_is_prepared_while_this_one_is_in_use(augment):
