@@ -127,7 +127,7 @@ def test_processes_seeded_alike_draw_apart_and_a_seed_repeats(augment, monkeypat
     for rank in (0, 0, 1):
         monkeypatch.setattr(Trainer, "global_rank", rank)
         model = Model()
-        seed_everything(3, verbose=False)
+        torch.manual_seed(3)
         fit(model, StyleCallback(augment()), max_epochs=1)
         found.append(images(model.seen["train"]))
     assert torch.equal(found[0], found[1])

@@ -5,10 +5,10 @@ import threading
 import time
 from collections import UserDict, namedtuple
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import distributed
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, TensorDataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
@@ -204,9 +204,11 @@ def test_epochs_differ_and_repeat_under_a_seed(augment, ahead):
 
 def test_processes_seeded_alike_draw_apart(augment, monkeypatch):
     loader, found = styled(augment), []
-    monkeypatch.setattr(distributed, "is_initialized", lambda: True)
     for rank in (0, 1):
-        monkeypatch.setattr(distributed, "get_rank", lambda rank=rank: rank)
+        group = SimpleNamespace(
+            is_available=lambda: True, is_initialized=lambda: True, get_rank=lambda rank=rank: rank
+        )
+        monkeypatch.setattr("styleaug.hosts.loader.distributed", group)
         found.append(epoch(loader, 0))
     assert distance(*found) > 3
 
