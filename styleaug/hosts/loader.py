@@ -19,6 +19,9 @@ from styleaug.transform import StyleAugment
 
 log = logging.getLogger(__name__)
 
+_RANK_STEP = 0x9E3779B1
+"""Between the seeds of two processes: far more than an epoch has batches, and odd."""
+
 
 class StyledLoader:
     """Batches of a loader, copied to the device and restyled there.
@@ -150,7 +153,8 @@ class StyledLoader:
         # that neither a thread nor the prefetching disturbs what the model draws
         seed = int(torch.empty((), dtype=torch.int64, device="cpu").random_().item()) >> 1
         if distributed.is_available() and distributed.is_initialized():
-            seed += distributed.get_rank() << 32  # processes that were seeded alike draw apart
+            # processes that were seeded alike draw apart; generators look at the low 32 bits only
+            seed += distributed.get_rank() * _RANK_STEP
         if self._resumes and self._position is not None:
             seed, first, _ = self._position
             self._resumes = False
