@@ -48,6 +48,33 @@ has {jitter:.2f} times the speed of ColorJitter, which changes no material.
 """
 
 
+def throughput_loader(record: dict[str, Any]) -> str:
+    """The cost of styling in a training loop."""
+    machine, setting = record["machine"], record["setting"]
+
+    def cells(row: dict[str, Any]) -> str:
+        seconds, share = row["seconds"], row.get("share")
+        shown = f"{share['median']:.2f} ({share['q1']:.2f} to {share['q3']:.2f})" if share else ""
+        return f"{seconds['median']:.2f} | {shown}"
+
+    rows = "\n".join(
+        f"| {name} | "
+        + " | ".join(cells(tried[name]) for tried in record["workers"].values())
+        + " |"
+        for name in next(iter(record["workers"].values()))
+    )
+    return f"""\
+An epoch of a {setting["model"]} on {setting["images"]} images of {setting["size"]} pixels, in batches
+of {setting["batch"]}, on {machine["torch_threads"]} threads ({machine["cpu"]}); everything on, median of
+{record["rounds"]} rounds, all contestants in each (`python benchmarks/throughput.py --loader`). Share: the time
+added to training, over the time that styling takes alone, with quartiles; 1 is the pure cost.
+
+| | no workers, s | share | 2 workers, s | share |
+|---|---|---|---|---|
+{rows}
+"""
+
+
 def quality(record: dict[str, Any]) -> str:
     """How a pack restyles: a table of each part that was measured."""
     sections = (
@@ -330,6 +357,7 @@ Points by corruption: {listed}.
 
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "throughput": throughput,
+    "throughput_loader": throughput_loader,
     "quality": quality,
     "quality_brief": quality_brief,
     "robustness": robustness,

@@ -100,11 +100,8 @@ def main() -> None:
         }
         for workers, rows in record["workers"].items():
             for name, row in rows.items():
-                print(
-                    f"{workers} workers {name:32} {row['seconds']['median']:6.2f} s, share "
-                    f"{row['share']['median']:5.2f} "
-                    f"({row['share']['q1']:.2f} to {row['share']['q3']:.2f})"
-                )
+                share = f", share {row['share']['median']:.2f}" if "share" in row else ""
+                print(f"{workers} workers {name:32} {row['seconds']['median']:6.2f} s{share}")
         write_json(arguments.out or LOADER_RESULT, record)
         return
     shape = (arguments.batch, 3, arguments.size, arguments.size)

@@ -103,13 +103,11 @@ def measure_loaders(pack: str, rounds: int, device: torch.device) -> dict[str, A
                 if round_:  # the first one starts workers and builds networks
                     seconds[name].append(time.perf_counter() - start)
         plain, alone = seconds["no styling"], seconds[STYLING]
-        record["workers"][str(workers)] = {
-            name: {
-                "seconds": _row(values),
-                "share": _row([(v - p) / a for v, p, a in zip(values, plain, alone, strict=True)]),
-            }
-            for name, values in seconds.items()
-        }
+        rows = {name: {"seconds": _row(values)} for name, values in seconds.items()}
+        for name in seconds.keys() - {"no styling", STYLING}:
+            added = zip(seconds[name], plain, alone, strict=True)
+            rows[name]["share"] = _row([(v - p) / a for v, p, a in added])
+        record["workers"][str(workers)] = rows
     return record
 
 

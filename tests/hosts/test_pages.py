@@ -1,7 +1,11 @@
-"""The pages of ``docs/how-to`` about host frameworks must run, and really restyle images."""
+"""The pages of ``docs/how-to`` about host frameworks must run, and really restyle images.
+
+They run on drawn parts, or on a copy of the folder that STYLEAUG_PARTS names, laid out alike.
+"""
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -64,7 +68,10 @@ def test_a_page_runs_and_restyles(name, tmp_path):
     for module in NEEDS.search(TEXTS[name])[1].split():
         if find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
-    draw_parts(tmp_path)
+    if own := os.environ.get("STYLEAUG_PARTS"):
+        shutil.copytree(own, tmp_path, dirs_exist_ok=True)
+    else:
+        draw_parts(tmp_path)
     (tmp_path / "page.py").write_text("\n".join(BLOCK.findall(TEXTS[name])), encoding="utf-8")
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(SITECUSTOMIZE, encoding="utf-8")

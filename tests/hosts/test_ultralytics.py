@@ -1,0 +1,64 @@
+"""Ultralytics: schedules follow its epochs, though it rebuilds transforms from their settings."""
+
+import json
+
+import pytest
+
+from parts import draw_parts
+
+pytest.importorskip("ultralytics")
+pytest.importorskip("albumentations")
+
+from styleaug.hosts.albumentations import StyleAugment
+from styleaug.hosts.ultralytics import connect
+
+
+@pytest.fixture
+def generators_kept():
+    """Ultralytics seeds Python's and numpy's generators, which the watch of all tests minds."""
+    import random
+
+    import numpy as np
+
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    yield
+    random.setstate(python)
+    np.random.set_state(numpy)  # noqa: NPY002
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_schedule_follows_the_epochs(tmp_path, pack_file, generators_kept, monkeypatch):
+    from ultralytics import YOLO
+
+    monkeypatch.chdir(tmp_path)
+    draw_parts(tmp_path)
+    record = tmp_path / "styles.jsonl"
+    augment = StyleAugment(
+        pack=str(pack_file),
+        channel_order="bgr",
+        stage_p=1,
+        strength=1,
+        light=0,
+        grain=0,
+        schedule={"strength": [(0, 0.2), (1, 1)]},
+        record=record,
+        p=1,
+    )
+    model = YOLO("yolov8n.yaml")
+    connect(model)
+    model.train(
+        data="yolo/parts.yaml",
+        epochs=2,
+        imgsz=64,
+        batch=8,
+        device="cpu",
+        plots=False,
+        close_mosaic=1,  # which rebuilds the transforms for the second epoch
+        project=str(tmp_path / "runs"),
+        augmentations=[augment],
+    )
+    lines = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
+    strengths = [line["strength"] for line in lines]
+    assert set(strengths) == {0.2, 0.6}
+    assert strengths == sorted(strengths)
