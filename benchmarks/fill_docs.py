@@ -64,10 +64,11 @@ def throughput_loader(record: dict[str, Any]) -> str:
         for name in next(iter(record["workers"].values()))
     )
     return f"""\
-An epoch of a {setting["model"]} on {setting["images"]} images of {setting["size"]} pixels, in batches
-of {setting["batch"]}, on {machine["torch_threads"]} threads ({machine["cpu"]}); everything on, median of
-{record["rounds"]} rounds, all contestants in each (`python benchmarks/throughput.py --loader`). Share: the time
-added to training, over the time that styling takes alone, with quartiles; 1 is the pure cost.
+An epoch of a {setting["model"]} on {setting["images"]} images of {setting["size"]} pixels, in
+batches of {setting["batch"]}, on {machine["torch_threads"]} threads ({machine["cpu"]}); everything
+on; median of {record["rounds"]} rounds, all contestants in each
+(`python benchmarks/throughput.py --loader`). Share: the time added to training, over the time that
+styling takes alone, with quartiles; 1 is the pure cost.
 
 | | no workers, s | share | 2 workers, s | share |
 |---|---|---|---|---|

@@ -16,13 +16,16 @@ def connect(model: Any) -> None:
     """Let a YOLO's training tell each epoch to the ``StyleAugment`` of its ``augmentations``.
 
     Ultralytics rebuilds transforms from their settings, in every process and when mosaic closes, so
-    that a ``set_progress`` of one's own would not be heard. The callback also takes the class along
+    that a ``set_progress`` of one's own would not be heard. (The batches that are loaded between
+    that and the next callback come at full settings: a few.) The callback also takes the class along
     to the processes of several GPUs, which do not import the training script.
 
     Args:
         model: an ``ultralytics.YOLO``, before its ``train``.
     """
-    model.add_callback("on_train_epoch_start", tell_progress)
+    # the second one for the epoch that closes mosaic, and rebuilds transforms once it has begun
+    for event in ("on_train_epoch_start", "on_train_batch_start"):
+        model.add_callback(event, tell_progress)
 
 
 def tell_progress(trainer: Any) -> None:

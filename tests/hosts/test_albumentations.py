@@ -85,6 +85,26 @@ def test_channels_beyond_the_colours_come_back_as_they_are(make, channels, colou
     assert np.array_equal(out[..., :colours], alone)
 
 
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x[::-1],
+        lambda x: x[:, ::2],
+        lambda x: np.ascontiguousarray(x.transpose(2, 0, 1)).transpose(1, 2, 0),
+        lambda x: np.asfortranarray(x),
+    ],
+)
+def test_views_and_read_only_arrays_will_do(make, view):
+    image = view(picture(20, 30, 3))
+    expected = run(make(), image=np.ascontiguousarray(image))["image"]
+    image.setflags(write=False)
+    before = image.copy()
+    out = A.Compose([make()], seed=0, strict=True)(image=image)["image"]
+    assert np.array_equal(out, expected)
+    assert np.array_equal(image, before)
+    assert out.flags.c_contiguous
+
+
 def test_bgr_is_rgb_turned_round(make):
     image = picture(20, 30, 3)
     turned = np.ascontiguousarray(image[..., ::-1])
