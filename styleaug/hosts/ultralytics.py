@@ -16,9 +16,9 @@ def connect(model: Any) -> None:
     """Let a YOLO's training tell each epoch to the ``StyleAugment`` of its ``augmentations``.
 
     Ultralytics rebuilds transforms from their settings, in every process and when mosaic closes, so
-    that a ``set_progress`` of one's own would not be heard. (The batches that are loaded between
-    that and the next callback come at full settings: a few.) The callback also takes the class along
-    to the processes of several GPUs, which do not import the training script.
+    that a ``set_progress`` of one's own would not be heard. The few batches that are loaded between
+    that and the next callback come at full settings. The callback also takes the class along to the
+    processes of several GPUs, which do not import the training script.
 
     Args:
         model: an ``ultralytics.YOLO``, before its ``train``.

@@ -20,7 +20,7 @@ NEEDS = re.compile(r"^<!-- needs: (.+) -->$", re.MULTILINE)
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 TEXTS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.md"))}
 PAGES = [name for name, text in TEXTS.items() if NEEDS.search(text)]
-SLOW = {"anomalib", "ray-and-dali"}
+SLOW = {"anomalib", "ray"}
 
 # Python imports this at the start of each process, workers of all kinds among them: a line is
 # written for each batch that render() has changed.
