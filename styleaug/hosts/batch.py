@@ -157,7 +157,6 @@ def _labels_of(batch: Any, images: Sequence[Tensor], index: int) -> list[Any]:
     lists = batch.values() if isinstance(batch, Mapping) else batch
     found = []
     for other in lists:
-        same_length = isinstance(other, list | tuple) and len(other) == len(images)
-        if same_length and other is not images:
+        if isinstance(other, list | tuple) and len(other) == len(images):
             found += [leaf for leaf in tree_leaves(other[index]) if isinstance(leaf, LABELS)]
     return found

@@ -12,6 +12,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from helpers import FULL, pictures
@@ -260,6 +261,25 @@ EVERYTHING = {
     "schedule": {"strength": [(0, 0.5), (1, 1)]},
     "p": 0.25,
 }
+
+
+def test_every_setting_arrives(make, tmp_path):
+    transform = make(**EVERYTHING, record=tmp_path / "styles.jsonl")
+    inner = transform._augment
+    for name in inspect.signature(TorchTwin).parameters:
+        if name not in ("p", "protect"):
+            assert getattr(inner, name) == getattr(transform, name), name
+    assert inner.p == transform.stage_p == 0.75
+
+
+def test_a_picture_is_a_style_by_its_path(make, tmp_path, small_references):
+    path = tmp_path / "reference.png"
+    Image.fromarray(picture(40, 40, 3)).save(path)
+    saved = A.to_dict(make(styles=path, mix=0))
+    again = A.from_dict(json.loads(json.dumps(saved)))
+    compose = A.ReplayCompose([again])
+    replay = compose(image=picture(20, 30, 3))["replay"]["transforms"][0]["params"]
+    assert (replay["params"] if X else replay)["plan"]["styles"] == [str(path)]
 
 
 @pytest.mark.parametrize("form", ["dict", "json", "yaml", "repr", "pickle", "deepcopy"])

@@ -178,6 +178,23 @@ def test_defaults_are_those_of_the_torchvision_twin():
     assert own["stage_p"].default == theirs["p"].default
 
 
+def test_every_setting_arrives(pack):
+    given = {
+        "styles": ["random-1"],
+        "mix": 0.25,
+        "jitter": 0.5,
+        "strength": (0.25, 0.5),
+        "texture": 0.5,
+        "light": 0.25,
+        "grain": 0.75,
+        "working_size": 64,
+        "schedule": {"p": [(0, 1)]},
+    }
+    augment = StyleAugment(pack=pack, stage_p=0.75, record=print, **given)
+    assert {name: getattr(augment._augment, name) for name in given} == given
+    assert (augment._augment.p, augment._augment.record) == (0.75, print)
+
+
 def test_a_schedule_follows_the_progress(make):
     augment = make(schedule={"strength": [(0, 0), (1, 1)]}, light=0, grain=0)
     images = floats(1, 3, 16, 16)

@@ -89,6 +89,12 @@ def test_images_of_one_size_go_as_one_batch(augment):
     assert [len(plan) for plan in plans] == [2, 1, 1]
 
 
+def test_images_of_a_list_may_differ_in_dtype(augment):
+    mixed = [images()[0], images()[1].float() / 255]
+    out, _ = BatchStyler(augment())((mixed, "rest"))
+    assert [x.dtype for x in out] == [torch.uint8, torch.float32]
+
+
 def test_images_of_a_list_keep_their_type(augment):
     out, _ = BatchStyler(augment())(([tv_tensors.Image(images()[0])], "rest"))
     assert type(out[0]) is tv_tensors.Image
@@ -192,6 +198,13 @@ def test_being_ahead_changes_neither_the_images_nor_other_draws(augment):
         found.append((torch.cat(images), draws))
     assert distance(found[0][0], found[1][0]) <= 1
     assert found[0][1] == found[1][1]
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_each_batch_draws_anew(augment, ahead):
+    same = TensorDataset(pictures(1, 3, 16, 20).expand(6, -1, -1, -1), torch.arange(6))
+    out = epoch(styled(augment, DataLoader(same, batch_size=2), ahead=ahead))
+    assert min(distance(out[i], out[j]) for i in range(6) for j in range(i)) > 3
 
 
 @pytest.mark.parametrize("ahead", [False, True])
