@@ -261,6 +261,15 @@ def test_set_epoch_reaches_the_sampler(augment):
     assert sampler.epoch == 5
 
 
+def test_no_thread_is_left_behind(augment):
+    loader = styled(augment, ahead=True)
+    list(loader)
+    batches = iter(loader)
+    next(batches)
+    loader.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("StyledLoader")]
+
+
 def test_networks_are_not_built_in_the_thread(augment, fresh_caches, monkeypatch):
     """Building sets torch's generator back: what the training drew meanwhile would come again."""
     built = []
