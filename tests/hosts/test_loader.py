@@ -290,6 +290,15 @@ def test_an_error_in_restyling_arrives_where_the_batch_would(augment, ahead):
         list(styled(augment, DataLoader(bad, batch_size=2), ahead=ahead))
 
 
+def test_labels_keep_their_types_on_the_way_to_the_device(augment):
+    mask = tv_tensors.Mask(torch.ones(1, 16, 20))
+    loader = styled(augment, [([images()[0]], [{"masks": mask, "name": "a"}])], device="cpu")
+    loader.augment.protect = 1.0
+    [(_, (target,))] = list(loader)
+    assert type(target["masks"]) is tv_tensors.Mask
+    assert target["name"] == "a"
+
+
 @pytest.mark.parametrize("ahead", [False, True])
 def test_an_epoch_may_be_broken_off_and_begun_again(augment, ahead):
     loader = styled(augment, ahead=ahead)
