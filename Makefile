@@ -56,8 +56,8 @@ endef
 	$(call headless_opencv,.venv-hosts/bin)
 	@touch $@
 
-%/bin/pip:
+.venv/bin/pip .venv-hosts/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo "styleaug needs Python 3.10 or newer, but $(PYTHON) is: $$($(PYTHON) -V 2>&1)." >&2; \
 		echo "Name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	$(PYTHON) -m venv $*
+	$(PYTHON) -m venv $(@:/bin/pip=)

@@ -82,6 +82,20 @@ def test_each_image_has_a_coin_of_its_own(make, settings):
     assert 0 < changed.sum() < 20
 
 
+def test_images_that_are_spared_cost_nothing(make, monkeypatch):
+    plans = []
+    render = TorchTwin.render
+    monkeypatch.setattr(
+        TorchTwin, "render", lambda self, x, plan, **k: plans.append(plan) or render(self, x, plan)
+    )
+    augment = make(p=0.5)
+    augment(floats(20, 3, 16, 16))
+    chosen = augment._params["batch_prob"] > 0.5
+    for stage in ("restyled", "relit", "grainy"):
+        assert not getattr(plans[0], stage)[~chosen].any()
+    assert torch.equal(plans[0].restyled, chosen)
+
+
 def test_p_batch_spares_whole_batches(make):
     images = floats(2, 3, 16, 16)
     assert torch.equal(make(p_batch=0.0)(images), images)
