@@ -267,7 +267,7 @@ def test_references_are_brought_to_one_scale_first(pack, size, small_references)
     [
         (torch.rand(3, 32, 32), ValueError),
         (torch.rand(1, 4, 32, 32), ValueError),
-        (torch.rand(1, 3, 8, 32), ValueError),
+        (torch.rand(1, 3, 0, 32), ValueError),
         (torch.rand(1, 3, 32, 32) * 255, ValueError),
         (torch.zeros(1, 3, 32, 32, dtype=torch.int32), TypeError),
     ],
