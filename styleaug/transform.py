@@ -289,11 +289,11 @@ class StyleAugment(v2.Transform):
 
     def extra_repr(self) -> str:
         """The call that builds this transform."""
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in SETTINGS)
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in DEFAULTS)
 
 
-SETTINGS = tuple(inspect.signature(StyleAugment).parameters)
-"""Names of its arguments, each an attribute of the same name."""
+DEFAULTS = {name: p.default for name, p in inspect.signature(StyleAugment).parameters.items()}
+"""Its arguments, each also an attribute, and their defaults."""
 
 
 @functools.lru_cache(maxsize=8)

@@ -17,6 +17,7 @@ ROOMS = [
     "styleaug.weights",
     "styleaug.color",
     "styleaug.images",
+    "styleaug.datasets",
     "styleaug.nn.norm",
     "styleaug.nn.blocks",
     "styleaug.nn.features",
@@ -44,7 +45,14 @@ ROOMS = [
     "styleaug.__main__",
 ]
 # rooms of several files
-FOLDERS = {"styleaug.hosts", "styleaug.train", "styleaug.robustness", "styleaug.cli"}
+FOLDERS = {
+    "styleaug.datasets",
+    "styleaug.hosts",
+    "styleaug.train",
+    "styleaug.robustness",
+    "styleaug.audit",
+    "styleaug.cli",
+}
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.glob("styleaug/**/*.py"))
 
 IMPORT_AND_LIST_NOISE = """

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 from typing import Any
 
 import torch
 
-from styleaug.transform import StyleAugment
-
-
-def default(name: str) -> Any:
-    """The default of an argument of ``StyleAugment``."""
-    return inspect.signature(StyleAugment).parameters[name].default
+from styleaug.transform import DEFAULTS
 
 
 def add_style_options(parser: argparse.ArgumentParser) -> None:
     """``--pack --style --reference --working-size --device --seed``."""
     group = parser.add_argument_group("styles")
-    group.add_argument(
-        "--pack",
-        default=default("pack"),
-        help="name of a bundled pack, or path of a pack file (default: %(default)s)",
-    )
+    add_pack_option(group)
     group.add_argument(
         "--style",
         nargs="+",
@@ -42,7 +32,7 @@ def add_style_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--working-size",
         type=int,
-        default=default("working_size"),
+        default=DEFAULTS["working_size"],
         metavar="PIXELS",
         help="above this short side the network runs on a smaller copy (default: %(default)s)",
     )
@@ -51,12 +41,26 @@ def add_style_options(parser: argparse.ArgumentParser) -> None:
         default="cuda" if torch.cuda.is_available() else "cpu",
         help="where to compute (default here: %(default)s)",
     )
-    group.add_argument("--seed", type=int, default=0, help="of all draws (default: %(default)s)")
+    add_seed_option(group)
+
+
+def add_pack_option(parser: argparse._ActionsContainer) -> None:
+    """``--pack``."""
+    parser.add_argument(
+        "--pack",
+        default=DEFAULTS["pack"],
+        help="name of a bundled pack, or path of a pack file (default: %(default)s)",
+    )
+
+
+def add_seed_option(parser: argparse._ActionsContainer) -> None:
+    """``--seed``."""
+    parser.add_argument("--seed", type=int, default=0, help="of all draws (default: %(default)s)")
 
 
 def add_range(parser: argparse._ArgumentGroup, name: str, help_text: str) -> None:
     """``--NAME X`` or ``--NAME LO HI``."""
-    value = default(name)
+    value = DEFAULTS[name]
     shown = " ".join(f"{v:g}" for v in value)
     parser.add_argument(
         f"--{name}",

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 
 from styleaug.cli.options import add_style_options, chosen_styles
 from styleaug.cli.pipeline import feed, load_pipeline, seeded
-from styleaug.color import to_rgb
+from styleaug.cli.sheet import tile
 from styleaug.images import find_images, grid, load_rgb, save_image, to_tensor
 from styleaug.pack import StylePack
 from styleaug.plan import StylePlan, StyleSampler
@@ -127,7 +126,7 @@ def _style_rows(
                 pack,
                 working_size=arguments.working_size,
             )
-            rows.append([_tile(x, arguments.size) for x in (image[0], *out)])
+            rows.append([tile(x, arguments.size) for x in (image[0], *out)])
     return rows, ", ".join(plan.styles)
 
 
@@ -141,7 +140,7 @@ def _pipeline_rows(arguments: argparse.Namespace, files: list[Path]) -> list[lis
         for path in files:
             picture = load_rgb(path)
             fed = [feed(pipeline, picture.copy()) for _ in range(arguments.columns)]
-            rows.append([_tile(x, arguments.size) for x in (to_tensor(picture), *fed)])
+            rows.append([tile(x, arguments.size) for x in (to_tensor(picture), *fed)])
     return rows
 
 
@@ -152,15 +151,3 @@ def _with(plan: StylePlan, strength: float, texture: float) -> StylePlan:
         strength=torch.full_like(plan.strength, strength),
         texture=torch.full_like(plan.texture, texture),
     )
-
-
-def _tile(image: torch.Tensor, size: int) -> torch.Tensor:
-    """uint8 (C, H, W) -> (3, size, size), fitted inside on white."""
-    _, height, width = image.shape
-    scale = size / max(height, width)
-    shape = (max(1, round(width * scale)), max(1, round(height * scale)))
-    picture = Image.fromarray(to_rgb(image).permute(1, 2, 0).cpu().numpy())
-    tile = Image.new("RGB", (size, size), "white")
-    resized = picture.resize(shape, Image.Resampling.LANCZOS)
-    tile.paste(resized, ((size - shape[0]) // 2, (size - shape[1]) // 2))
-    return to_tensor(tile)

@@ -18,12 +18,12 @@ from styleaug.cli.options import (
     add_style_options,
     as_range,
     chosen_styles,
-    default,
 )
 from styleaug.images import find_images, load_image, load_rgb, save_image, to_image, to_tensor
 from styleaug.pack import StylePack
 from styleaug.plan import StyleSampler
 from styleaug.render import render
+from styleaug.transform import DEFAULTS
 from styleaug.weights import atomic_path
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def add_parser(commands: Any) -> None:
     group.add_argument(
         "--mix",
         type=float,
-        default=default("mix"),
+        default=DEFAULTS["mix"],
         help="largest share of a second style that is mixed in (default: %(default)s)",
     )
     group.add_argument(

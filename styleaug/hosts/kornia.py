@@ -123,7 +123,7 @@ class StyleAugment(IntensityAugmentationBase2D):
         inner = {"p": "stage_p"}
         settings = [
             f"{inner.get(name, name)}={getattr(self._augment, name)!r}"
-            for name in transform.SETTINGS
+            for name in transform.DEFAULTS
             if name != "protect"
         ]
         own = [f"{n}={getattr(self, n)!r}" for n in ("p", "p_batch", "same_on_batch", "keepdim")]

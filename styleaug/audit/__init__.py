@@ -1,0 +1,6 @@
+"""Label safety: which settings of ``StyleAugment`` keep which defects, on your own images."""
+
+from styleaug.audit.report import AuditReport
+from styleaug.audit.run import audit
+
+__all__ = ["AuditReport", "audit"]

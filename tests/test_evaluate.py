@@ -1,0 +1,192 @@
+"""evaluate: P, mPC and rPC of any model, with intervals, and after re-adaptation."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from helpers import pictures, torch_generator_stays
+from styleaug.robustness import Robustness, evaluate
+from styleaug.robustness.corruptions import SUITES, Condition
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+QUICK = {"suites": ["industrial"], "severities": [1, 5], "workers": 0}
+
+
+def bright_and_dark(count=24, size=24):
+    """Two classes that brightness tells apart: exposure harms, blur does not."""
+    labels = torch.arange(count) % 2
+    images = pictures(count, 3, size, size).float().mul(0.3)
+    images += 60 + 70 * labels[:, None, None, None]
+    return images.to(torch.uint8), labels
+
+
+def loader(images, labels, batch_size=7):
+    return DataLoader(TensorDataset(images, labels), batch_size=batch_size)
+
+
+def threshold(images):
+    margin = images.mean((1, 2, 3)) - 0.52
+    return torch.stack([-margin, margin], dim=1)
+
+
+def test_scores_are_those_of_the_conditions():
+    images, labels = bright_and_dark()
+    found = evaluate(threshold, loader(images, labels), **QUICK)
+    assert found.performance == 1
+    assert found.names == list(SUITES["industrial"])
+    assert set(found.under("defocus")) == {1, 5}
+    assert found.under("defocus")[5] == 1
+    assert found.under("exposure")[5] < 1
+    every = [score for name in found.names for score in found.under(name).values()]
+    assert found.mpc() == pytest.approx(np.mean(every))
+    assert found.mpc("industrial") == found.mpc()
+    assert found.rpc() == pytest.approx(found.mpc() / found.performance)
+    assert found.relative_mce(found) == pytest.approx(1, abs=0.7)  # errors of 0 count as 0
+    json.dumps(found.to_dict(), allow_nan=False)
+    assert found.to_dict()["images"] == 24
+
+
+def test_the_same_seed_and_any_batching_give_the_same():
+    images, labels = bright_and_dark()
+    batches = list(loader(images, labels))
+    with torch_generator_stays():
+        one = evaluate(threshold, batches, **QUICK)
+    two = evaluate(threshold, loader(images, labels, 5), **QUICK, batch_size=3)
+    assert one.to_dict() == two.to_dict()
+    other = evaluate(threshold, loader(images, labels), **QUICK, seed=1)
+    assert other.to_dict() != one.to_dict()
+
+
+def test_float_images_and_gray_ones_will_do():
+    images, labels = bright_and_dark()
+    one = evaluate(threshold, loader(images, labels), **QUICK)
+    assert evaluate(threshold, loader(images / 255, labels), **QUICK).to_dict() == one.to_dict()
+    gray = evaluate(threshold, loader(images[:, :1], labels), **QUICK)
+    assert gray.performance == 1
+
+
+def test_the_model_gets_what_preprocess_gives():
+    images, labels = bright_and_dark()
+    seen = []
+
+    def preprocess(batch):
+        assert batch.dtype == torch.uint8
+        return batch.float() / 255 * 2
+
+    def model(batch):
+        seen.append(batch.max().item())
+        return threshold(batch / 2)
+
+    evaluate(model, loader(images, labels), preprocess=preprocess, **QUICK)
+    assert max(seen) > 1
+
+
+def test_masks_are_scored_too():
+    images, _ = bright_and_dark()
+    masks = torch.zeros(24, 24, 24)
+    masks[:, 4:12, 4:12] = 1
+    images[:, :, 4:12, 4:12] = 255
+    found = evaluate(
+        lambda x: (x.mean(1) > 0.9).float(), loader(images, masks), metric="IoU", **QUICK
+    )
+    assert found.performance == 1
+    assert found.mpc() < 1
+
+
+def test_intervals_hold_the_mean_and_shrink_with_images():
+    images, labels = bright_and_dark(60)
+    found = evaluate(threshold, loader(images, labels), **QUICK)
+    low, high = found.interval()
+    assert low <= found.mpc() <= high
+    few = evaluate(threshold, loader(images[:12], labels[:12]), **QUICK)
+    assert few.interval()[1] - few.interval()[0] > high - low
+
+
+def test_a_gain_is_paired():
+    """The same images are drawn for both models, so a model gains nothing over itself."""
+    images, labels = bright_and_dark()
+    one = evaluate(threshold, loader(images, labels), **QUICK)
+    assert one.interval(over=one) == (0, 0)
+    two = evaluate(lambda x: -threshold(x), loader(images, labels), **QUICK)
+    assert one.interval(over=two)[0] > 0
+
+
+class Normed(nn.Module):
+    """Tells bright from dark after a batch norm, whose statistics are of normal exposure."""
+
+    def __init__(self, images):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+        self.norm.train()
+        self.norm.momentum = None
+        self.norm(images.float() / 255)
+
+    def forward(self, x):
+        mean = self.norm(x).mean((1, 2, 3))
+        return torch.stack([-mean, mean], dim=1)
+
+
+def test_readapting_batch_norms_recovers_what_an_even_dimming_took(monkeypatch):
+    images, labels = bright_and_dark()
+    dim = images.permute(0, 2, 3, 1).div(2).to(torch.uint8).numpy()
+    condition = Condition("exposure", 5)
+    monkeypatch.setattr(
+        "styleaug.robustness.evaluation.corrupted_sets", lambda *a, **k: [(condition, dim)]
+    )
+    model = Normed(images).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    plain = evaluate(model, loader(images, labels), **QUICK)
+    adapted = evaluate(model, loader(images, labels), readapt=True, **QUICK)
+    assert plain.mpc() == 0.5
+    assert adapted.mpc() == 1
+    assert model.training
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"metric": "accuracy"}, "metric must be one of"),
+        ({"suites": ["imagenet"]}, "suites must be some of imagenet-c, industrial"),
+        ({"suites": []}, "suites must be some of"),
+        ({"severities": [0]}, "severities must be some of 1 to 5"),
+        ({"severities": []}, "severities must be some of 1 to 5"),
+        ({"readapt": True}, "needs a module with batch norms"),
+    ],
+)
+def test_wrong_settings_are_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        evaluate(threshold, loader(*bright_and_dark()), **{**QUICK, **settings})
+
+
+@pytest.mark.parametrize(
+    ("batches", "words"),
+    [
+        ([], "the loader yields none"),
+        ([(torch.zeros(4, 2, 8, 8), torch.zeros(4))], r"\(B, 3, H, W\), but got \(4, 2, 8, 8\)"),
+        ([(torch.randn(4, 3, 8, 8), torch.zeros(4))], "before Normalize"),
+    ],
+)
+def test_wrong_images_are_refused(batches, words):
+    with pytest.raises(ValueError, match=words):
+        evaluate(threshold, batches, **QUICK)
+
+
+def test_asking_for_what_was_not_evaluated():
+    rows = np.zeros((2, 2, 2))
+    found = Robustness("balanced accuracy", rows, {Condition("dust", 1): rows}, {"a": ("dust",)})
+    with pytest.raises(ValueError, match="'fog' was not evaluated, only dust"):
+        found.under("fog")
+    with pytest.raises(ValueError, match="suite must be one of a"):
+        found.mpc("industrial")
+    other = Robustness("balanced accuracy", np.zeros((3, 2, 2)), {}, {})
+    with pytest.raises(ValueError, match="same images and metric"):
+        found.interval(over=other)
+    slow = Robustness("box AP", np.zeros(2, object), {}, {})
+    with pytest.raises(ValueError, match="too slow"):
+        slow.interval()
