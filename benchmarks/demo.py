@@ -32,13 +32,13 @@ from common import (
     write_json,
     write_text,
 )
-from corruptions import CORRUPTIONS, Condition, conditions, corrupted_sets
 from defect_images import DataError, DefectImages, load_elpv
 from demo_report import conclusion, contact_sheet, markdown_report, save_gains_figure
 from scores import Comparison, Correct, compare
 from small_cnn import predict, train_cnn
 from styleaug import StyleAugment
 from styleaug.checks import StyleAugError
+from styleaug.robustness.corruptions import CORRUPTIONS, Condition, conditions, corrupted_sets
 
 Policies = Mapping[str, Callable[[Tensor], Tensor]]
 

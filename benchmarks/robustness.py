@@ -1,19 +1,22 @@
 """How robust a small CNN becomes under each augmentation policy.
 
     python benchmarks/robustness.py --data DIR --seeds 0 1 2 --jobs 2
+    python benchmarks/robustness.py --data DIR --name x-sdd    # another set, a result of its own
     python benchmarks/robustness.py --data DIR --validation --policies "flips only" \\
         --policy "brighter=StyleAugment(p=0.7, light=(0, 0.7))"
 
-DIR holds images named after their class (NEU-DET: crazing_1.jpg, ...; also in DIR/images), or what
-the demo reads: DIR/<class>/*, or DIR/train and DIR/test. The CNN is trained from scratch on 96 px
-images, with random flips and then the policy, and tested on clean images and under 14 corruptions
-at severities 1, 3 and 5. All seeds share one split. ``--validation`` takes four other corruptions
-and four other lamps: choose settings by these, and let the 14 tell what they are worth.
+DIR holds images named after their class (NEU-DET: crazing_1.jpg, ...; also in DIR/images), or
+labelled in any way that ``styleaug.datasets`` reads. The CNN is trained from scratch on 96 px
+images, with random flips and then the policy, and tested on clean images, under 14 corruptions and
+under the 11 shifts of the industrial suite, at severities 1, 3 and 5. All seeds share one split.
+``--validation`` takes four other corruptions and four other lamps: choose settings by these, and
+let the others tell what they are worth.
 
 P is balanced accuracy on clean images, mPC its mean over all corrupted sets, rPC is mPC / P
-(Michaelis et al. 2019), all in percent. Grain and noise are akin to the noise corruptions, so mPC
-without these is given too. A cell, one policy trained with one seed, is kept in the
-cache when it is done: an interrupted run goes on where it was.
+(Michaelis et al. 2019), all in percent; the industrial shifts have a mean of their own. Grain and
+noise are akin to the noise corruptions, so mPC without these is given too. A cell, one policy
+trained with one seed, is kept in the cache when it is done: an interrupted run goes on where it
+was.
 """
 
 from __future__ import annotations
@@ -42,11 +45,9 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-import class_folders
 import small_cnn
 import styleaug
 from common import machine_record, package_versions, write_atomically, write_json
-from corruptions import CORRUPTIONS, LAMPS, Condition, conditions, corrupted_sets
 from defect_images import (
     EXAMPLE_SIZE,
     DataError,
@@ -59,12 +60,21 @@ from defect_images import (
 from scores import PolicyScores, balanced_accuracy
 from styleaug import StyleAugment, StylePack
 from styleaug.checks import StyleAugError
+from styleaug.datasets import read_defects
+from styleaug.images import SUFFIXES
 from styleaug.pack import cpu_has_bf16
+from styleaug.robustness.corruptions import (
+    CORRUPTIONS,
+    SUITES,
+    Condition,
+    conditions,
+    corrupted_sets,
+)
 
 RESULTS = Path(__file__).parent / "results"
-# glass_blur takes seconds an image.
+# Without glass_blur: the slowest, and like pixelate to a small CNN.
 TEST_CORRUPTIONS = tuple(name for name in CORRUPTIONS if name != "glass_blur")
-VALIDATION_CORRUPTIONS = ("speckle_noise", "gaussian_blur", "spatter", "saturate", *LAMPS)
+INDUSTRIAL = SUITES["industrial"]
 
 
 class GaussianNoise(nn.Module):
@@ -142,7 +152,7 @@ class Settings:
     size: int = 96
     max_train: int = 1350
     max_test: int = 360
-    corruptions: tuple[str, ...] = TEST_CORRUPTIONS
+    corruptions: tuple[str, ...] = (*TEST_CORRUPTIONS, *INDUSTRIAL)
     severities: tuple[int, ...] = (1, 3, 5)
 
 
@@ -270,19 +280,28 @@ def load_task(folder: Path, settings: Settings) -> DefectImages:
         DataError: if ``folder`` makes no task.
         OSError: if an image named after its class cannot be read.
     """
-    caps = {"max_train": settings.max_train, "max_test": settings.max_test}
     files = _flat_images(folder) or _flat_images(folder / "images")
-    if not files:
-        return class_folders.load_class_folders(folder, size=settings.size, examples=0, **caps)
-    names = [re.sub(r"[\s_-]*\d+$", "", path.stem) for path in files]
-    classes = tuple(sorted(set(names)))
-    if len(classes) < 2:
-        raise DataError(
-            f"The images in {folder} must be named after at least two classes (as crazing_1.jpg), "
-            f"but all begin with {classes[0]!r}; use one sub-folder per class instead."
-        )
-    labels = np.array([classes.index(name) for name in names], dtype=np.int64)
-    train, test = stratified_split(labels, test_fraction=0.2)
+    notes = ("Split at random, class by class: 80 % to train on, 20 % to test on.",)
+    if files:
+        names = [re.sub(r"[\s_-]*\d+$", "", path.stem) for path in files]
+        classes = tuple(sorted(set(names)))
+        if len(classes) < 2:
+            raise DataError(
+                f"The images in {folder} must be named after at least two classes (as "
+                f"crazing_1.jpg), but all begin with {classes[0]!r}; use one sub-folder per class."
+            )
+        labels = np.array([classes.index(name) for name in names], dtype=np.int64)
+        train, test = stratified_split(labels, test_fraction=0.2)
+    else:
+        defects = read_defects(folder)
+        classes = defects.classes
+        parts = defects.split()
+        samples = [sample for part in parts for sample in part.samples]
+        files = [sample.path for sample in samples]
+        labels = np.array([classes.index(sample.label) for sample in samples], dtype=np.int64)
+        train, test = np.split(np.arange(len(samples)), [len(parts[0].samples)])
+        if any(sample.split for sample in defects.samples):
+            notes = ("The set's own split.",)
     train = stratified_subset(train, labels, settings.max_train)
     test = stratified_subset(test, labels, settings.max_test)
 
@@ -301,15 +320,14 @@ def load_task(folder: Path, settings: Settings) -> DefectImages:
         test=read(test),
         test_labels=torch.from_numpy(labels[test]),
         examples=stack([], EXAMPLE_SIZE),
-        notes=("Split at random, class by class: 80 % to train on, 20 % to test on.",),
+        notes=notes,
     )
 
 
 def _flat_images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    suffixes = class_folders.IMAGE_SUFFIXES
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
 def corrupt_test_images(
@@ -509,11 +527,14 @@ def _run_and_store(cell: Cell) -> dict[str, Any]:
 # ---------------------------------------------------------------- figures
 
 
-def policy_scores(records: Sequence[Mapping[str, Any]]) -> PolicyScores:
-    """Gather the records of one policy, one a seed."""
+def policy_scores(
+    records: Sequence[Mapping[str, Any]], *, industrial: bool = False
+) -> PolicyScores:
+    """Gather the records of one policy, one a seed: of corruptions, or of industrial shifts."""
     corrupted = {
         name: {int(level): tuple(r["corrupted"][name][level] for r in records) for level in levels}
         for name, levels in records[0]["corrupted"].items()
+        if (name in INDUSTRIAL) == industrial
     }
     return PolicyScores(tuple(record["clean"] for record in records), corrupted)
 
@@ -543,13 +564,16 @@ def difference(values: Sequence[float], baseline: Sequence[float]) -> dict[str, 
 def figures(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     """Scores of each policy, and its differences to the baselines that were run."""
     scores = {name: policy_scores(entries) for name, entries in records.items()}
-    columns = {name: _columns(entry) for name, entry in scores.items()}
+    columns = {name: _columns(entries) for name, entries in records.items()}
     return {
         "scores": {
             name: {
                 **{column: spread(values) for column, values in columns[name].items()},
                 "rPC": spread(scores[name].rpc),
-                "corrupted": scores[name].corrupted,
+                "corrupted": {
+                    **scores[name].corrupted,
+                    **policy_scores(entries, industrial=True).corrupted,
+                },
                 "seconds": [record["seconds"] for record in entries],
             }
             for name, entries in records.items()
@@ -566,15 +590,15 @@ def figures(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any
     }
 
 
-def _columns(scores: PolicyScores) -> dict[str, tuple[float, ...]]:
-    by_corruption = {name: scores.under(name) for name in scores.corrupted}
-    quiet = [under for name, under in by_corruption.items() if "noise" not in name]
-    without_noise = tuple(float(np.mean(seed)) for seed in zip(*quiet, strict=True))
+def _columns(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, ...]]:
+    scores, shifts = policy_scores(records), policy_scores(records, industrial=True)
+    quiet = [scores.under(name) for name in scores.corrupted if "noise" not in name]
     return {
         "P": scores.clean,
         "mPC": scores.mpc,
-        "mPC without noise": without_noise,
-        **by_corruption,
+        "mPC without noise": tuple(float(np.mean(seed)) for seed in zip(*quiet, strict=True)),
+        **({"industrial": shifts.mpc} if shifts.corrupted else {}),
+        **{name: each.under(name) for each in (scores, shifts) for name in each.corrupted},
     }
 
 
@@ -583,7 +607,8 @@ def table(record: Mapping[str, Any]) -> str:
     scores = dict(sorted(record["scores"].items(), key=lambda item: -item[1]["mPC"]["mean"]))
     baselines = list(record["differences"])
     corruptions = record["settings"]["corruptions"]
-    columns = ("P", "mPC", "mPC without noise", "rPC")
+    columns = ["P", "mPC", "mPC without noise", "rPC"]
+    columns += ["industrial"] if "industrial" in next(iter(scores.values())) else []
     heads = ["policy", *columns, *(f"mPC over {name}" for name in baselines), "a run"]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name, row in scores.items():
@@ -625,7 +650,7 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, Any]
         epochs=options.epochs,
         max_train=options.max_train,
         max_test=options.max_test,
-        corruptions=VALIDATION_CORRUPTIONS if options.validation else TEST_CORRUPTIONS,
+        corruptions=SUITES["validation"] if options.validation else Settings.corruptions,
     )
     for expression in policies.values():  # before anything takes time
         make_policy(expression, options.pack)
@@ -662,8 +687,8 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, Any]
         "machine": machine_record(device),
         "versions": package_versions(_VERSIONS_OF),
     }
-    name = "robustness_validation.json" if options.validation else "robustness.json"
-    out = options.out or RESULTS / name
+    parts = ["robustness", options.name, "validation" if options.validation else None]
+    out = options.out or RESULTS / ("_".join(filter(None, parts)) + ".json")
     write_json(out, result)
     print(f"\n{table(result)}\n\n{out}")
     return result
@@ -688,6 +713,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     count: dict[str, Any] = {"type": _at_least_one, "metavar": "N"}
     add = parser.add_argument
     add("--data", type=Path, required=True, metavar="DIR")
+    add("--name", metavar="NAME", help="of the result, for a set beside the first")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N")
     add("--policies", nargs="*", metavar="NAME", help=f"some of: {', '.join(POLICIES)}")
     add("--policy", action="append", default=[], metavar="NAME=STAGE(...)", help="add a policy")
@@ -722,7 +748,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["TQDM_DISABLE"] = "1"  # read by tqdm when the processes import it
     try:
         run(options, arguments)
-    except (DataError, OSError, PolicyError, StyleAugError) as error:
+    except (DataError, OSError, PolicyError, StyleAugError, ValueError) as error:
         sys.stderr.write(f"robustness: {error}\n")
         return 2
     return 0

@@ -161,7 +161,7 @@ def test_class_folders_are_read_too(bench, folder, settings):
         path.rename(target / path.name)
     task = bench.load_task(folder / "sorted", settings)
     assert task.classes == ("flat_area", "rolled-in_scale")
-    assert (len(task.train), len(task.test)) == (14, 6)
+    assert (len(task.train), len(task.test)) == (16, 4)
 
 
 def test_one_class_is_no_task(bench, folder, settings):

@@ -130,11 +130,16 @@ class AuditReport:
         added = float(np.median([row.added[setting] for row in free]))
         return added, Share(float(spots.mean()), error, len(free))
 
-    def worst(self, count: int) -> list[Row]:
-        """The defects of which least is left when every stage acts fully, worst first."""
-        full = material(1, 1).name, light(1).name
-        measured = [row for row in self.rows if row.kept]
-        return sorted(measured, key=lambda r: min(min(r.kept[s]) for s in full))[:count]
+    def worst(self, count: int) -> list[tuple[Row, int]]:
+        """The defects of which least is left at full texture or lamp, and in which draw."""
+        full = [name for name in (material(1, 1).name, light(1).name) if name in self.settings]
+        least = [
+            (float(draws.min()), row, int(draws.argmin()))
+            for row in self.rows
+            if row.kept
+            for draws in [np.min([row.kept[name] for name in full], axis=0)]
+        ]
+        return [(row, draw) for _, row, draw in sorted(least, key=lambda x: x[0])[:count]]
 
     @property
     def code(self) -> str:

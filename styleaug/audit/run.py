@@ -122,12 +122,12 @@ def draws_of(
         seed: the same.
 
     Returns:
-        The image (3, H, W) uint8, its mask (1, H, W) bool, and the first draw of each setting (len,
-        3, H, W).
+        The image (3, H, W) uint8, its mask (1, H, W) bool, and the draws of each setting (len,
+        repeats, 3, H, W).
     """
     subject = _Subject(StylePack.load(pack), grid(), size, repeats, seed, None, ())
     image, mask = fit(sample, size)
-    draws = subject.draw(sample, image, names)[::repeats]
+    draws = subject.draw(sample, image, names).reshape(len(names), repeats, *image.shape[1:])
     return image[0], None if mask is None else mask[0], draws
 
 

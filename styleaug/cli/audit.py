@@ -101,13 +101,12 @@ def run(arguments: argparse.Namespace) -> int:
     )
     with atomic_path(arguments.out / "audit.json") as temporary:
         temporary.write_text(json.dumps(report.to_dict(), indent=1), encoding="utf-8")
-    worst = {row.path for row in report.worst(8)}
-    samples = [s for s in defects.samples if str(s.path) in worst]
+    samples = {str(sample.path): sample for sample in defects.samples}
     names = [material(1, 0).name, material(1, 1).name, light(1).name, "defaults"]
     rows = [
-        [_outlined(image, mask), *draws]
-        for sample in samples
-        for image, mask, draws in [draws_of(sample, names, **settings)]
+        [_outlined(image, mask), *draws[:, place]]
+        for row, place in report.worst(8)
+        for image, mask, draws in [draws_of(samples[row.path], names, **settings)]
     ]
     save_image(arguments.out / "worst.png", grid([[tile(x, 192) for x in row] for row in rows]))
     print(table(report))

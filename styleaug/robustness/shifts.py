@@ -40,9 +40,14 @@ Images = npt.NDArray[np.uint8]
 
 
 def exposure(image: Image, severity: int, rng: np.random.Generator) -> Image:
-    """Shutter or lamp power is off, up or down, by 0.2 to 1.4 stops; highlights clip."""
-    stops = (0.2, 0.45, 0.75, 1.05, 1.4)[severity - 1] * _sign(rng)
-    return to_camera(shoulder(to_linear(image) * 2**stops))
+    """Shutter or lamp power is off, up or down, by 0.2 to 1.4 stops; highlights clip.
+
+    Down where up would clip half of the image: nobody leaves a camera at that.
+    """
+    light = to_linear(image)
+    gain = 2 ** ((0.2, 0.45, 0.75, 1.05, 1.4)[severity - 1] * _sign(rng))
+    gain = 1 / gain if gain > 1 and gain * np.median(light) > 0.9 else gain
+    return to_camera(shoulder(light * gain))
 
 
 def gradient_light(image: Image, severity: int, rng: np.random.Generator) -> Image:
