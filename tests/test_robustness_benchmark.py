@@ -290,6 +290,29 @@ def test_mpc_rpc_and_differences_by_hand(bench):
     assert list(found["differences"]) == ["flips only"]
 
 
+def test_industrial_shifts_have_a_mean_of_their_own(bench):
+    entry = record(80, (60, 20), 40)
+    entry["corrupted"] |= {"dust": {"1": 70, "5": 50}, "defocus": {"1": 90, "5": 70}}
+    found = bench.figures({"flips only": [entry]})["scores"]["flips only"]
+    assert found["mPC"]["mean"] == 40
+    assert found["industrial"]["mean"] == 70
+    assert found["dust"]["mean"] == 60
+    assert set(found["corrupted"]) == {"noise", "blur", "dust", "defocus"}
+
+
+def test_sets_with_masks_or_boxes_are_read_by_the_library(bench, folder, settings):
+    """Their masks are no images, and their labels are the library's."""
+    for path in sorted((folder / "images").iterdir()):
+        target = folder / "sorted" / path.name.rpartition("_")[0]
+        target.mkdir(parents=True, exist_ok=True)
+        with Image.open(path) as image:
+            image.convert("RGB").save(target / f"{path.stem}.jpg")
+        Image.new("L", image.size).save(target / f"{path.stem}.png")
+        path.unlink()
+    task = bench.load_task(folder / "sorted", settings)
+    assert len(task.train) + len(task.test) == 20
+
+
 def test_one_seed_has_no_interval(bench):
     gain = bench.difference([3.0], [1.0])
     assert gain == {"mean": 2, "std": None, "per_seed": [2], "low": None, "high": None}
@@ -298,7 +321,7 @@ def test_one_seed_has_no_interval(bench):
 def test_the_command_writes_a_complete_record_and_goes_on(
     bench, folder, pack, pack_file, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(bench, "VALIDATION_CORRUPTIONS", ("gaussian_blur", "saturate"))
+    monkeypatch.setitem(bench.SUITES, "validation", ("gaussian_blur", "saturate"))
     command = ["--data", str(folder), "--validation", "--policies", "flips only"]
     command += ["--policy", "half=StyleAugment(p=0.5)", "--pack", str(pack_file), "--epochs", "1"]
     command += ["--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out.json")]
