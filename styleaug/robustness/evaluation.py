@@ -68,15 +68,16 @@ class Robustness:
     def relative_mce(self, baseline: Robustness, suite: str | None = None) -> float:
         """Mean over corruptions of the error over that of a baseline (Hendrycks and Dietterich).
 
-        Below 1 is better than the baseline.
+        Below 1 is better than the baseline. Corruptions under which the baseline makes no error
+        are left out; NaN if that leaves none.
         """
         names = dict.fromkeys(condition.corruption for condition in self._chosen(suite))
-        ratios = [
-            sum(1 - v for v in self.under(n).values())
-            / max(1e-9, sum(1 - v for v in baseline.under(n).values()))
+        errors = [
+            tuple(sum(1 - v for v in model.under(n).values()) for model in (self, baseline))
             for n in names
         ]
-        return float(np.mean(ratios))
+        ratios = [own / other for own, other in errors if other]
+        return float(np.mean(ratios)) if ratios else float("nan")
 
     def interval(
         self, suite: str | None = None, *, over: Robustness | None = None, resamples: int = 200

@@ -1,0 +1,170 @@
+"""A report of robustness in one HTML file, which loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from styleaug.robustness.corruptions import Condition, corrupt_images
+from styleaug.robustness.evaluation import Robustness
+from styleaug.robustness.metrics import metric
+from styleaug.weights import atomic_path
+
+_COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#e45756", "#72b7b2", "#9d755d", "#888888")
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 68em; margin: 2em auto; padding: 0 1em;
+       color: #222; background: #fff; }
+table { border-collapse: collapse; margin: 1em 0; } td, th { padding: .25em .8em; }
+td { text-align: right; } td:first-child, th:first-child { text-align: left; }
+tr:nth-child(even) { background: #f4f4f4; } svg text { font: 12px system-ui, sans-serif; }
+figure { display: inline-block; margin: .3em; text-align: center; } figcaption { font-size: 80%; }
+"""
+
+
+def write_report(
+    path: str | Path,
+    results: Mapping[str, Robustness],
+    *,
+    title: str = "Robustness",
+    examples: npt.NDArray[np.uint8] | None = None,
+) -> None:
+    """Write what several models come to, the first of them the baseline.
+
+    Args:
+        path: of the HTML file, replaced as a whole.
+        results: by name of the model; all of one metric and one set of conditions.
+        title: of the page.
+        examples: images (N, H, W, 3), uint8, a few of which are shown under each condition's third
+            severity.
+
+    Raises:
+        ValueError: if there are no results, or they differ in metric or conditions.
+    """
+    if not results:
+        raise ValueError("A report needs at least one result, but got none.")
+    first = next(iter(results.values()))
+    for name, result in results.items():
+        if (result.metric, result.names) != (first.metric, first.names):
+            raise ValueError(
+                f"A report needs results of one metric and set of conditions, but {name!r} has "
+                f"{result.metric} under {len(result.names)} and the first {first.metric} under "
+                f"{len(first.names)}."
+            )
+    parts = [f"<h1>{html.escape(title)}</h1>", _summary(results), _legend(list(results))]
+    for suite in first.suites:
+        parts += [f"<h2>{html.escape(suite)}</h2>", _chart(results, suite)]
+    parts += ["<h2>All conditions</h2>", _every(results)]
+    if examples is not None:
+        parts += ["<h2>What the conditions look like</h2>", _pictures(first.names, examples[:3])]
+    page = (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style>{''.join(parts)}</html>\n"
+    )
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _summary(results: Mapping[str, Robustness]) -> str:
+    """P, and for each suite mPC, rPC, relative mCE and the gain over the baseline."""
+    first = next(iter(results.values()))
+    quick = metric(first.metric).quick
+    head = ["model", f"P ({first.metric}, %)"]
+    for suite in first.suites:
+        head += [f"mPC, {suite}", "rPC", "relative mCE", "gain (95 %)"]
+    rows = []
+    for name, result in results.items():
+        cells = [name, f"{100 * result.performance:.1f}"]
+        for suite in first.suites:
+            gain = ""
+            if result is not first:
+                gain = f"{100 * (result.mpc(suite) - first.mpc(suite)):+.1f}"
+                if quick:
+                    low, high = result.interval(suite, over=first)
+                    gain += f" ({100 * low:+.1f} to {100 * high:+.1f})"
+            cells += [
+                f"{100 * result.mpc(suite):.1f}",
+                f"{100 * result.rpc(suite):.1f}",
+                f"{result.relative_mce(first, suite):.2f}",
+                gain,
+            ]
+        rows.append(cells)
+    images = f"<p>{len(first.clean)} test images. Intervals are over test images.</p>"
+    return images + _table(head, rows)
+
+
+def _every(results: Mapping[str, Robustness]) -> str:
+    first = next(iter(results.values()))
+    rows = [
+        [f"{name.replace('_', ' ')}, {level}"]
+        + [f"{100 * result.under(name)[level]:.1f}" for result in results.values()]
+        for name in first.names
+        for level in first.under(name)
+    ]
+    return _table(["condition, severity", *results], rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def line(cells: Sequence[str], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    return f"<table>{line(head, 'th')}{body}</table>"
+
+
+def _legend(names: Sequence[str]) -> str:
+    marks = "".join(
+        f'<span style="color:{_colour(i)}">&#9632;</span> {html.escape(name)} &emsp;'
+        for i, name in enumerate(names)
+    )
+    return f"<p>{marks}</p>"
+
+
+def _chart(results: Mapping[str, Robustness], suite: str) -> str:
+    """Bars of each model under each corruption of a suite, means over severities."""
+    first = next(iter(results.values()))
+    names = [name for name in first.suites[suite] if name in first.names]
+    thick, gap, left, scale = 8, 8, 150, 4.0
+    group = thick * len(results) + gap
+    bars = []
+    for row, name in enumerate(names):
+        top = row * group
+        middle = top + thick * len(results) / 2 + 4
+        label = html.escape(name.replace("_", " "))
+        bars.append(f'<text x="{left - 8}" y="{middle:.0f}" text-anchor="end">{label}</text>')
+        for i, result in enumerate(results.values()):
+            value = 100 * float(np.mean(list(result.under(name).values())))
+            bars.append(
+                f'<rect x="{left}" y="{top + i * thick}" width="{max(0.0, value) * scale:.1f}" '
+                f'height="{thick - 1}" fill="{_colour(i)}"><title>{value:.1f}</title></rect>'
+            )
+    height = group * len(names)
+    return f'<svg width="{left + 100 * scale + 10:.0f}" height="{height}">{"".join(bars)}</svg>'
+
+
+def _colour(index: int) -> str:
+    return _COLOURS[index % len(_COLOURS)]
+
+
+def _pictures(names: Sequence[str], images: npt.NDArray[np.uint8]) -> str:
+    figures = [_figure("as they are", images)]
+    for name in names:
+        shifted = corrupt_images(images, Condition(name, 3))
+        figures.append(_figure(f"{name.replace('_', ' ')}, 3", shifted))
+    return "".join(figures)
+
+
+def _figure(caption: str, images: npt.NDArray[np.uint8]) -> str:
+    data = io.BytesIO()
+    Image.fromarray(np.concatenate(list(images), axis=1)).save(data, "JPEG", quality=85)
+    encoded = base64.b64encode(data.getvalue()).decode()
+    return (
+        f'<figure><img alt="" src="data:image/jpeg;base64,{encoded}">'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+    )
