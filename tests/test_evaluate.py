@@ -97,6 +97,36 @@ def test_masks_are_scored_too():
     assert found.mpc() < 1
 
 
+def test_detectors_are_scored_too():
+    pytest.importorskip("pycocotools")
+    images, _ = bright_and_dark(6)
+    images[:, :, 6:14, 8:18] = 255
+    box = torch.tensor([[8.0, 6, 18, 14]])
+    targets = [{"boxes": box, "labels": torch.tensor([1])}] * 6
+    batches = [(images[:4], targets[:4]), (images[4:], targets[4:])]
+
+    def detector(pictures):  # a list of pictures, as torchvision's detectors take them
+        found = []
+        for picture in pictures:
+            y, x = (picture.mean(0) > 0.93).nonzero(as_tuple=True)
+            corners = [x.min(), y.min(), x.max() + 1, y.max() + 1] if len(x) else [0, 0, 1, 1]
+            boxes = torch.tensor([corners], dtype=torch.float32)
+            found.append({"boxes": boxes, "scores": torch.ones(1), "labels": torch.tensor([1])})
+        return found
+
+    found = evaluate(
+        detector,
+        batches,
+        metric="box AP50",
+        preprocess=lambda x: list(x.float() / 255),
+        suites=["industrial"],
+        severities=[5],
+        workers=0,
+    )
+    assert found.performance == pytest.approx(1)
+    assert 0 <= found.mpc() < 1
+
+
 def test_intervals_hold_the_mean_and_shrink_with_images():
     images, labels = bright_and_dark(60)
     found = evaluate(threshold, loader(images, labels), **QUICK)

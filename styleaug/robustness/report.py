@@ -127,12 +127,18 @@ def _legend(names: Sequence[str]) -> str:
 
 
 def _chart(results: Mapping[str, Robustness], suite: str) -> str:
-    """Bars of each model under each corruption of a suite, means over severities."""
+    """Bars of each model under each corruption of a suite, means over severities; ticks: P."""
     first = next(iter(results.values()))
     names = [name for name in first.suites[suite] if name in first.names]
     thick, gap, left, scale = 8, 8, 150, 4.0
     group = thick * len(results) + gap
-    bars = []
+    height = group * len(names)
+    bars = [
+        f'<line x1="{left + at * scale}" x2="{left + at * scale}" y1="0" y2="{height}" '
+        f'stroke="#ddd"/><text x="{left + at * scale}" y="{height + 12}" text-anchor="middle">'
+        f"{at}</text>"
+        for at in (0, 25, 50, 75, 100)
+    ]
     for row, name in enumerate(names):
         top = row * group
         middle = top + thick * len(results) / 2 + 4
@@ -144,8 +150,13 @@ def _chart(results: Mapping[str, Robustness], suite: str) -> str:
                 f'<rect x="{left}" y="{top + i * thick}" width="{max(0.0, value) * scale:.1f}" '
                 f'height="{thick - 1}" fill="{_colour(i)}"><title>{value:.1f}</title></rect>'
             )
-    height = group * len(names)
-    return f'<svg width="{left + 100 * scale + 10:.0f}" height="{height}">{"".join(bars)}</svg>'
+            clean = left + 100 * result.performance * scale
+            bars.append(
+                f'<line x1="{clean:.1f}" x2="{clean:.1f}" y1="{top + i * thick}" '
+                f'y2="{top + (i + 1) * thick - 1}" stroke="{_colour(i)}" stroke-width="2"/>'
+            )
+    width = left + 100 * scale + 20
+    return f'<svg width="{width:.0f}" height="{height + 16}">{"".join(bars)}</svg>'
 
 
 def _colour(index: int) -> str:
