@@ -35,8 +35,8 @@ from common import (
 from defect_images import DataError, DefectImages, load_elpv
 from demo_report import conclusion, contact_sheet, markdown_report, save_gains_figure
 from scores import Comparison, Correct, compare
-from small_cnn import predict, train_cnn
 from styleaug import StyleAugment
+from styleaug.bench.cnn import predict, train_cnn
 from styleaug.checks import StyleAugError
 from styleaug.robustness.corruptions import CORRUPTIONS, Condition, conditions, corrupted_sets
 

@@ -45,7 +45,6 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-import small_cnn
 import styleaug
 from common import machine_record, package_versions, write_atomically, write_json
 from defect_images import (
@@ -59,6 +58,7 @@ from defect_images import (
 )
 from scores import PolicyScores, balanced_accuracy
 from styleaug import StyleAugment, StylePack
+from styleaug.bench import cnn as small_cnn
 from styleaug.checks import StyleAugError
 from styleaug.datasets import read_defects
 from styleaug.images import SUFFIXES

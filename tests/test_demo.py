@@ -268,7 +268,7 @@ def test_sheet_shows_the_same_draw_in_each_row(module):
 
 
 def test_training_is_deterministic_and_learns(module):
-    cnn = module("small_cnn")
+    cnn = importlib.import_module("styleaug.bench.cnn")
     labels = torch.arange(32) % 2
     noise = torch.randint(0, 90, (32, 3, 16, 16), generator=torch.Generator().manual_seed(0))
     images = (labels.view(-1, 1, 1, 1) * 150 + noise).byte()

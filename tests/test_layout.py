@@ -40,6 +40,7 @@ ROOMS = [
     "styleaug.train",
     "styleaug.robustness",
     "styleaug.audit",
+    "styleaug.bench",
     "styleaug",
     "styleaug.cli",
     "styleaug.__main__",
@@ -51,6 +52,7 @@ FOLDERS = {
     "styleaug.train",
     "styleaug.robustness",
     "styleaug.audit",
+    "styleaug.bench",
     "styleaug.cli",
 }
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.glob("styleaug/**/*.py"))

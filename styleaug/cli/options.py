@@ -36,11 +36,7 @@ def add_style_options(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="above this short side the network runs on a smaller copy (default: %(default)s)",
     )
-    group.add_argument(
-        "--device",
-        default="cuda" if torch.cuda.is_available() else "cpu",
-        help="where to compute (default here: %(default)s)",
-    )
+    add_device_option(group)
     add_seed_option(group)
 
 
@@ -50,6 +46,15 @@ def add_pack_option(parser: argparse._ActionsContainer) -> None:
         "--pack",
         default=DEFAULTS["pack"],
         help="name of a bundled pack, or path of a pack file (default: %(default)s)",
+    )
+
+
+def add_device_option(parser: argparse._ActionsContainer) -> None:
+    """``--device``."""
+    parser.add_argument(
+        "--device",
+        default="cuda" if torch.cuda.is_available() else "cpu",
+        help="where to compute (default here: %(default)s)",
     )
 
 

@@ -1,4 +1,4 @@
-"""The detector of the demo: a small CNN, trained from scratch under one augmentation policy."""
+"""The detector of `styleaug bench` and the demo: a small CNN, trained from scratch."""
 
 from __future__ import annotations
 
@@ -64,6 +64,7 @@ def train_cnn(
     learning_rate: float = 5e-3,
     device: torch.device,
     title: str,
+    leave: bool = True,
 ) -> nn.Module:
     """Train with flips for each image in the loader, then ``augment`` on the whole batch.
 
@@ -82,6 +83,7 @@ def train_cnn(
         learning_rate: at the peak of the one-cycle schedule (cosine).
         device: where batches are augmented and the network trained.
         title: label of the progress bar.
+        leave: whether the bar stays when it is full.
     """
     torch.manual_seed(seed)
     model = make_cnn(classes).to(device).to(memory_format=torch.channels_last).train()
@@ -93,7 +95,9 @@ def train_cnn(
     weight = (len(labels) / (classes * counts)).float().to(device)
     flips = v2.Compose([v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()])
     loader = _loader(ImageSet(images, labels, flips), steps=steps, batch_size=batch_size, seed=seed)
-    with tqdm(loader, total=steps, desc=title, unit="step", mininterval=0.5) as progress:
+    with tqdm(
+        loader, total=steps, desc=title, unit="step", mininterval=0.5, leave=leave
+    ) as progress:
         for step, (batch, target) in enumerate(progress):
             inputs = to_inputs(augment(batch.to(device)))
             loss = nn.functional.cross_entropy(model(inputs), target.to(device), weight)
@@ -123,7 +127,12 @@ def to_inputs(images: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
+def class_scores(model: nn.Module, images: Tensor, *, device: torch.device) -> Tensor:
+    """Scores of the classes (N, classes) of images (N, 3, H, W) uint8, on the CPU."""
+    parts = [images[start : start + 128] for start in range(0, len(images), 128)]
+    return torch.cat([model(to_inputs(part.to(device))).float().cpu() for part in parts])
+
+
 def predict(model: nn.Module, images: Tensor, *, device: torch.device) -> Tensor:
     """Return the class number of each image of (N, 3, H, W) uint8, on the CPU."""
-    parts = [images[start : start + 128] for start in range(0, len(images), 128)]
-    return torch.cat([model(to_inputs(part.to(device))).argmax(1).cpu() for part in parts])
+    return class_scores(model, images, device=device).argmax(1)

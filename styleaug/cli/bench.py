@@ -1,0 +1,114 @@
+"""``styleaug bench``: what StyleAugment gains and costs on the user's own labelled images."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from styleaug.bench import BenchReport, bench
+from styleaug.bench.policies import PEERS
+from styleaug.bench.run import Protocol
+from styleaug.cli.options import add_device_option, add_pack_option
+from styleaug.datasets import read_defects
+from styleaug.robustness import write_report
+from styleaug.weights import atomic_path
+
+EXAMPLES = """examples:
+  styleaug bench --data parts/ --quick
+  styleaug bench --data parts/ --peers ColorJitter AugMix --seeds 0 1 2 3 4
+
+Layouts: class folders, images named after their class, YOLO, COCO, Pascal VOC, images with masks in
+class folders. An interrupted bench goes on where it was, by the same command.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Register the command."""
+    parser = commands.add_parser(
+        "bench",
+        help="what it gains and costs on your own images",
+        description="Train a small detector on labelled images with flips alone, with "
+        "StyleAugment and with other augmentations, and test all under corruptions and industrial "
+        "shifts. Settings are chosen on images and conditions of their own.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled images")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("bench"),
+        metavar="DIR",
+        help="for the report and what was trained (default: %(default)s)",
+    )
+    parser.add_argument("--quick", action="store_true", help="one seed, short training: minutes")
+    parser.add_argument(
+        "--peers",
+        nargs="*",
+        default=["ColorJitter"],
+        metavar="NAME",
+        help=f"to compare with: {', '.join(PEERS)} (default: ColorJitter)",
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: 0 1 2)")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes that corrupt test images (default: 0)"
+    )
+    add_pack_option(parser)
+    add_device_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, test, print, write the report."""
+    protocol = Protocol.quick() if arguments.quick else Protocol()
+    if arguments.seeds:
+        protocol = Protocol(**{**vars(protocol), "seeds": tuple(arguments.seeds)})
+    report = bench(
+        read_defects(arguments.data),
+        peers=arguments.peers,
+        pack=arguments.pack,
+        protocol=protocol,
+        cache=arguments.out / "trained",
+        device=torch.device(arguments.device),
+        workers=arguments.workers,
+        progress=lambda items, title: tqdm(items, desc=title, unit="detector"),
+    )
+    with atomic_path(arguments.out / "bench.json") as temporary:
+        temporary.write_text(json.dumps(report.to_dict(), indent=1), encoding="utf-8")
+    write_report(arguments.out / "bench.html", report.results, title=report.name)
+    print(table(report))
+    print(f"Report: {arguments.out / 'bench.html'}; all figures: {arguments.out / 'bench.json'}")
+    print(f"\nRecommended (of {len(report.search) - 1} settings tried):\n\n    {report.code}\n")
+    return 0
+
+
+def table(report: BenchReport) -> str:
+    """The report in text."""
+    first = next(iter(report.results.values()))
+    suites = list(first.suites)
+    train, test = report.images
+    lines = [
+        f"{report.name}: {len(report.classes)} classes, {train} images to train on, {test} to test "
+        "on. Balanced accuracy in percent, mean over seeds; gain over flips with its 95 % interval "
+        "for other test images.",
+        "",
+        f"{'':28} {'clean':>7}" + "".join(f" {s:>12} {'gain':>22}" for s in suites),
+    ]
+    for name, result in report.results.items():
+        line = f"{name:28} {100 * np.mean(report.per_seed[name]['P']):7.1f}"
+        for suite in suites:
+            line += f" {100 * np.mean(report.per_seed[name][suite]):12.1f}"
+            gain = ""
+            if result is not first:
+                low, high = result.interval(suite, over=first)
+                change = 100 * (result.mpc(suite) - first.mpc(suite))
+                gain = f"{change:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+            line += f" {gain:>22}"
+        lines.append(line)
+    return "\n".join(lines)

@@ -1,0 +1,173 @@
+"""``styleaug bench``: what is trained, chosen, compared and kept."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from styleaug.bench import bench, run
+from styleaug.bench.policies import SEARCH, Policy
+from styleaug.bench.run import Protocol, choose
+from styleaug.cli import main
+from styleaug.datasets import read_defects
+from styleaug.robustness.corruptions import SUITES
+
+pytestmark = pytest.mark.usefixtures("one_thread", "seeded")
+TINY = Protocol(size=16, steps=3, batch_size=8, train=30, test=20, seeds=(0, 1))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, level in (("good", 90), ("bad", 160)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for k in range(18):
+            pixels = (level + 20 * rng.standard_normal((20, 20))).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / f"data/{name}/{k}.png")
+    return tmp_path
+
+
+@pytest.fixture
+def few_conditions(monkeypatch):
+    """Two shifts instead of eleven, and no package of corruptions."""
+    monkeypatch.setitem(SUITES, "industrial", ("exposure", "dust"))
+    monkeypatch.setattr(run, "_has_package", lambda: False)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Titles of the detectors that are trained."""
+    titles, train = [], run.train_cnn
+    monkeypatch.setattr(
+        run, "train_cnn", lambda *a, title, **k: titles.append(title) or train(*a, title=title, **k)
+    )
+    return titles
+
+
+def test_a_bench_compares_flips_styles_and_peers(folder, pack_file, few_conditions, trained):
+    found = bench(read_defects(folder / "data"), pack=str(pack_file), protocol=TINY)
+    names = ["flips", "StyleAugment", "ColorJitter", "ColorJitter + StyleAugment"]
+    assert list(found.results) == names
+    assert trained[: 1 + len(SEARCH)] == [f"{name}, seed 0" for name in ("flips", *SEARCH)]
+    assert trained[1 + len(SEARCH) :] == [f"{n}, seed {s}" for s in (0, 1) for n in names]
+    assert found.classes == ("bad", "good")
+    assert found.images == (28, 8)
+    assert found.chosen in SEARCH
+    for name, result in found.results.items():
+        assert set(result.under("dust")) == {1, 3, 5}
+        # all seeds together are the mean of the seeds
+        assert result.mpc("industrial") == pytest.approx(
+            np.mean(found.per_seed[name]["industrial"])
+        )
+        assert result.performance == pytest.approx(np.mean(found.per_seed[name]["P"]))
+    assert set(found.search) == {"flips", *SEARCH}
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_an_interrupted_bench_goes_on(folder, pack_file, few_conditions, trained, tmp_path):
+    settings = {"pack": str(pack_file), "protocol": TINY, "cache": tmp_path / "cache", "peers": []}
+    defects = read_defects(folder / "data")
+
+    def stops(items, title):
+        for k, item in enumerate(items):
+            if title == "comparing" and k == 2:
+                raise KeyboardInterrupt
+            yield item
+
+    with pytest.raises(KeyboardInterrupt):
+        bench(defects, **settings, progress=stops)
+    before = len(trained)
+    resumed = bench(defects, **settings)
+    assert len(trained) - before == 2  # of the second seed
+    whole = bench(defects, **settings | {"cache": None})
+    assert resumed.to_dict() == whole.to_dict()
+    bench(defects, **settings | {"protocol": replace(TINY, seeds=(0,))})
+    assert len(trained) == before + 2 + (1 + len(SEARCH)) + 4  # more seeds are no other detectors
+
+
+@pytest.mark.parametrize(
+    ("rows", "chosen"),
+    [
+        ({"a": (0.90, 0.5), "b": (0.895, 0.6), "c": (0.80, 0.9)}, "b"),
+        ({"a": (0.80, 0.9), "b": (0.85, 0.5)}, "b"),  # all cost more than a point: the cheapest
+        ({"a": (0.95, 0.5), "b": (0.90, 0.4)}, "a"),
+    ],
+)
+def test_the_most_robust_setting_that_costs_little_is_chosen(rows, chosen):
+    search = {"flips": {"P": 0.9, "mPC": 0.4}}
+    search |= {name: {"P": p, "mPC": mpc} for name, (p, mpc) in rows.items()}
+    assert choose(search) == chosen
+
+
+def test_validation_images_are_never_tested_on(folder, pack_file, few_conditions, monkeypatch):
+    seen = []
+    read = run._Runner.read
+
+    def watched(self, part, limit):
+        seen.append({sample.path for sample in part.samples})
+        return read(self, part, limit)
+
+    monkeypatch.setattr(run._Runner, "read", watched)
+    bench(read_defects(folder / "data"), pack=str(pack_file), protocol=TINY, peers=[])
+    fitting, aside, train, test = seen
+    assert not fitting & aside
+    assert fitting | aside == train
+    assert not train & test
+
+
+def test_a_split_that_trains_on_good_parts_alone_is_replaced(folder, pack_file, few_conditions):
+    """As MVTec's, which is for one-class models."""
+    root = folder / "data"
+    for split, names in (("train", ["good"]), ("test", ["good", "bad"])):
+        for name in names:
+            (folder / "mvtec" / split / name).mkdir(parents=True)
+    for k in range(18):
+        split = "train" if k < 12 else "test"
+        (root / f"good/{k}.png").rename(folder / f"mvtec/{split}/good/{k}.png")
+        (root / f"bad/{k}.png").rename(folder / f"mvtec/test/bad/{k}.png")
+    defects = read_defects(folder / "mvtec")
+    assert {s.label for s in defects.split()[0].samples} == {"good"}
+    train, test = run._parted(defects)
+    assert {s.label for s in train.samples} == {s.label for s in test.samples} == {"bad", "good"}
+
+
+def test_policies_do_what_they_say(pack_file):
+    batch = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8)
+    assert torch.equal(Policy("flips").make(str(pack_file))(batch), batch)
+    style = Policy("style", {"p": 1.0, "strength": 1.0})
+    assert not torch.equal(style.make(str(pack_file))(batch), batch)
+    both = Policy("both", {"p": 1.0}, "ColorJitter").make(str(pack_file))
+    assert [type(stage).__name__ for stage in both] == ["PerImage", "StyleAugment"]
+    assert eval(style.code, {"StyleAugment": dict}) == {"p": 1.0, "strength": 1.0}
+
+
+def test_the_command_prints_and_writes(folder, pack_file, few_conditions, monkeypatch, capsys):
+    monkeypatch.setattr(Protocol, "quick", classmethod(lambda cls: replace(TINY, seeds=(0,))))
+    out = folder / "out"
+    command = ["bench", "--data", str(folder / "data"), "--out", str(out), "--quick"]
+    assert main([*command, "--pack", str(pack_file), "--seeds", "3"]) == 0
+    printed = capsys.readouterr().out
+    assert "2 classes, 28 images to train on, 8 to test on" in printed
+    assert "ColorJitter + StyleAugment" in printed
+    assert "StyleAugment(" in printed.split("Recommended")[1]
+    assert len(json.loads((out / "bench.json").read_text())["per_seed"]["flips"]["P"]) == 1
+    assert "<svg" in (out / "bench.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"peers": ["Blur"]}, "peers must be among ColorJitter, .* but are \\['Blur'\\]")],
+)
+def test_wrong_settings_are_refused(folder, settings, words):
+    with pytest.raises(ValueError, match=words):
+        bench(read_defects(folder / "data"), **settings)
+
+
+def test_one_class_is_no_task(folder):
+    defects = read_defects(folder / "data")
+    good = tuple(s for s in defects.samples if s.label == "good")
+    with pytest.raises(ValueError, match="two classes at least, but data has"):
+        bench(replace(defects, samples=good))
