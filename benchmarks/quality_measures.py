@@ -122,57 +122,7 @@ def spread_ratio(outputs: Tensor, styles: Tensor) -> tuple[float, float]:
     return float(variance.mean().sqrt()), float(correlation.mean())
 
 
-# defects
-
-
-def surroundings(mask: Tensor) -> Tensor:
-    """The ring around a defect, 4 to 15 pixels away: (1, 1, H, W) bool -> the same."""
-    near = F.max_pool2d(mask.float(), 7, stride=1, padding=3) > 0
-    far = F.max_pool2d(mask.float(), 31, stride=1, padding=15) > 0
-    return far & ~near
-
-
-def separability(image: Tensor, inside: Tensor, ring: Tensor) -> float:
-    """How well a threshold tells defect from surroundings, in [0, 1]: image (1, 3, H, W).
-
-    2 |AUC - 0.5|, the best of luma, blurred luma and local energy.
-    """
-    gray = luma(image)
-    blurred = F.avg_pool2d(gray, 5, stride=1, padding=2, count_include_pad=False)
-    energy = F.avg_pool2d((gray - blurred).square(), 5, stride=1, padding=2)
-    return max(
-        2 * abs(auc(feature[inside], feature[ring]) - 0.5) for feature in (gray, blurred, energy)
-    )
-
-
-def auc(positive: Tensor, negative: Tensor) -> float:
-    """Probability that a value of the first lies above one of the second, ties counting half."""
-    order, _ = negative.sort()
-    below = torch.searchsorted(order, positive)
-    upto = torch.searchsorted(order, positive, right=True)
-    return float((below + upto).double().mean() / (2 * len(order)))
-
-
 # hallucination
-
-
-def flat_energy(before: Tensor, after: Tensor, cell: int = 16) -> Tensor:
-    """What a restyling adds to flat areas, in levels of 255: one value a flat cell, of all images.
-
-    The standard deviation of luma minus its 5 x 5 blur, after less before, in cells whose luma
-    deviates by less than 6 levels before.
-    """
-
-    def cells(gray: Tensor) -> Tensor:
-        height, width = (length // cell * cell for length in gray.shape[-2:])
-        return F.unfold(gray[..., :height, :width], cell, stride=cell).transpose(1, 2).flatten(0, 1)
-
-    def fine(gray: Tensor) -> Tensor:
-        return gray - F.avg_pool2d(gray, 5, stride=1, padding=2, count_include_pad=False)
-
-    gray, other = luma(before), luma(after)
-    flat = cells(gray).std(1) < 6 / 255
-    return 255 * (cells(fine(other)).std(1) - cells(fine(gray)).std(1))[flat]
 
 
 def anomaly_score(image: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ import quality_measures as measures
 from quality_measures import standard_error, summary
 from quality_subjects import Defect, Subjects, read_mask
 from styleaug import StylePlan, StyleSampler, render
+from styleaug.audit.measures import around, flat_energy, separability, surroundings
 from styleaug.color import to_dtype, to_float
 from styleaug.light import draw_light
 from styleaug.transform import StyleAugment
@@ -87,12 +88,12 @@ def retention(
     for index, defect in enumerate(tqdm(subjects.defects, desc="defects")):
         image, mask = subjects.image(defect.image)[None], read_mask(defect.mask)
         # all that the measure looks at: 15 pixels around the mask, and 4 for its two blurs
-        box = _box(mask, 20)
-        ring = measures.surroundings(mask[box])
+        box = around(mask, 20)
+        ring = surroundings(mask[box])
         mask = mask[box]
         if not ring.any():
             continue
-        before = measures.separability(to_float(image)[box], mask, ring)
+        before = separability(to_float(image)[box], mask, ring)
         if before < 0.2:  # what cannot be seen before cannot be lost
             continue
         subjects.counted[index] = defect
@@ -104,9 +105,7 @@ def retention(
         if not plans:
             continue
         outputs = render(image.expand(len(plans), -1, -1, -1), StylePlan.join(plans), subjects.pack)
-        values = [
-            measures.separability(to_float(out[None])[box], mask, ring) / before for out in outputs
-        ]
+        values = [separability(to_float(out[None])[box], mask, ring) / before for out in outputs]
         for place, key in enumerate(samplers):
             row = values[place * repeats : (place + 1) * repeats]
             subjects.kept.setdefault(key, []).append(row)
@@ -203,7 +202,7 @@ def alarms(counts: Sequence[int]) -> dict[str, float]:
 def added_energy(before: Sequence[Tensor], after: Sequence[Tensor]) -> list[float]:
     """Fine structure added to the flat cells of all images; see `quality_measures`."""
     pairs = zip(before, after, strict=True)
-    return torch.cat([measures.flat_energy(to_float(a), to_float(b)) for a, b in pairs]).tolist()
+    return torch.cat([flat_energy(to_float(a), to_float(b)) for a, b in pairs]).tolist()
 
 
 def change(before: Sequence[Tensor], after: Sequence[Tensor]) -> float:
@@ -294,11 +293,3 @@ def survival(kept: Sequence[Sequence[float]]) -> dict[str, float]:
         "lost_standard_error": standard_error(lost),
         "count": len(array),
     }
-
-
-def _box(mask: Tensor, margin: int) -> tuple[Any, ...]:
-    """An index of the part of an image around a mask (1, 1, H, W)."""
-    rows, columns = mask[0, 0].any(1).nonzero(), mask[0, 0].any(0).nonzero()
-    top, left = (max(0, int(line[0]) - margin) for line in (rows, columns))
-    bottom, right = (int(line[-1]) + margin + 1 for line in (rows, columns))
-    return (..., slice(top, bottom), slice(left, right))

@@ -59,6 +59,7 @@ from defect_images import (
 from scores import PolicyScores, balanced_accuracy
 from styleaug import StyleAugment, StylePack
 from styleaug.bench import cnn as small_cnn
+from styleaug.bench.policies import PerImage
 from styleaug.checks import StyleAugError
 from styleaug.datasets import read_defects
 from styleaug.images import SUFFIXES
@@ -182,18 +183,6 @@ class Cell:
 
 
 # ---------------------------------------------------------------- policies
-
-
-class PerImage(nn.Module):
-    """A batch transform that lets ``transform`` draw anew for each image."""
-
-    def __init__(self, transform: nn.Module) -> None:
-        super().__init__()
-        self.transform = transform
-
-    def forward(self, batch: Tensor) -> Tensor:
-        """Transform (B, C, H, W)."""
-        return torch.stack([self.transform(image) for image in batch])
 
 
 def make_policy(expression: str, pack: str) -> nn.Sequential:

@@ -8,7 +8,15 @@ import torch
 from PIL import Image
 
 from styleaug.audit import AuditReport, audit
-from styleaug.audit.measures import conspicuity, new_spots, separability, surroundings
+from styleaug.audit.measures import (
+    around,
+    auc,
+    conspicuity,
+    flat_energy,
+    new_spots,
+    separability,
+    surroundings,
+)
 from styleaug.audit.report import Row
 from styleaug.audit.run import choose
 from styleaug.audit.settings import GRAINS, LIGHTS, STRENGTHS, TEXTURES, grid, recommend
@@ -42,6 +50,10 @@ def folder(tmp_path):
     return tmp_path
 
 
+def noise(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
 def gray(array):
     return torch.from_numpy(array).float().div(255).expand(1, 3, -1, -1).contiguous()
 
@@ -56,6 +68,44 @@ def test_separability_tells_how_well_a_defect_stands_out():
     plain, _ = part(rng, "good")
     # best of three measures on 64 pixels: chance alone reaches much
     assert separability(gray(plain), inside, ring) < 0.75
+
+
+def test_auc_of_separated_equal_and_reversed_values():
+    low, high = torch.tensor([0.0, 1.0]), torch.tensor([2.0, 3.0])
+    assert auc(high, low) == 1
+    assert auc(low, high) == 0
+    assert auc(low, low) == 0.5
+
+
+@pytest.mark.parametrize("contrast", [0.3, -0.3])
+def test_separability_of_a_visible_defect_is_one_and_of_an_absent_one_small(contrast):
+    image = 0.5 + 0.02 * noise(1, 3, 64, 64)
+    inside = torch.zeros(1, 1, 64, 64, dtype=torch.bool)
+    inside[..., 20:30, 20:30] = True
+    ring = ~inside
+    assert separability(image, inside, ring) < 0.6
+    defect = image + contrast * inside
+    assert separability(defect, inside, ring) == pytest.approx(1, abs=0.01)
+
+
+def test_separability_needs_no_more_of_the_image_than_the_box_around_its_mask():
+    image = 0.5 + 0.1 * noise(1, 3, 100, 120)
+    mask = torch.zeros(1, 1, 100, 120, dtype=torch.bool)
+    mask[..., 3:20, 60:64] = True
+    ring, box = surroundings(mask), around(mask, 20)
+    assert image[box].shape == (1, 3, 40, 44)
+    whole = separability(image, mask, ring)
+    assert separability(image[box], mask[box], ring[box]) == pytest.approx(whole, abs=1e-9)
+
+
+def test_flat_energy_is_zero_of_the_identity_and_the_noise_added_elsewhere():
+    image = torch.full((1, 3, 64, 64), 0.5)
+    image[..., :28] += 0.2 * noise(1, 1, 64, 28)  # not flat: what happens here does not count
+    assert flat_energy(image, image).tolist() == [0.0] * 8
+    grain = 4 / 255 * noise(1, 1, 64, 64, seed=1)
+    added = flat_energy(image, image + grain)
+    assert len(added) == 8
+    assert added.median() == pytest.approx(4, rel=0.1)
 
 
 def test_new_spots_are_those_that_were_not_there():

@@ -130,50 +130,12 @@ def test_texture_statistics_see_structure_but_neither_colour_nor_contrast(measur
     assert not torch.allclose(plain, measures.texture_statistics(smooth, trunk), atol=0.01)
 
 
-def test_auc_of_separated_equal_and_reversed_values(measures):
-    low, high = torch.tensor([0.0, 1.0]), torch.tensor([2.0, 3.0])
-    assert measures.auc(high, low) == 1
-    assert measures.auc(low, high) == 0
-    assert measures.auc(low, low) == 0.5
-
-
-@pytest.mark.parametrize("contrast", [0.3, -0.3])
-def test_separability_of_a_visible_defect_is_one_and_of_an_absent_one_small(measures, contrast):
-    image = 0.5 + 0.02 * noise(1, 3, 64, 64)
-    inside = torch.zeros(1, 1, 64, 64, dtype=torch.bool)
-    inside[..., 20:30, 20:30] = True
-    ring = ~inside
-    assert measures.separability(image, inside, ring) < 0.6
-    defect = image + contrast * inside
-    assert measures.separability(defect, inside, ring) == pytest.approx(1, abs=0.01)
-
-
-def test_separability_needs_no_more_of_the_image_than_the_box_around_its_mask(measures, safety):
-    image = 0.5 + 0.1 * noise(1, 3, 100, 120)
-    mask = torch.zeros(1, 1, 100, 120, dtype=torch.bool)
-    mask[..., 3:20, 60:64] = True
-    ring, box = measures.surroundings(mask), safety._box(mask, 20)
-    assert image[box].shape == (1, 3, 40, 44)
-    whole = measures.separability(image, mask, ring)
-    assert measures.separability(image[box], mask[box], ring[box]) == pytest.approx(whole, abs=1e-9)
-
-
 def test_standard_error_counts_defects_not_repeats(safety):
     kept = [[0.1, 0.1], [1.0, 1.0], [0.2, 0.9], [1.0, 1.0]]
     row = safety.survival(kept)
     assert row["lost_percent"] == 37.5
     assert row["count"] == 4
     assert row["lost_standard_error"] == pytest.approx(np.std([100, 0, 50, 0], ddof=1) / 2)
-
-
-def test_flat_energy_is_zero_of_the_identity_and_the_noise_added_elsewhere(measures):
-    image = torch.full((1, 3, 64, 64), 0.5)
-    image[..., :28] += 0.2 * noise(1, 1, 64, 28)  # not flat: what happens here does not count
-    assert measures.flat_energy(image, image).tolist() == [0.0] * 8
-    grain = 4 / 255 * noise(1, 1, 64, 64, seed=1)
-    added = measures.flat_energy(image, image + grain)
-    assert len(added) == 8
-    assert added.median() == pytest.approx(4, rel=0.1)
 
 
 def test_an_anomaly_scorer_reports_spots_but_neither_noise_nor_single_pixels(measures):

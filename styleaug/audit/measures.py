@@ -5,6 +5,8 @@ Images are (1, 3, H, W) float32 in [0, 1] on the CPU.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from PIL import Image, ImageFilter
@@ -22,6 +24,14 @@ def surroundings(mask: Tensor) -> Tensor:
     near = F.max_pool2d(mask.float(), 7, stride=1, padding=3) > 0
     far = F.max_pool2d(mask.float(), 31, stride=1, padding=15) > 0
     return far & ~near
+
+
+def around(mask: Tensor, margin: int) -> tuple[Any, ...]:
+    """An index of the part of an image around a mask (1, 1, H, W)."""
+    rows, columns = mask[0, 0].any(1).nonzero(), mask[0, 0].any(0).nonzero()
+    top, left = (max(0, int(line[0]) - margin) for line in (rows, columns))
+    bottom, right = (int(line[-1]) + margin + 1 for line in (rows, columns))
+    return (..., slice(top, bottom), slice(left, right))
 
 
 def separability(image: Tensor, inside: Tensor, ring: Tensor) -> float:

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from styleaug.audit.measures import (
+    around,
     conspicuity,
     flat_energy,
     new_spots,
@@ -195,7 +196,7 @@ class _Subject:
             if mask is None or mask.sum() < _SMALLEST or mask.float().mean() > 0.5:
                 return row
             # all that the measure looks at: 15 pixels around the mask, and 4 for its two blurs
-            part = _around(mask, 20)
+            part = around(mask, 20)
             inside, ring = mask[part], surroundings(mask[part])
             if not ring.any():
                 return row
@@ -248,14 +249,6 @@ def fit(sample: Sample, size: int) -> tuple[Tensor, Tensor | None]:
     if scale < 1:  # any share of a pixel that is marked marks it: thin defects stay
         mask = mask.resize(shape, Image.Resampling.BOX)
     return to_tensor(picture)[None], to_tensor(mask)[None] > 0
-
-
-def _around(mask: Tensor, margin: int) -> tuple[Any, ...]:
-    """An index of the part of an image around a mask (1, 1, H, W)."""
-    rows, columns = mask[0, 0].any(1).nonzero(), mask[0, 0].any(0).nonzero()
-    top, left = (max(0, int(line[0]) - margin) for line in (rows, columns))
-    bottom, right = (int(line[-1]) + margin + 1 for line in (rows, columns))
-    return (..., slice(top, bottom), slice(left, right))
 
 
 class _Notes:
