@@ -302,12 +302,12 @@ def robustness_sets(records: dict[str, dict[str, Any]]) -> str:
         cells = [policy]
         for record in records.values():
             row = record["scores"].get(policy)
-            keys = ("P", "mPC", "industrial")
+            keys = ("P", "mPC", "industrial without colour")
             cells += [f"{row[k]['mean']:.1f} ± {row[k]['std']:.1f}" if row else "" for k in keys]
         rows.append(" | ".join(cells))
     names = [record["task"]["name"] for record in records.values()]
     head = " | ".join(["policy", *(f"{n}: clean | mPC | industrial" for n in names)])
-    return _table(head, rows)
+    return f"{_table(head, rows)}\nIndustrial shifts here without the lamp's colour.\n"
 
 
 def _suites(record: dict[str, Any]) -> list[list[str]]:
@@ -334,7 +334,7 @@ def _policies(record: dict[str, Any]) -> str:
     base = record["differences"]["flips only"]
     rows = []
     for name, row in _by_mpc(record):
-        columns = ("P", "mPC", "mPC without noise", "industrial")
+        columns = ("P", "mPC", "mPC without noise", "industrial", "industrial without colour")
         cells = [f"{row[key]['mean']:.1f} ± {row[key]['std']:.1f}" for key in columns]
         gain = "" if name not in base else "{mean:+.1f} ({low:+.1f} to {high:+.1f})"
         cells.append(gain.format(**base[name]["mPC"]) if gain else "")
@@ -342,7 +342,9 @@ def _policies(record: dict[str, Any]) -> str:
         rows.append(" | ".join([name, *cells]))
     task, settings = record["task"], record["settings"]
     table = _table(
-        "policy | clean | mPC | without noise | industrial | mPC over flips (95 %) | CPU, s", rows
+        "policy | clean | mPC | without noise | industrial | without colour | mPC over flips (95 %)"
+        " | CPU, s",
+        rows,
     )
     return f"""\
 A small CNN from scratch on {task["name"]} ({len(task["classes"])} classes, {task["train"]} training
@@ -350,7 +352,8 @@ and {task["test"]} test images at {settings["size"]} pixels, {settings["epochs"]
 accuracy in percent, mean and deviation of {len(record["seeds"])} seeds; mPC over
 {len(_suites(record)[0])} corruptions that no policy was chosen by, at severities 1, 3 and 5;
 without the kinds of noise, since grain and added noise are akin to them; and the mean over the
-{len(_suites(record)[1])} shifts of the industrial suite.
+{len(_suites(record)[1])} shifts of the industrial suite, which share no code with the training
+light; without the lamp's colour too, since gray cameras do not see it.
 
 {table}"""
 

@@ -586,9 +586,18 @@ def _columns(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, ...
         "P": scores.clean,
         "mPC": scores.mpc,
         "mPC without noise": tuple(float(np.mean(seed)) for seed in zip(*quiet, strict=True)),
-        **({"industrial": shifts.mpc} if shifts.corrupted else {}),
+        **_industrial(shifts),
         **{name: each.under(name) for each in (scores, shifts) for name in each.corrupted},
     }
+
+
+def _industrial(shifts: PolicyScores) -> dict[str, tuple[float, ...]]:
+    """The mean over industrial shifts; and without the lamp's colour, which gray cameras miss."""
+    gray = [shifts.under(name) for name in shifts.corrupted if name != "colour_temperature"]
+    if not gray:
+        return {}
+    means = tuple(float(np.mean(seed)) for seed in zip(*gray, strict=True))
+    return {"industrial": shifts.mpc, "industrial without colour": means}
 
 
 def table(record: Mapping[str, Any]) -> str:
@@ -597,7 +606,8 @@ def table(record: Mapping[str, Any]) -> str:
     baselines = list(record["differences"])
     corruptions = record["settings"]["corruptions"]
     columns = ["P", "mPC", "mPC without noise", "rPC"]
-    columns += ["industrial"] if "industrial" in next(iter(scores.values())) else []
+    first = next(iter(scores.values()))
+    columns += [c for c in ("industrial", "industrial without colour") if c in first]
     heads = ["policy", *columns, *(f"mPC over {name}" for name in baselines), "a run"]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name, row in scores.items():
