@@ -73,7 +73,7 @@ from styleaug.robustness.corruptions import (
 )
 
 RESULTS = Path(__file__).parent / "results"
-# Without glass_blur: the slowest, and like pixelate to a small CNN.
+# Without glass_blur, the slowest.
 TEST_CORRUPTIONS = tuple(name for name in CORRUPTIONS if name != "glass_blur")
 INDUSTRIAL = SUITES["industrial"]
 

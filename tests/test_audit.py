@@ -268,6 +268,7 @@ def test_the_command_writes_report_and_sheet(folder, pack_file, capsys):
     assert "StyleAugment(strength=(0.0, " in printed
     assert "scratch: " in printed
     assert "spots on" in printed
+    assert "Only 8 defects were measured: up to 38% might be lost" in printed
     assert json.loads((out / "audit.json").read_text())["lost"]["defaults"]["count"] == 8
     with Image.open(out / "worst.png") as sheet:
         assert sheet.size == (5 * 196 + 4, 8 * 196 + 4)

@@ -127,12 +127,7 @@ def to_inputs(images: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def class_scores(model: nn.Module, images: Tensor, *, device: torch.device) -> Tensor:
-    """Scores of the classes (N, classes) of images (N, 3, H, W) uint8, on the CPU."""
-    parts = [images[start : start + 128] for start in range(0, len(images), 128)]
-    return torch.cat([model(to_inputs(part.to(device))).float().cpu() for part in parts])
-
-
 def predict(model: nn.Module, images: Tensor, *, device: torch.device) -> Tensor:
     """Return the class number of each image of (N, 3, H, W) uint8, on the CPU."""
-    return class_scores(model, images, device=device).argmax(1)
+    parts = [images[start : start + 128] for start in range(0, len(images), 128)]
+    return torch.cat([model(to_inputs(part.to(device))).argmax(1).cpu() for part in parts])

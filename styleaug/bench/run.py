@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from styleaug.bench.cnn import class_scores, train_cnn
+from styleaug.bench.cnn import predict, train_cnn
 from styleaug.bench.policies import PEERS, SEARCH, Policy
 from styleaug.datasets import DefectSet
 from styleaug.images import to_tensor
@@ -253,7 +253,7 @@ class _Runner:
         sets: Mapping[Condition, npt.NDArray[np.uint8]],
         suites: Sequence[str],
     ) -> Robustness:
-        """Class scores of the test images under every condition, by a detector trained for it."""
+        """What a detector trained so makes of the test images, under every condition."""
         key = {
             "policy": asdict(policy),
             "pack": self.pack_id if policy.style is not None else None,
@@ -265,13 +265,13 @@ class _Runner:
         name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
         file = None if self.cache is None else self.cache / f"{name}.npy"
         if file is None or not file.is_file():
-            right = self._train_and_test(policy, seed, train, test, sets)
+            answers = self._train_and_test(policy, seed, train, test, sets)
             if file is not None:
                 with atomic_path(file) as temporary, temporary.open("wb") as out:
-                    np.save(out, right)
+                    np.save(out, answers)
         else:
-            right = np.load(file)
-        rows = [metric(METRIC).rows(np.eye(len(self.classes))[one], test.labels) for one in right]
+            answers = np.load(file)
+        rows = [metric(METRIC).rows(np.eye(len(self.classes))[one], test.labels) for one in answers]
         shifted = dict(zip(sets, rows[1:], strict=True))
         return Robustness(METRIC, rows[0], shifted, {suite: SUITES[suite] for suite in suites})
 
@@ -297,7 +297,7 @@ class _Runner:
             leave=False,
         )
         tests = [test.images, *(torch.from_numpy(s).permute(0, 3, 1, 2) for s in sets.values())]
-        answers = [class_scores(model, x, device=self.device).argmax(1).numpy() for x in tests]
+        answers = [predict(model, x, device=self.device).numpy() for x in tests]
         return np.stack(answers)
 
 

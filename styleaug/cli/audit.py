@@ -113,6 +113,13 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"Sheet of the worst: {arguments.out / 'worst.png'} (marked image; {'; '.join(names)})")
     print(f"All figures: {arguments.out / 'audit.json'}")
     print(f"\nRecommended:\n\n    {report.code}\n")
+    count = report.lost("recommended").count
+    if count * arguments.budget < 1:
+        # of n defects none lost: with 95 % confidence at most 3 / n are (the rule of three)
+        print(
+            f"Only {count} defects were measured: up to {min(1.0, 3 / count):.0%} might be lost "
+            "without one of these showing it. Audit more, or take smaller ranges.\n"
+        )
     return 0
 
 
