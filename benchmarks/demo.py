@@ -3,8 +3,8 @@
     python benchmarks/demo.py                  solar cells from the package elpv-dataset
     python benchmarks/demo.py --data DIR       your images: DIR/<class>/*, or DIR/train and DIR/test
 
-It restyles a few images into a contact sheet, trains one small CNN with flips alone and with flips
-and StyleAugment, tests both on clean and on corrupted images, and writes a report.
+It restyles a few images into a contact sheet, fine-tunes an ImageNet network with flips alone and
+with flips and StyleAugment, tests both on clean and on corrupted images, and writes a report.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ from defect_images import DataError, DefectImages, load_elpv
 from demo_report import conclusion, contact_sheet, markdown_report, save_gains_figure
 from scores import Comparison, Correct, compare
 from styleaug import StyleAugment
-from styleaug.bench.cnn import predict, train_cnn
+from styleaug.bench.models import LITE, SMALL
+from styleaug.bench.tasks import Labelled, Task, predict
+from styleaug.bench.train import train
 from styleaug.checks import StyleAugError
 from styleaug.robustness.corruptions import CORRUPTIONS, Condition, conditions, corrupted_sets
 
@@ -57,6 +59,7 @@ class DemoSettings:
     """What the demo does; the command line takes its defaults from here.
 
     Attributes:
+        model: backbone, see `styleaug.bench.models.make_backbone`.
         seeds: training runs of each policy.
         steps: optimiser steps of each run.
         batch_size: images a step.
@@ -69,12 +72,13 @@ class DemoSettings:
         workers: processes that corrupt test images; 0 uses none.
     """
 
+    model: str = LITE
     seeds: int = 2
-    steps: int = 300
-    batch_size: int = 64
+    steps: int = 160
+    batch_size: int = 32
     size: int = 96
     max_train: int = 4000
-    max_test: int = 600
+    max_test: int = 400
     corruptions: tuple[str, ...] = CORRUPTIONS
     severities: tuple[int, ...] = (1, 3, 5)
     columns: int = 7
@@ -186,14 +190,14 @@ def _train_all(
     for seed in range(settings.seeds):
         for name, augment in policies.items():
             with timed(f"train: {name}"):
-                model = train_cnn(
-                    images.train,
-                    images.train_labels,
-                    classes=len(images.classes),
+                model = train(
+                    Task("classification", images.classes, settings.size),
+                    Labelled(images.train, images.train_labels),
                     augment=augment,
                     steps=settings.steps,
                     batch_size=settings.batch_size,
                     seed=seed,
+                    backbone=settings.model,
                     device=device,
                     title=f"training, seed {seed}, {name}",
                 )
@@ -213,7 +217,10 @@ def _evaluate(
 
     def judge(condition: Condition | None, test: Tensor) -> None:
         for name, runs in models.items():
-            answers = [predict(model, test, device=device) == images.test_labels for model in runs]
+            answers = [
+                predict(model, test, device=device).argmax(1) == images.test_labels
+                for model in runs
+            ]
             correct[name][condition] = torch.stack(answers).numpy()
 
     judge(None, images.test)
@@ -263,6 +270,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--data", **folder, help="your class folders (default: ELPV solar cells)")
     add("--out", **folder, default=Path("demo-out"), help="results go here (default: demo-out)")
+    add("--model", help=f"backbone, {SMALL} or one of timm's (default: {default.model})")
     add("--seeds", **count, help=f"training runs of each policy (default: {default.seeds})")
     add("--steps", **count, help=f"steps of each run (default: {default.steps})")
     add("--size", **side, help=f"side of the network's input, px (default: {default.size})")

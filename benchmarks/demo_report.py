@@ -172,7 +172,7 @@ def _how_it_was_done(record: Mapping[str, Any]) -> list[str]:
         f"- {task['train']} images to train on, {task['test']} to test on, classes "
         f"{', '.join(task['classes'])}, {settings['size']} x {settings['size']} px.",
         *[f"- {note}" for note in task["notes"]],
-        f"- CNN with {record['parameters']:,} parameters, from scratch: {settings['steps']} steps "
+        f"- {settings['model']}, {record['parameters']:,} parameters: {settings['steps']} steps "
         f"of {settings['batch_size']} images, seeds {record['seeds']}; flips under both policies.",
         *[f"- After the flips, {name}: `{text}`" for name, text in record["policies"].items()],
         f"- Severities {severities}; the same corrupted images for all.",

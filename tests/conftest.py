@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import styleaug.pack
 from helpers import FULL, TINY, StandIn, torch_generator_stays
@@ -59,6 +60,21 @@ def pack_file(pack, tmp_path_factory):
     path = tmp_path_factory.mktemp("packs") / "tiny.safetensors"
     pack.save(path)
     return path
+
+
+@pytest.fixture
+def defect_boxes(tmp_path):
+    """Gray images with a bright or a dark box each, told by text files beside them."""
+    folder = tmp_path / "boxes"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for k in range(24):
+        pixels = (110 + 10 * rng.standard_normal((40, 48))).clip(0, 255).astype(np.uint8)
+        left, top = rng.integers(4, 20, 2)
+        pixels[top : top + 14, left : left + 18] = 230 if k % 2 else 20
+        Image.fromarray(pixels).save(folder / f"{k}.png")
+        (folder / f"{k}.txt").write_text(f"{left} {top} {left + 18} {top + 14} {1 + k % 2}\n")
+    return folder
 
 
 @pytest.fixture

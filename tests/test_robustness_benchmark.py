@@ -1,6 +1,8 @@
 """The robustness benchmark: policies, cells that are not run twice, and the figures it reports."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from PIL import Image
 
 from helpers import TINY
 from styleaug import StylePack
+from styleaug.bench.models import SMALL
 
 pytest.importorskip("imagecorruptions", reason="the benchmark's packages are an extra")
 
@@ -20,6 +23,21 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture
 def bench(module):
     return module("robustness")
+
+
+@pytest.fixture
+def cells(module):
+    return module("robustness_cells")
+
+
+@pytest.fixture
+def policies(module):
+    return module("robustness_policies")
+
+
+@pytest.fixture
+def figures(module):
+    return module("robustness_figures")
 
 
 @pytest.fixture
@@ -35,25 +53,26 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def settings(bench):
-    return bench.Settings(
-        epochs=1, batch_size=8, size=32, corruptions=("saturate",), severities=(1, 5)
+def settings(cells):
+    return cells.Settings(
+        model=SMALL, steps=2, batch_size=8, size=32, corruptions=("saturate",), severities=(1, 5)
     )
 
 
 @pytest.fixture
-def task(bench, folder, settings):
-    return bench.load_task(folder, settings)
+def problem(cells, folder, settings):
+    return cells.load_problem(folder, None, settings)
 
 
 @pytest.fixture
-def one_cell(bench, task, settings, pack_file, tmp_path):
+def one_cell(cells, problem, settings, pack_file, tmp_path):
     """``one_cell(settings)`` makes what `run_cell` and `run_cells` take."""
 
     def make(settings=settings, policies=None, seeds=(0,), pack=str(pack_file)):
-        sets = bench.corrupt_test_images(task, settings, tmp_path / "cache", workers=0)
-        cells = bench.make_cells(policies or {"flips only": ""}, seeds, task, settings, pack)
-        return cells, task, settings, sets
+        images = problem.test.images
+        sets = cells.corrupt_test_images(images, settings, tmp_path / "cache", workers=0)
+        found = cells.make_cells(policies or {"flips only": ""}, seeds, problem, settings, pack)
+        return found, problem, settings, sets
 
     return make
 
@@ -61,38 +80,49 @@ def one_cell(bench, task, settings, pack_file, tmp_path):
 # ---------------------------------------------------------------- policies
 
 
-def test_every_policy_keeps_shape_and_type_and_its_input(bench, pack_file, seeded):
-    for name, expression in bench.POLICIES.items():
+def test_every_policy_keeps_shape_and_type_and_its_input(policies, pack_file, seeded):
+    for name, expression in policies.POLICIES.items():
         before = BATCH.clone()
-        out = bench.make_policy(expression, str(pack_file))(BATCH)
+        out = policies.make_policy(expression, str(pack_file), BATCH.flip(0) // 2)(BATCH)
         assert (out.shape, out.dtype) == (BATCH.shape, torch.uint8), name
         assert torch.equal(BATCH, before), name
         assert torch.equal(out, BATCH) == (name == "flips only"), name
 
 
-@pytest.mark.parametrize("name", ["ColorJitter", "TrivialAugmentWide", "AugMix"])
-def test_images_of_a_batch_draw_parameters_of_their_own(bench, name, seeded):
+@pytest.mark.parametrize(
+    "name", ["ColorJitter", "photometric mix", "RandAugment", "TrivialAugmentWide", "AugMix"]
+)
+def test_images_of_a_batch_draw_parameters_of_their_own(policies, name, seeded):
     same = BATCH[:1].expand(8, -1, -1, -1)
-    out = bench.make_policy(bench.POLICIES[name], "base")(same)
+    out = policies.make_policy(policies.POLICIES[name], "base")(same)
     assert len({image.numpy().tobytes() for image in out}) > 2
 
 
-def test_noise_is_of_up_to_the_deviation_that_was_asked_for(bench, seeded):
+def test_noise_is_of_up_to_the_deviation_that_was_asked_for(policies, seeded):
     gray = torch.full((200, 3, 16, 16), 128, dtype=torch.uint8)
-    out = bench.make_policy("GaussianNoise(0.1)", "base")(gray)
+    out = policies.make_policy("GaussianNoise(0.1)", "base")(gray)
     deviations = (out.float() - 128).std((1, 2, 3))
     assert deviations.min() < 2
     assert 22 < deviations.max() < 28
     assert abs(deviations.mean() - 25.5 / 2) < 2
-    stages = [str(bench.make_policy(f"GaussianNoise({s})", "base")) for s in (0.1, 0.2)]
+    stages = [str(policies.make_policy(f"GaussianNoise({s})", "base")) for s in (0.1, 0.2)]
     assert stages[0] != stages[1]  # the cache tells them apart
 
 
-def test_stages_follow_each_other_as_they_are_written(bench, pack_file):
-    policy = bench.make_policy("AugMix(severity=2) + StyleAugment(p=0.7)", str(pack_file))
+def test_stages_follow_each_other_as_they_are_written(policies, pack_file):
+    policy = policies.make_policy("AugMix(severity=2) + StyleAugment(p=0.7)", str(pack_file))
     assert [type(stage).__name__ for stage in policy] == ["PerImage", "StyleAugment"]
     assert policy[0].transform.severity == 2
     assert policy[1].p == 0.7
+
+
+def test_looks_come_from_the_training_images(policies, seeded):
+    dark, bright = (torch.randint(k, k + 40, (6, 3, 16, 16)).byte() for k in (10, 200))
+    out = policies.make_policy("Reference('HistogramMatching', p=1.0)", "base", bright)(dark)
+    assert out.min() > 60
+    assert out[0].float().mean() != out[1].float().mean()  # each image draws
+    with pytest.raises(policies.PolicyError, match="needs reference images"):
+        policies.make_policy("Reference('FDA')", "base")(dark)
 
 
 @pytest.mark.parametrize(
@@ -112,16 +142,16 @@ def test_stages_follow_each_other_as_they_are_written(bench, pack_file):
         ("StyleAugment(pack='other')", "--pack"),
     ],
 )
-def test_policies_that_cannot_be_built_are_refused(bench, pack_file, expression, message):
-    with pytest.raises(bench.PolicyError, match=message):
-        bench.make_policy(expression, str(pack_file))
+def test_policies_that_cannot_be_built_are_refused(policies, pack_file, expression, message):
+    with pytest.raises(policies.PolicyError, match=message):
+        policies.make_policy(expression, str(pack_file))
 
 
-def test_policies_are_chosen_and_added(bench):
-    assert bench.named_policies(None, []) == bench.POLICIES
-    found = bench.named_policies(["AugMix"], ["mine = StyleAugment(p=0.7, light=(0, 0.7))"])
+def test_policies_are_chosen_and_added(policies):
+    assert policies.named_policies(None, []) == policies.POLICIES
+    found = policies.named_policies(["AugMix"], ["mine = StyleAugment(p=0.7, light=(0, 0.7))"])
     assert found == {"AugMix": "AugMix()", "mine": "StyleAugment(p=0.7, light=(0, 0.7))"}
-    assert list(bench.named_policies([], ["none="])) == ["none"]
+    assert list(policies.named_policies([], ["none="])) == ["none"]
 
 
 @pytest.mark.parametrize(
@@ -136,100 +166,88 @@ def test_policies_are_chosen_and_added(bench):
         ([], ["a=AugMix()", "a=AugMix()"], "already"),
     ],
 )
-def test_names_that_mean_no_policy_are_refused(bench, chosen, added, message):
-    with pytest.raises(bench.PolicyError, match=message):
-        bench.named_policies(chosen, added)
+def test_names_that_mean_no_policy_are_refused(policies, chosen, added, message):
+    with pytest.raises(policies.PolicyError, match=message):
+        policies.named_policies(chosen, added)
 
 
 # ---------------------------------------------------------------- images
 
 
-def test_classes_are_the_beginnings_of_file_names(bench, folder, settings):
-    task = bench.load_task(folder, settings)
-    assert task.classes == ("flat_area", "rolled-in_scale")
-    assert task.train.shape == (16, 3, 32, 32)
-    assert task.test_labels.bincount().tolist() == [2, 2]
-    assert (task.train.float().mean((1, 2, 3)) > 100).long().equal(task.train_labels)
-    inside = bench.load_task(folder / "images", settings)
-    assert torch.equal(inside.test, task.test)
+def test_the_task_is_what_the_labels_allow(cells, folder, settings):
+    problem = cells.load_problem(folder, None, settings)
+    assert problem.task.kind == "classification"
+    assert problem.task.classes == ("flat_area", "rolled-in_scale")
+    assert problem.train.images.shape == (16, 3, 32, 32)
+    assert problem.test.targets.bincount().tolist() == [2, 2]
+    assert (problem.train.images.float().mean((1, 2, 3)) > 100).long().equal(problem.train.targets)
+    assert problem.record()["metric"] == "balanced accuracy"
 
 
-def test_class_folders_are_read_too(bench, folder, settings):
-    for path in (folder / "images").iterdir():
-        target = folder / "sorted" / path.name.rpartition("_")[0]
-        target.mkdir(parents=True, exist_ok=True)
-        path.rename(target / path.name)
-    task = bench.load_task(folder / "sorted", settings)
-    assert task.classes == ("flat_area", "rolled-in_scale")
-    assert (len(task.train), len(task.test)) == (16, 4)
+def test_solar_cells_come_from_their_package(cells, settings):
+    problem = cells.load_problem(Path("elpv"), None, replace(settings, size=16))
+    assert problem.task.classes == ("functional", "defective")
+    assert problem.train.images.shape == (1000, 3, 16, 16)
+    assert len(problem.test) == 360
 
 
-def test_one_class_is_no_task(bench, folder, settings):
-    for path in (folder / "images").glob("flat*"):
-        path.unlink()
-    with pytest.raises(bench.DataError, match="two classes"):
-        bench.load_task(folder, settings)
-
-
-def test_corrupted_sets_are_made_once(bench, task, settings, tmp_path, monkeypatch):
-    sets = bench.corrupt_test_images(task, settings, tmp_path, workers=0)
+def test_corrupted_sets_are_made_once(cells, problem, settings, tmp_path, monkeypatch):
+    images = problem.test.images
+    sets = cells.corrupt_test_images(images, settings, tmp_path, workers=0)
     assert sorted(path.name for path in sets.iterdir()) == ["saturate-1.npy", "saturate-5.npy"]
     assert np.load(sets / "saturate-5.npy").shape == (4, 32, 32, 3)
-    monkeypatch.delattr(bench, "corrupted_sets")
-    assert bench.corrupt_test_images(task, settings, tmp_path, workers=0) == sets
+    monkeypatch.delattr(cells, "corrupted_sets")
+    assert cells.corrupt_test_images(images, settings, tmp_path, workers=0) == sets
 
 
 # ---------------------------------------------------------------- cells
 
 
-def test_a_cell_learns(bench, one_cell):
-    """Autocast once kept the first step's weights for the whole training."""
-    lessons = bench.Settings(
-        epochs=30, batch_size=8, size=32, corruptions=("saturate",), severities=(1,)
-    )
+def test_a_cell_learns(cells, one_cell, settings):
+    lessons = replace(settings, steps=60, learning_rate=5e-3, severities=(1,))
     (cell,), *rest = one_cell(lessons)
-    record = bench.run_cell(cell, *rest, device=torch.device("cpu"))
+    record = cells.run_cell(cell, *rest, device=torch.device("cpu"))
     assert record["clean"] == 100
     assert list(record["corrupted"]) == ["saturate"]
     assert record["seconds"]["train"] > 0
 
 
-def test_finished_cells_are_not_run_again(bench, one_cell, tmp_path, monkeypatch):
-    cells, *rest = one_cell(seeds=(0, 1))
+def test_finished_cells_are_not_run_again(cells, one_cell, tmp_path, monkeypatch):
+    some, *rest = one_cell(seeds=(0, 1))
     ran = []
 
     def run_cell(cell, **kwargs):
         ran.append(cell.seed)
         return {"key": cell.key, "clean": 50.0 + cell.seed}
 
-    monkeypatch.setattr(bench, "run_cell", run_cell)
-    first = dict(zip(["images", "settings", "sets"], rest, strict=True))
+    monkeypatch.setattr(cells, "run_cell", run_cell)
+    first = dict(zip(["problem", "settings", "sets"], rest, strict=True))
     first |= {"jobs": 1, "device": torch.device("cpu")}
-    clean = {c.seed: r["clean"] for c, r in bench.run_cells(cells, folder=tmp_path, **first)}
-    again = {c.seed: r["clean"] for c, r in bench.run_cells(cells, folder=tmp_path, **first)}
+    clean = {c.seed: r["clean"] for c, r in cells.run_cells(some, folder=tmp_path, **first)}
+    again = {c.seed: r["clean"] for c, r in cells.run_cells(some, folder=tmp_path, **first)}
     assert clean == again == {0: 50, 1: 51}
     assert ran == [0, 1]
-    (tmp_path / cells[1].file).write_text("{")  # as after a full disk
-    assert len(list(bench.run_cells(cells, folder=tmp_path, **first))) == 2
+    (tmp_path / some[1].file).write_text("{")  # as after a full disk
+    assert len(list(cells.run_cells(some, folder=tmp_path, **first))) == 2
     assert ran == [0, 1, 1]
 
 
-def test_an_interrupted_run_keeps_its_finished_cells(bench, one_cell, tmp_path, monkeypatch):
-    cells, images, settings, sets = one_cell(seeds=(0, 1))
+def test_an_interrupted_run_keeps_its_finished_cells(cells, one_cell, tmp_path, monkeypatch):
+    some, problem, settings, sets = one_cell(seeds=(0, 1))
 
     def run_cell(cell, **kwargs):
         if cell.seed == 1:
             raise KeyboardInterrupt
         return {"key": cell.key}
 
-    monkeypatch.setattr(bench, "run_cell", run_cell)
+    monkeypatch.setattr(cells, "run_cell", run_cell)
     cpu = torch.device("cpu")
     with pytest.raises(KeyboardInterrupt):
-        list(bench.run_cells(cells, images, settings, sets, tmp_path, jobs=1, device=cpu))
-    assert [bench.stored_record(cell, tmp_path) is not None for cell in cells] == [True, False]
+        list(cells.run_cells(some, problem, settings, sets, tmp_path, jobs=1, device=cpu))
+    assert [cells.stored_record(cell, tmp_path) is not None for cell in some] == [True, False]
 
 
-def test_a_key_tells_all_that_changes_the_outcome(bench, one_cell, pack, tmp_path):
+def test_a_key_tells_all_that_changes_the_outcome(cells, one_cell, settings, pack, tmp_path):
     """And no more: a new pack does not send the policies without styles to work again."""
     StylePack.random(TINY, seed=1).save(tmp_path / "other.safetensors")
     policies = {"flips only": "", "style": "StyleAugment()"}
@@ -244,21 +262,36 @@ def test_a_key_tells_all_that_changes_the_outcome(bench, one_cell, pack, tmp_pat
     others = [
         one_cell(policies={"style": "StyleAugment(p=0.6)"}),
         one_cell(policies={"style": "StyleAugment()"}, seeds=(1,)),
-        one_cell(bench.Settings(size=32, corruptions=("saturate",)), {"style": "StyleAugment()"}),
+        one_cell(replace(settings, steps=3), {"style": "StyleAugment()"}),
     ]
-    assert len({style.file, *(cells[0].file for cells, *_ in others)}) == 4
+    assert len({style.file, *(found[0].file for found, *_ in others)}) == 4
     assert one_cell(policies={"other name": "StyleAugment()"})[0][0].file == style.file
 
 
 @pytest.mark.slow
-def test_two_jobs_come_to_what_one_comes_to(bench, one_cell, tmp_path):
-    cells, *rest = one_cell(seeds=(0, 1))
+def test_two_jobs_come_to_what_one_comes_to(cells, one_cell, tmp_path):
+    some, *rest = one_cell(seeds=(0, 1))
     found = []
     for jobs in (1, 2):
         options = {"jobs": jobs, "device": torch.device("cpu")}
-        records = bench.run_cells(cells, *rest, tmp_path / str(jobs), **options)
+        records = cells.run_cells(some, *rest, tmp_path / str(jobs), **options)
         found.append({c.seed: (r["clean"], r["corrupted"]) for c, r in records})
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("kind", ["segmentation", "detection"])
+def test_pixels_and_boxes_have_a_second_score(
+    cells, figures, defect_boxes, settings, tmp_path, kind
+):
+    problem = cells.load_problem(defect_boxes, kind, settings)
+    sets = cells.corrupt_test_images(problem.test.images, settings, tmp_path, workers=0)
+    (cell,) = cells.make_cells({"flips only": ""}, [0], problem, settings, "base")
+    found = cells.run_cell(cell, problem, settings, sets, device=torch.device("cpu"))
+    name = {"segmentation": "pixel AP", "detection": "box AP50"}[kind]
+    row = figures.figures({"flips only": [found]})["scores"]["flips only"]["also"][name]
+    assert row["P"]["mean"] == found["also"][name]["clean"]
+    levels = found["also"][name]["corrupted"]["saturate"].values()
+    assert row["mPC"]["mean"] == pytest.approx(np.mean(list(levels)))
 
 
 # ---------------------------------------------------------------- figures
@@ -267,15 +300,16 @@ def test_two_jobs_come_to_what_one_comes_to(bench, one_cell, tmp_path):
 def record(clean, noise, blur):
     """Accuracies at severities 1 and 5 of two corruptions."""
     corrupted = {"noise": dict(zip("15", noise, strict=True)), "blur": {"1": blur, "5": blur}}
-    return {"clean": clean, "corrupted": corrupted, "seconds": {"train": 1, "test": 1, "cpu": 1}}
+    seconds = {"train": 1, "test": 1, "cpu": 1}
+    return {"clean": clean, "corrupted": corrupted, "also": {}, "seconds": seconds}
 
 
-def test_mpc_rpc_and_differences_by_hand(bench):
+def test_mpc_rpc_and_differences_by_hand(figures):
     records = {
         "flips only": [record(80, (60, 20), 40), record(100, (80, 40), 20)],  # mPC 40 and 40
         "mine": [record(80, (60, 40), 60), record(90, (90, 70), 60)],  # mPC 55 and 70
     }
-    found = bench.figures(records)
+    found = figures.figures(records)
     plain, mine = found["scores"]["flips only"], found["scores"]["mine"]
     assert plain["mPC"] == {"mean": 40, "std": 0, "per_seed": [40, 40]}
     assert mine["mPC"]["per_seed"] == [55, 70]
@@ -290,47 +324,35 @@ def test_mpc_rpc_and_differences_by_hand(bench):
     assert list(found["differences"]) == ["flips only"]
 
 
-def test_industrial_shifts_have_a_mean_of_their_own(bench):
+def test_industrial_shifts_have_a_mean_of_their_own(figures):
     entry = record(80, (60, 20), 40)
     entry["corrupted"] |= {"dust": {"1": 70, "5": 50}, "defocus": {"1": 90, "5": 70}}
-    found = bench.figures({"flips only": [entry]})["scores"]["flips only"]
+    found = figures.figures({"flips only": [entry]})["scores"]["flips only"]
     assert found["mPC"]["mean"] == 40
     assert found["industrial"]["mean"] == found["industrial without colour"]["mean"] == 70
     assert found["dust"]["mean"] == 60
     assert set(found["corrupted"]) == {"noise", "blur", "dust", "defocus"}
 
 
-def test_sets_with_masks_or_boxes_are_read_by_the_library(bench, folder, settings):
-    """Their masks are no images, and their labels are the library's."""
-    for path in sorted((folder / "images").iterdir()):
-        target = folder / "sorted" / path.name.rpartition("_")[0]
-        target.mkdir(parents=True, exist_ok=True)
-        with Image.open(path) as image:
-            image.convert("RGB").save(target / f"{path.stem}.jpg")
-        Image.new("L", image.size).save(target / f"{path.stem}.png")
-        path.unlink()
-    task = bench.load_task(folder / "sorted", settings)
-    assert len(task.train) + len(task.test) == 20
-
-
-def test_one_seed_has_no_interval(bench):
-    gain = bench.difference([3.0], [1.0])
+def test_one_seed_has_no_interval(figures):
+    gain = figures.difference([3.0], [1.0])
     assert gain == {"mean": 2, "std": None, "per_seed": [2], "low": None, "high": None}
 
 
 def test_the_command_writes_a_complete_record_and_goes_on(
-    bench, folder, pack, pack_file, tmp_path, monkeypatch, capsys
+    bench, cells, folder, pack, pack_file, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setitem(bench.SUITES, "validation", ("gaussian_blur", "saturate"))
     command = ["--data", str(folder), "--validation", "--policies", "flips only"]
-    command += ["--policy", "half=StyleAugment(p=0.5)", "--pack", str(pack_file), "--epochs", "1"]
+    command += ["--policy", "half=StyleAugment(p=0.5)", "--pack", str(pack_file), "--steps", "1"]
+    command += ["--model", SMALL, "--size", "32"]
     command += ["--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out.json")]
     assert bench.main([*command, "--seeds", "3"]) == 0
     first = json.loads((tmp_path / "out.json").read_text())
 
-    real, ran = bench.run_cell, []
+    real, ran = cells.run_cell, []
     monkeypatch.setattr(
-        bench, "run_cell", lambda cell, **k: ran.append(cell.seed) or real(cell, **k)
+        cells, "run_cell", lambda cell, **k: ran.append(cell.seed) or real(cell, **k)
     )
     assert bench.main([*command, "--seeds", "3", "4"]) == 0
     result = json.loads((tmp_path / "out.json").read_text())
@@ -344,7 +366,7 @@ def test_the_command_writes_a_complete_record_and_goes_on(
     assert result["pack_id"] == pack.id
     assert result["settings"]["corruptions"] == ["gaussian_blur", "saturate"]
     assert set(result["scores"]["half"]) == {
-        *("P", "mPC", "mPC without noise", "rPC", "corrupted", "seconds"),
+        *("P", "mPC", "mPC without noise", "rPC", "corrupted", "also", "seconds"),
         *("gaussian_blur", "saturate"),
     }
     assert {"machine", "versions", "parameters", "task"} <= set(result)
@@ -358,15 +380,22 @@ def test_mistakes_are_told_in_words(bench, folder, tmp_path, capsys):
         assert capsys.readouterr().err.startswith("robustness: ")
 
 
+def test_quick_asks_for_little(bench):
+    options = bench.parse_arguments(["--data", "x", "--quick", "--steps", "7"])
+    settings = bench.settings_of(options, "detection")
+    assert (settings.severities, settings.steps, settings.size) == ((3,), 7, 128)
+    assert set(bench.QUICK) <= set(bench.POLICIES)
+
+
 @pytest.mark.parametrize("lamp", ["lamp_dim", "lamp_bright", "lamp_veil", "lamp_side"])
-def test_lamps_grow_with_severity_and_keep_the_order_of_a_neighbourhood(bench, lamp):
+def test_lamps_grow_with_severity_and_keep_the_order_of_a_neighbourhood(cells, lamp):
     images = np.repeat(np.uint8([[60, 180]]), 20, axis=1).reshape(1, 1, 40, 1)
     images = np.tile(images, (1, 40, 1, 3))
     changes = []
     for severity in (1, 3, 5):
-        out = bench.corrupted_sets(images, [bench.Condition(lamp, severity)], workers=0)
+        out = cells.corrupted_sets(images, [cells.Condition(lamp, severity)], workers=0)
         _, relit = next(out)
-        again = next(bench.corrupted_sets(images, [bench.Condition(lamp, severity)], workers=0))[1]
+        again = next(cells.corrupted_sets(images, [cells.Condition(lamp, severity)], workers=0))[1]
         assert (relit == again).all()
         assert (relit[0, :, 19] <= relit[0, :, 20]).all()
         changes.append(np.abs(relit.astype(float) - images).mean())

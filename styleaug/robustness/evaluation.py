@@ -62,8 +62,8 @@ class Robustness:
         return _mean_score(self, self._chosen(suite), slice(None))
 
     def rpc(self, suite: str | None = None) -> float:
-        """MPC relative to P (Michaelis et al. 2019, equation 2)."""
-        return self.mpc(suite) / self.performance
+        """MPC relative to P (Michaelis et al. 2019, equation 2); 0 where P is 0."""
+        return self.mpc(suite) / self.performance if self.performance else 0.0
 
     def relative_mce(self, baseline: Robustness, suite: str | None = None) -> float:
         """Mean over corruptions of the error over that of a baseline (Hendrycks and Dietterich).

@@ -1,0 +1,147 @@
+"""What the robustness benchmark reports: scores, differences with intervals, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from scores import PolicyScores
+from styleaug.robustness.corruptions import SUITES
+
+INDUSTRIAL = SUITES["industrial"]
+BASELINES = ("flips only", "ColorJitter", "photometric mix")
+
+
+def policy_scores(
+    records: Sequence[Mapping[str, Any]], *, industrial: bool = False
+) -> PolicyScores:
+    """Gather the records of one policy, one a seed: of corruptions, or of industrial shifts."""
+    corrupted = {
+        name: {int(level): tuple(r["corrupted"][name][level] for r in records) for level in levels}
+        for name, levels in records[0]["corrupted"].items()
+        if (name in INDUSTRIAL) == industrial
+    }
+    return PolicyScores(tuple(record["clean"] for record in records), corrupted)
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Mean, standard deviation over seeds (None of one seed), and the values themselves."""
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return {"mean": float(np.mean(values)), "std": deviation, "per_seed": list(values)}
+
+
+def difference(values: Sequence[float], baseline: Sequence[float]) -> dict[str, Any]:
+    """Values minus baseline, seed by seed, with the 95 % interval of their mean by Student's t.
+
+    The interval is for other seeds on the same images. One seed has none.
+    """
+    from scipy import stats  # comes with imagecorruptions
+
+    gains = spread([a - b for a, b in zip(values, baseline, strict=True)])
+    low = high = None
+    if gains["std"] is not None:
+        count = len(values)
+        margin = float(stats.t.ppf(0.975, count - 1)) * gains["std"] / count**0.5
+        low, high = gains["mean"] - margin, gains["mean"] + margin
+    return {**gains, "low": low, "high": high}
+
+
+def figures(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """Scores of each policy, and its differences to the baselines that were run."""
+    scores = {name: policy_scores(entries) for name, entries in records.items()}
+    columns = {name: _columns(entries) for name, entries in records.items()}
+    return {
+        "scores": {
+            name: {
+                **{column: spread(values) for column, values in columns[name].items()},
+                "rPC": spread(scores[name].rpc),
+                "corrupted": {
+                    **scores[name].corrupted,
+                    **policy_scores(entries, industrial=True).corrupted,
+                },
+                "also": {metric: _also(metric, entries) for metric in entries[0]["also"]},
+                "seconds": [record["seconds"] for record in entries],
+            }
+            for name, entries in records.items()
+        },
+        "differences": {
+            baseline: {
+                name: {c: difference(v, columns[baseline][c]) for c, v in columns[name].items()}
+                for name in records
+                if name != baseline
+            }
+            for baseline in BASELINES
+            if baseline in records
+        },
+    }
+
+
+def _columns(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, ...]]:
+    scores, shifts = policy_scores(records), policy_scores(records, industrial=True)
+    quiet = [scores.under(name) for name in scores.corrupted if "noise" not in name]
+    return {
+        "P": scores.clean,
+        "mPC": scores.mpc,
+        "mPC without noise": tuple(float(np.mean(seed)) for seed in zip(*quiet, strict=True)),
+        **_industrial(shifts),
+        **{name: each.under(name) for each in (scores, shifts) for name in each.corrupted},
+    }
+
+
+def _also(metric: str, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Another score than the one that the task is judged by."""
+    entries = [record["also"][metric] for record in records]
+    scores, shifts = policy_scores(entries), policy_scores(entries, industrial=True)
+    columns = {"P": scores.clean, "mPC": scores.mpc, **_industrial(shifts)}
+    return {name: spread(values) for name, values in columns.items()}
+
+
+def _industrial(shifts: PolicyScores) -> dict[str, tuple[float, ...]]:
+    """The mean over industrial shifts; and without the lamp's colour, which gray cameras miss."""
+    gray = [shifts.under(name) for name in shifts.corrupted if name != "colour_temperature"]
+    if not gray:
+        return {}
+    means = tuple(float(np.mean(seed)) for seed in zip(*gray, strict=True))
+    return {"industrial": shifts.mpc, "industrial without colour": means}
+
+
+def table(record: Mapping[str, Any]) -> str:
+    """Markdown: all policies by falling mPC, and what each gains under each corruption."""
+    scores = dict(sorted(record["scores"].items(), key=lambda item: -item[1]["mPC"]["mean"]))
+    baselines = list(record["differences"])
+    corruptions = record["settings"]["corruptions"]
+    columns = ["P", "mPC", "mPC without noise", "rPC"]
+    first = next(iter(scores.values()))
+    columns += [c for c in ("industrial", "industrial without colour") if c in first]
+    heads = ["policy", *columns, *(f"mPC over {name}" for name in baselines), "a run"]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for name, row in scores.items():
+        entries = [_plus_minus(row[column]) for column in columns]
+        for baseline in baselines:
+            change = record["differences"][baseline].get(name)
+            entries.append(_interval(change["mPC"]) if change else "")
+        lines.append(f"| {name} | {' | '.join(entries)} | {seconds(row['seconds'])} |")
+    lines += ["", "| policy | " + " | ".join(c.replace("_", " ") for c in corruptions) + " |"]
+    lines.append("|---" + "|---" * len(corruptions) + "|")
+    for name, row in scores.items():
+        means = " | ".join(f"{row[corruption]['mean']:.1f}" for corruption in corruptions)
+        lines.append(f"| {name} | {means} |")
+    return "\n".join(lines)
+
+
+def seconds(entries: Sequence[Mapping[str, float]]) -> str:
+    """What a run took, on average."""
+    wall, cpu = np.mean([(e["train"] + e["test"], e["cpu"]) for e in entries], axis=0)
+    return f"{wall:.0f} s, {cpu:.0f} s of CPU"
+
+
+def _plus_minus(entry: Mapping[str, Any]) -> str:
+    deviation = "" if entry["std"] is None else f" ± {entry['std']:.1f}"
+    return f"{entry['mean']:.1f}{deviation}"
+
+
+def _interval(entry: Mapping[str, Any]) -> str:
+    bounds = "" if entry["low"] is None else f" ({entry['low']:+.1f} to {entry['high']:+.1f})"
+    return f"{entry['mean']:+.1f}{bounds}"

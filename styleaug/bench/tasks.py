@@ -1,0 +1,203 @@
+"""Labelled images in memory, as a bench trains and tests on them."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torchvision import tv_tensors
+
+from styleaug.bench.models import KINDS, Classifier, Detector, Network, Segmenter
+from styleaug.datasets import DefectSet, Sample
+from styleaug.images import to_tensor
+
+BACKGROUND = "background"
+"""Class of images without a label, which sets of boxes have."""
+METRICS = dict(zip(KINDS, ("balanced accuracy", "IoU", "box AP"), strict=True))
+"""What each kind of task is scored by, see :data:`styleaug.robustness.METRICS`."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images with what a network shall answer.
+
+    Attributes:
+        images: (N, 3, S, S) uint8.
+        targets: labels (N,), masks (N, 1, S, S) of 0 and 1, or for each image a dict of ``boxes``
+            (K, 4), in pixels, and ``labels`` (K,), which begin with 1.
+    """
+
+    images: Tensor
+    targets: Any
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.images)
+
+    def digest(self) -> str:
+        """Equal for equal images and targets."""
+        if isinstance(self.targets, Tensor):
+            tensors = [self.images, self.targets]
+        else:
+            tensors = [self.images, *(v for one in self.targets for v in one.values())]
+        sha = hashlib.sha256()
+        for tensor in tensors:
+            sha.update(repr(tuple(tensor.shape)).encode() + tensor.numpy().tobytes())
+        return sha.hexdigest()[:16]
+
+    def target(self, index: int) -> Any:
+        """The target of one image, as the transforms of torchvision turn it with the image."""
+        target, size = self.targets[index], self.images.shape[-2:]
+        if isinstance(target, dict):
+            boxes = tv_tensors.BoundingBoxes(target["boxes"], format="XYXY", canvas_size=size)
+            return {**target, "boxes": boxes}
+        return tv_tensors.Mask(target) if target.ndim == 3 else target
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be learned.
+
+    Attributes:
+        kind: one of :data:`~styleaug.bench.models.KINDS`.
+        classes: their names.
+        size: side of the images in pixels.
+    """
+
+    kind: str
+    classes: tuple[str, ...]
+    size: int
+
+    @property
+    def metric(self) -> str:
+        """What it is scored by."""
+        return METRICS[self.kind]
+
+    def read(self, samples: Sequence[Sample], limit: int) -> Labelled:
+        """Read at most ``limit`` samples, drawn at random; images are squeezed to squares.
+
+        Raises:
+            OSError: if an image cannot be read.
+        """
+        drawn = random.Random(0).sample(samples, min(limit, len(samples)))
+        pictures = [sample.load() for sample in drawn]
+        side = (self.size, self.size)
+        images = [to_tensor(p.resize(side, Image.Resampling.BILINEAR)) for p in pictures]
+        targets = [self._target(s, p.size) for s, p in zip(drawn, pictures, strict=True)]
+        joined = targets if self.kind == "detection" else torch.stack(targets)
+        return Labelled(torch.stack(images), joined)
+
+    def _target(self, sample: Sample, extent: tuple[int, int]) -> Any:
+        if self.kind == "classification":
+            return torch.tensor(self.classes.index(sample.label or BACKGROUND))
+        if self.kind == "segmentation":
+            return self._mask(sample)
+        width, height = extent
+        scale = self.size / torch.tensor([width, height, width, height])
+        corners = [[b.left, b.top, b.right, b.bottom] for b in sample.boxes]
+        return {
+            "boxes": torch.tensor(corners).reshape(-1, 4) * scale,
+            "labels": torch.tensor([self.classes.index(b.label) + 1 for b in sample.boxes]).long(),
+        }
+
+    def _mask(self, sample: Sample) -> Tensor:
+        marked = sample.load_mask()
+        if marked is None:
+            return torch.zeros(1, self.size, self.size, dtype=torch.uint8)
+        # by area: what is thinner than a pixel of the small image stays where it fills half of it
+        shares = Image.fromarray(np.uint8(255 * marked)).resize(
+            (self.size, self.size), Image.Resampling.BOX
+        )
+        return torch.from_numpy(np.asarray(shares) >= 128).to(torch.uint8)[None]
+
+    def make_network(self, backbone: str, train: Labelled) -> Network:
+        """A network with weights from torch's global generator, but for pretrained ones.
+
+        In the loss of a classifier, rare classes of ``train`` weigh more.
+        """
+        if self.kind == "segmentation":
+            return Segmenter(backbone)
+        if self.kind == "detection":
+            return Detector(backbone, len(self.classes), self.size)
+        counts = torch.bincount(train.targets, minlength=len(self.classes)).clamp(min=1)
+        weight = len(train) / (len(self.classes) * counts)
+        return Classifier(backbone, len(self.classes), weight.float())
+
+
+def kind_of(defects: DefectSet) -> str:
+    """The task that a set's labels allow: classes if it has two, else masks, else boxes.
+
+    Raises:
+        ValueError: if they allow none.
+    """
+    if len({sample.label for sample in defects.samples}) > 1:
+        return "classification"
+    if any(sample.mask for sample in defects.samples):
+        return "segmentation"
+    if any(sample.boxes for sample in defects.samples):
+        return "detection"
+    raise ValueError(
+        f"A bench needs images of two classes, masks, or boxes, but {defects.name} has none."
+    )
+
+
+def make_task(defects: DefectSet, kind: str, size: int) -> Task:
+    """The task of one kind on a set.
+
+    Raises:
+        ValueError: if there is no such kind, or the set has not the labels for it.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"task must be one of {', '.join(KINDS)}, but got {kind!r}.")
+    lacking = {
+        "classification": len({sample.label for sample in defects.samples}) < 2,
+        "segmentation": not any(s.mask or s.boxes for s in defects.samples),
+        "detection": not any(sample.boxes for sample in defects.samples),
+    }
+    if lacking[kind]:
+        wanted = {
+            "classification": "images of two classes at least",
+            "segmentation": "masks",
+            "detection": "boxes",
+        }
+        raise ValueError(f"{kind} needs {wanted[kind]}, but {defects.name} has none.")
+    if kind == "classification":
+        names = {sample.label or BACKGROUND for sample in defects.samples}
+    else:
+        names = {box.label for sample in defects.samples for box in sample.boxes}
+    return Task(kind, tuple(sorted(names)) or ("defect",), size)
+
+
+def parted(defects: DefectSet) -> tuple[DefectSet, DefectSet]:
+    """The set's own split, or one at random where that trains on good parts alone, as MVTec's."""
+    parts = defects.split()
+    if {s.label for s in parts[0].samples} >= {s.label for s in parts[1].samples}:
+        return parts
+    samples = tuple(replace(sample, split="") for sample in defects.samples)
+    return replace(defects, samples=samples).split()
+
+
+def to_inputs(images: Tensor) -> Tensor:
+    """Turn uint8 images into what the networks take: float in [-1, 1]."""
+    scaled = images.float().div(127.5).sub(1)
+    return scaled.contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def predict(network: nn.Module, images: Tensor, *, device: torch.device) -> Any:
+    """What a network answers to (N, 3, S, S) uint8, 128 images at a time, on the CPU."""
+    found: list[Any] = []
+    for part in torch.split(images, 128):
+        answers = network(to_inputs(part.to(device)))
+        if isinstance(answers, Tensor):
+            found.append(answers.float().cpu())
+        else:
+            found += [{name: v.cpu() for name, v in answer.items()} for answer in answers]
+    return torch.cat(found) if isinstance(found[0], Tensor) else found

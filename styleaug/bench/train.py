@@ -1,0 +1,117 @@
+"""The training loop of the benches: all policies get the same weights, order, flips and steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, RandomSampler, default_collate
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+from tqdm import tqdm
+
+from styleaug.bench.models import LITE, Network
+from styleaug.bench.tasks import Labelled, Task, to_inputs
+
+BatchTransform = Callable[[Tensor], Tensor]
+FLIPS = v2.Compose([v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()])
+
+
+class LabelledSet(Dataset[tuple[Tensor, Any]]):
+    """Images in memory with an ordinary torchvision pipeline for each image and its target."""
+
+    def __init__(self, part: Labelled, transform: Callable[..., Any] = FLIPS) -> None:
+        """Take the images and what the loader does to one of them and its target."""
+        self.part, self.transform = part, transform
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.part)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Any]:
+        """Return one transformed image and its target."""
+        image, target = self.transform(
+            tv_tensors.Image(self.part.images[index]), self.part.target(index)
+        )
+        return image.as_subclass(Tensor), target
+
+
+def collate(samples: Sequence[tuple[Tensor, Any]]) -> tuple[Tensor, Any]:
+    """Stack the images, and the targets unless they are boxes."""
+    images, targets = zip(*samples, strict=True)
+    if isinstance(targets[0], dict):
+        return torch.stack(images), list(targets)
+    return torch.stack(images), default_collate([t.as_subclass(Tensor) for t in targets])
+
+
+def train(
+    task: Task,
+    part: Labelled,
+    *,
+    augment: BatchTransform,
+    steps: int,
+    seed: int,
+    backbone: str = LITE,
+    batch_size: int = 32,
+    learning_rate: float = 1e-3,
+    device: torch.device,
+    title: str,
+    leave: bool = True,
+) -> Network:
+    """Train with flips for each image in the loader, then ``augment`` on the whole batch.
+
+    All policies see the same initial weights and the same number of steps, whatever the number of
+    images. The weights of the last step are kept: nothing is chosen by looking at test images.
+
+    Args:
+        task: what is learned.
+        part: the images to train on.
+        augment: gets and returns a uint8 batch on ``device``.
+        steps: optimiser steps.
+        seed: fixes weights, order, flips and augmentation.
+        backbone: name, see :func:`~styleaug.bench.models.make_backbone`.
+        batch_size: images a step.
+        learning_rate: at the peak of the one-cycle schedule (cosine).
+        device: where batches are augmented and the network trained.
+        title: label of the progress bar.
+        leave: whether the bar stays when it is full.
+    """
+    torch.manual_seed(seed)
+    network = task.make_network(backbone, part)
+    network = network.to(device).to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=learning_rate, total_steps=steps, pct_start=0.2
+    )
+    loader = _loader(LabelledSet(part), steps=steps, batch_size=batch_size, seed=seed)
+    with tqdm(
+        loader, total=steps, desc=title, unit="step", mininterval=0.5, leave=leave
+    ) as progress:
+        for step, (batch, targets) in enumerate(progress):
+            inputs = to_inputs(augment(batch.to(device)))
+            loss = network.loss(inputs, _moved(targets, device))
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+            optimizer.step()
+            schedule.step()
+            if step % 10 == 0:  # reading the loss waits for the device
+                progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+    return network.eval()
+
+
+def _loader(
+    dataset: LabelledSet, *, steps: int, batch_size: int, seed: int
+) -> DataLoader[tuple[Tensor, Any]]:
+    generator = torch.Generator().manual_seed(seed)
+    sampler = RandomSampler(dataset, num_samples=steps * batch_size, generator=generator)
+    # No workers: the images lie in memory and flips cost less than sending them between processes.
+    return DataLoader(dataset, batch_size, sampler=sampler, generator=generator, collate_fn=collate)
+
+
+def _moved(targets: Any, device: torch.device) -> Any:
+    if isinstance(targets, Tensor):
+        return targets.to(device)
+    return [{name: value.to(device) for name, value in one.items()} for one in targets]
