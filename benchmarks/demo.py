@@ -106,7 +106,9 @@ def make_policies() -> Policies:
 
 def make_sheet_transform() -> Callable[[Tensor], Tensor]:
     """Build the transform of the contact sheet: each image gets one pure style and a lamp."""
-    return StyleAugment(mix=0.0, p=1.0, strength=(0.8, 1.0), light=(0.2, 0.8), grain=0.0)
+    return StyleAugment(
+        mix=0.0, p=1.0, stage_p=1.0, strength=(0.8, 1.0), light=(0.2, 0.8), blur=0.0, grain=0.0
+    )
 
 
 def run_demo(

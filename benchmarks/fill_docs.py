@@ -3,8 +3,8 @@
     python benchmarks/fill_docs.py
 
 Between ``<!-- results: NAME -->`` and ``<!-- /results -->`` stands what the function ``NAME`` below
-makes of ``NAME.json`` (of ``NAME_brief``, the same file). ``demo.json`` is the
-``demo-out/report.json`` of a ``make demo``.
+makes of ``NAME.json`` (of ``NAME_brief``, the same file); what ``robustness`` makes of the results
+of all sets and tasks. ``demo.json`` is the ``demo-out/report.json`` of a ``make demo``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from styleaug.robustness.corruptions import SUITES
+from robustness_docs import robustness, robustness_brief
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -275,89 +275,6 @@ def _geometry(record: dict[str, Any]) -> str:
 {_table(head, rows)}"""
 
 
-def robustness(record: dict[str, Any]) -> str:
-    """Every policy by falling mPC, and what each comes to under each corruption and shift."""
-    tables = []
-    for names in _suites(record):
-        rows = [
-            " | ".join([policy, *(f"{row[name]['mean']:.0f}" for name in names)])
-            for policy, row in _by_mpc(record)
-        ]
-        tables.append(_table(" | ".join(["policy", *(n.replace("_", " ") for n in names)]), rows))
-    settings = "\n".join(f"- {name}: `{text}`" for name, text in record["policies"].items())
-    return f"""\
-{_policies(record)}
-{"".join(f"{table}{chr(10)}" for table in tables)}\
-The policies, each after random flips:
-
-{settings}
-"""
-
-
-def robustness_sets(records: dict[str, dict[str, Any]]) -> str:
-    """Clean, mPC and industrial mean of every policy on every set."""
-    rows = []
-    policies = dict.fromkeys(name for record in records.values() for name in record["policies"])
-    for policy in policies:
-        cells = [policy]
-        for record in records.values():
-            row = record["scores"].get(policy)
-            keys = ("P", "mPC", "industrial without colour")
-            cells += [f"{row[k]['mean']:.1f} ± {row[k]['std']:.1f}" if row else "" for k in keys]
-        rows.append(" | ".join(cells))
-    names = [record["task"]["name"] for record in records.values()]
-    head = " | ".join(["policy", *(f"{n}: clean | mPC | industrial" for n in names)])
-    return f"{_table(head, rows)}\nIndustrial shifts here without the lamp's colour.\n"
-
-
-def _suites(record: dict[str, Any]) -> list[list[str]]:
-    """The corruptions of a record, and its industrial shifts if it has any."""
-    names = record["settings"]["corruptions"]
-    shifts = [name for name in names if name in SUITES["industrial"]]
-    return [part for part in ([n for n in names if n not in shifts], shifts) if part]
-
-
-def robustness_brief(record: dict[str, Any]) -> str:
-    """The same without the corruptions."""
-    return f"""\
-**Against other augmentations** (`python benchmarks/robustness.py`; by corruption in
-[robustness](docs/explanation/robustness.md)).
-
-{_policies(record)}"""
-
-
-def _by_mpc(record: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return sorted(record["scores"].items(), key=lambda item: -item[1]["mPC"]["mean"])
-
-
-def _policies(record: dict[str, Any]) -> str:
-    base = record["differences"]["flips only"]
-    rows = []
-    for name, row in _by_mpc(record):
-        columns = ("P", "mPC", "mPC without noise", "industrial", "industrial without colour")
-        cells = [f"{row[key]['mean']:.1f} ± {row[key]['std']:.1f}" for key in columns]
-        gain = "" if name not in base else "{mean:+.1f} ({low:+.1f} to {high:+.1f})"
-        cells.append(gain.format(**base[name]["mPC"]) if gain else "")
-        cells.append(f"{mean(e['cpu'] for e in row['seconds']):.0f}")
-        rows.append(" | ".join([name, *cells]))
-    task, settings = record["task"], record["settings"]
-    table = _table(
-        "policy | clean | mPC | without noise | industrial | without colour | mPC over flips (95 %)"
-        " | CPU, s",
-        rows,
-    )
-    return f"""\
-A small CNN from scratch on {task["name"]} ({len(task["classes"])} classes, {task["train"]} training
-and {task["test"]} test images at {settings["size"]} pixels, {settings["epochs"]} epochs), balanced
-accuracy in percent, mean and deviation of {len(record["seeds"])} seeds; mPC over
-{len(_suites(record)[0])} corruptions that no policy was chosen by, at severities 1, 3 and 5;
-without the kinds of noise, since grain and added noise are akin to them; and the mean over the
-{len(_suites(record)[1])} shifts of the industrial suite, which share no code with the training
-light; without the lamp's colour too, since gray cameras do not see it.
-
-{table}"""
-
-
 def demo(record: dict[str, Any]) -> str:
     """What the demo found: a table of both policies, and its conclusion."""
     rows = []
@@ -375,9 +292,9 @@ def demo(record: dict[str, Any]) -> str:
     )
     task, seeds = record["task"], len(record["seeds"])
     return f"""\
-**Robustness** (`make demo`). A small CNN from scratch on {task["name"]}, {task["train"]} training
-and {task["test"]} test images; balanced accuracy in percent, mean of {seeds} seeds (lowest to
-highest). mPC: mean over {len(gains)} corruptions that neither saw in training.
+**Robustness** (`make demo`). {record["settings"]["model"]} on {task["name"]}, {task["train"]}
+training and {task["test"]} test images; balanced accuracy in percent, mean of {seeds} seeds (lowest
+to highest). mPC: mean over {len(gains)} corruptions that neither saw in training.
 
 | training | clean | mPC |
 |---|---|---|
@@ -393,21 +310,18 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "throughput_loader": throughput_loader,
     "quality": quality,
     "quality_brief": quality_brief,
-    "robustness": robustness,
-    "robustness_brief": robustness_brief,
     "demo": demo,
 }
+# What gathers several results.
+PAIRS = {"robustness": robustness, "robustness_brief": robustness_brief}
 
 
 def fill(text: str) -> str:
     """The text with every block filled from its JSON; a block without JSON is left empty."""
 
     def block(match: re.Match[str]) -> str:
-        if match[2] == "robustness_sets":
-            files = [RESULTS / "robustness.json", *sorted(RESULTS.glob("robustness_*.json"))]
-            found = {f.stem: json.loads(f.read_text(encoding="utf-8")) for f in files}
-            records = {n: r for n, r in found.items() if not n.endswith("_validation")}
-            return match[1] + robustness_sets(records) + match[3]
+        if match[2] in PAIRS:
+            return match[1] + PAIRS[match[2]](RESULTS) + match[3]
         path = RESULTS / f"{match[2].removesuffix('_brief')}.json"
         body = ""
         if path.is_file():

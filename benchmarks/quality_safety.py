@@ -24,12 +24,21 @@ from styleaug.light import draw_light
 from styleaug.transform import StyleAugment
 
 # What is asked of the sampler; what is not named keeps the defaults of StyleAugment.
-FULL = {"p": 1.0, "strength": 1.0, "texture": 1.0, "light": 0.0, "grain": 0.0}
+FULL = {
+    "p": 1.0,
+    "stage_p": 1.0,
+    "strength": 1.0,
+    "texture": 1.0,
+    "light": 0.0,
+    "blur": 0.0,
+    "grain": 0.0,
+}
+ALL = {"p": 1.0, "stage_p": 1.0}
 SETTINGS: dict[str, dict[str, Any]] = {
     "defaults": {},
-    "defaults, p = 1": {"p": 1.0},
-    "defaults, p = 1, no light": {"p": 1.0, "light": 0.0},
-    "defaults, p = 1, no light, no grain": {"p": 1.0, "light": 0.0, "grain": 0.0},
+    "defaults, every stage on every image": ALL,
+    "the same, no light": {**ALL, "light": 0.0},
+    "the same, no light, blur or grain": {**ALL, "light": 0.0, "blur": 0.0, "grain": 0.0},
     "tone only, strength 0.5": {**FULL, "strength": 0.5, "texture": 0.0},
     "tone only, strength 1": {**FULL, "texture": 0.0},
     "half texture, strength 1": {**FULL, "texture": 0.5},
@@ -37,6 +46,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "full texture, strength 1": FULL,
     "full texture, strength 1, default light": {**FULL, "light": (0.0, 1.0)},
     "light only, full": {**FULL, "strength": 0.0, "light": 1.0},
+    "blur only, full": {**FULL, "strength": 0.0, "blur": 1.0},
     "grain only, full": {**FULL, "strength": 0.0, "grain": 1.0},
 }
 BY_KIND = ("defaults", "full texture, strength 1")

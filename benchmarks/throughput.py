@@ -32,7 +32,15 @@ LOADER_RESULT = RESULT.with_stem("throughput_loader")
 def contestants(batch: torch.Tensor, pack: str) -> dict[str, Callable[[], object]]:
     """What is timed: whole transforms, then networks alone on prepared input."""
     base, reference = StylePack.load(pack), StylePack.random(REFERENCE)
-    everything = {"p": 1.0, "strength": 1.0, "texture": 1.0, "light": 0.5}
+    everything = {
+        "p": 1.0,
+        "stage_p": 1.0,
+        "strength": 1.0,
+        "texture": 1.0,
+        "light": 0.5,
+        "blur": 0.5,
+        "grain": 0.5,
+    }
     x = batch.float().div(255).to(inference_dtype(batch.device))
     x = x.contiguous(memory_format=torch.channels_last)
 

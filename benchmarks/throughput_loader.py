@@ -22,7 +22,15 @@ from common import median_iqr
 from styleaug import StyleAugment
 from styleaug.hosts.loader import StyledLoader
 
-EVERYTHING = {"p": 1.0, "strength": 1.0, "texture": 1.0, "light": 0.5, "grain": 0.5}
+EVERYTHING = {
+    "p": 1.0,
+    "stage_p": 1.0,
+    "strength": 1.0,
+    "texture": 1.0,
+    "light": 0.5,
+    "blur": 0.5,
+    "grain": 0.5,
+}
 STYLING = "styling alone"
 
 

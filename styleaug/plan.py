@@ -25,6 +25,7 @@ _DTYPES = {
     "codes": torch.float32,
     "strength": torch.float32,
     "texture": torch.float32,
+    "blur": torch.float32,
     "grain": torch.float32,
     "place": torch.int64,
     "light": torch.float32,
@@ -42,6 +43,7 @@ class StylePlan:
         codes: style codes (B, code_size), float32.
         strength: 0 leaves an image's material alone, 1 restyles it fully (B,).
         texture: how much of the style's texture comes along, in [0, 1] (B,).
+        blur: amount of blur along the columns and along the rows, in [0, 1] (B, 2).
         grain: amount of noise on the image, in [0, 1] (B,).
         place: where on the noise field the image looks, int64 (B,).
         light: light parameters (B, L), see :data:`styleaug.light.NAMES`.
@@ -53,6 +55,7 @@ class StylePlan:
     codes: Tensor
     strength: Tensor
     texture: Tensor
+    blur: Tensor
     grain: Tensor
     place: Tensor
     light: Tensor
@@ -73,6 +76,11 @@ class StylePlan:
         return ~is_neutral(self.light)
 
     @property
+    def blurred(self) -> Tensor:
+        """Which images the blur touches (B,), bool."""
+        return (self.blur > 0).any(1)
+
+    @property
     def grainy(self) -> Tensor:
         """Which images the grain touches (B,), bool."""
         return self.grain > 0
@@ -86,7 +94,13 @@ class StylePlan:
     def only(self, rows: Tensor) -> StylePlan:
         """The same plan with nothing done to the images outside ``rows`` (B,), bool."""
         light = torch.where(rows[:, None], self.light, neutral_light(len(self)))
-        return replace(self, strength=self.strength * rows, grain=self.grain * rows, light=light)
+        return replace(
+            self,
+            strength=self.strength * rows,
+            light=light,
+            blur=self.blur * rows[:, None],
+            grain=self.grain * rows,
+        )
 
     @classmethod
     def join(cls, plans: Sequence[StylePlan]) -> StylePlan:
@@ -95,7 +109,7 @@ class StylePlan:
         return cls(**tensors, styles=tuple(name for plan in plans for name in plan.styles))
 
     def describe(self, row: int) -> dict[str, str | float]:
-        """What one image gets: style, strength, texture, grain, and the light that acts, by name.
+        """What one image gets: style, strength, texture, blur, grain, and the light that acts.
 
         Examples:
             >>> plan = StyleSampler(StylePack.random(), strength=0.5).draw(1)
@@ -108,6 +122,7 @@ class StylePlan:
             "style": self.styles[row] if restyled else "",
             "strength": round(float(self.strength[row]), 4),
             "texture": round(float(self.texture[row]), 4) if restyled else 0.0,
+            "blur": round(float(self.blur[row].max()), 4),
             "grain": round(float(self.grain[row]), 4),
             # spot_x counts where spot acts, and so on; what acts is not 0
             **{n: round(value, 4) for n, value in values.items() if values[n.split("_")[0]]},
@@ -126,6 +141,7 @@ class StylePlan:
         }
         count = len(data["styles"])  # of no images, JSON keeps no width
         tensors["codes"] = tensors["codes"].reshape(count, -1 if count else 0)
+        tensors["blur"] = tensors["blur"].reshape(count, 2)
         tensors["light"] = tensors["light"].reshape(count, len(NAMES))
         return cls(**tensors, styles=tuple(data["styles"]))
 
@@ -139,10 +155,12 @@ class StyleSampler:
         mix: the same.
         jitter: the same.
         p: the same.
+        stage_p: the same.
         strength: the same.
         texture: the same.
-        grain: the same.
         light: the same.
+        blur: the same.
+        grain: the same.
         schedule: the same.
 
     Raises:
@@ -157,19 +175,23 @@ class StyleSampler:
         mix: float = 0.0,
         jitter: float = 0.0,
         p: float = 1.0,
+        stage_p: float = 1.0,
         strength: Range = 1.0,
         texture: Range = 1.0,
-        grain: Range = 0.0,
         light: Range = 0.0,
+        blur: Range = 0.0,
+        grain: Range = 0.0,
         schedule: Points | None = None,
     ) -> None:
         self.mix = check_fraction("mix", mix)
         self.jitter = check_fraction("jitter", jitter)
         self.p = check_fraction("p", p)
+        self.stage_p = check_fraction("stage_p", stage_p)
         self.strength = check_range("strength", strength, 0, 1)
         self.texture = check_range("texture", texture, 0, 1)
-        self.grain = check_range("grain", grain, 0, 1)
         self.light = check_range("light", light, 0, 1)
+        self.blur = check_range("blur", blur, 0, 1)
+        self.grain = check_range("grain", grain, 0, 1)
         self.schedule = Schedule(schedule or {})
         self.from_batch = styles == "batch"
         self.names, self.codes = _pool(pack, "all" if self.from_batch else styles)
@@ -200,8 +222,10 @@ class StyleSampler:
         def integers(end: int) -> Tensor:
             return torch.randint(end, (count,), generator=generator, device="cpu")
 
+        changed = uniform(0, 1) < self.p * factor("p")
+
         def coin() -> Tensor:
-            return uniform(0, 1) < self.p * factor("p")
+            return changed & (uniform(0, 1) < self.stage_p)
 
         first, second = integers(len(self.names)), integers(len(self.names))
         share = uniform(0, self.mix)[:, None]
@@ -211,6 +235,10 @@ class StyleSampler:
             codes = (codes + noise).clamp(self._low, self._high)
         strength, texture = amount("strength"), amount("texture")
         light = amount("light") * coin()
+        # a lens out of focus, or a part that moves: as wide along one axis as the other, or less
+        across, along = uniform(0, 1), integers(2)
+        ratio = torch.where(torch.stack([along == 0, along == 1], 1), 1.0, across[:, None])
+        blur = (amount("blur") * coin())[:, None] * ratio
         others = integers(max(1, count - 1))
         donors = torch.full_like(others, -1)
         if self.from_batch and count > 1:  # an image alone in its batch takes a style of the pack
@@ -219,6 +247,7 @@ class StyleSampler:
             codes=codes,
             strength=strength * coin(),
             texture=texture,
+            blur=blur,
             grain=amount("grain") * coin(),
             place=integers(NoiseField.PLACES),
             light=draw_light(light, generator),

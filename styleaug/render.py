@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -20,6 +22,10 @@ _SMALLEST = 16
 """Short side that the network works on at least: it pads by reflection, and needs something to
 reflect. Smaller images get a border meanwhile."""
 
+BLUR = 2.0
+"""Standard deviation of the full blur in pixels: of the images that come, whatever their size,
+since a hairline is a few pixels wide in small images and in large ones."""
+
 GRAIN = 0.08
 """Standard deviation of the full grain: 20 of 255 levels in each colour."""
 
@@ -32,12 +38,13 @@ def render(
     working_size: int = WORKING_SIZE,
     keep: Tensor | None = None,
 ) -> Tensor:
-    """Restyle and relight a batch as its plan says, and give it grain.
+    """Restyle and relight a batch as its plan says, blur it, and give it grain.
 
-    ``out = relight(x + strength * ((tone - x) + texture * (y - tone))) + 0.08 * grain * noise``,
-    where y is the network's output for x and tone its part that is a local affine map of x; the
-    texture, y - tone, is scaled down where it would drown what stands out in x. Images that the
-    plan leaves alone come back bit for bit.
+    ``out = soften(relight(x + strength * ((tone - x) + texture * (y - tone)))) + 0.08 * grain *
+    noise``, where soften is a Gaussian of standard deviation 2 * blur pixels, y is the network's
+    output for x and tone its part that is a local affine map of x; the texture, y - tone, is scaled
+    down where it would drown what stands out in x. Images that the plan leaves alone come back bit
+    for bit.
 
     Args:
         images: (B, C, H, W), uint8 or float in [0, 1], C = 1 or 3; never changed.
@@ -76,8 +83,8 @@ def render(
             f"keep must be (B, 1, H, W) for images {tuple(images.shape)}, but is "
             f"{tuple(keep.shape)}."
         )
-    restyled, relit, grainy = plan.restyled, plan.relit, plan.grainy
-    touched = (restyled | relit | grainy).nonzero().flatten()
+    restyled, relit, blurred, grainy = plan.restyled, plan.relit, plan.blurred, plan.grainy
+    touched = (restyled | relit | blurred | grainy).nonzero().flatten()
     # autocast is for the caller's model; inside it, an image must not come out otherwise
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
         if not len(touched):
@@ -94,6 +101,10 @@ def render(
         if len(rows):
             light = plan.light[touched[rows]].to(x.device, non_blocking=True)
             x = _put(x, rows, relight(_take(x, rows), light))
+        rows = blurred[touched].nonzero().flatten()
+        if len(rows):
+            blur = plan.blur[touched[rows]].to(x.device, non_blocking=True)
+            x = _put(x, rows, _soften(_take(x, rows), blur))
         rows = grainy[touched].nonzero().flatten()
         if len(rows):
             x = _put(x, rows, _roughen(_take(x, rows), plan.select(touched[rows].tolist()), pack))
@@ -141,6 +152,20 @@ def _restyle(
         amount = amount * keep.to(x.device, torch.float32)
     restyled: Tensor = x + amount * (change + gain * texture)
     return restyled
+
+
+def _soften(x: Tensor, blur: Tensor) -> Tensor:
+    """Blur float RGB images (B, 3, H, W) by (B, 2), along the columns and along the rows."""
+    count, channels, height, width = x.shape
+    radius = ceil(3 * BLUR)
+    steps = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
+    # below a tenth of a pixel the kernel is a single tap, and its width would divide by zero
+    kernels = torch.exp(-0.5 * (steps / (BLUR * blur[..., None]).clamp_min(0.1)) ** 2)
+    kernels = (kernels / kernels.sum(-1, keepdim=True)).repeat_interleave(channels, 0)[:, None]
+    planes = F.pad(x, [radius] * 4, mode="replicate").flatten(0, 1)[None]
+    planes = F.conv2d(planes, kernels[:, :, 0, :, None], groups=count * channels)
+    planes = F.conv2d(planes, kernels[:, :, 1, None], groups=count * channels)
+    return planes.reshape(count, channels, height, width)
 
 
 def _roughen(x: Tensor, plan: StylePlan, pack: StylePack) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-SETTINGS = ("p", "strength", "texture", "light", "grain")
+SETTINGS = ("p", "strength", "texture", "light", "blur", "grain")
 """What a schedule may scale."""
 
 Points = Mapping[str, Sequence[tuple[float, float]]]

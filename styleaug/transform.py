@@ -32,15 +32,15 @@ _IMAGES = (tv_tensors.Image, tv_tensors.Video, Image.Image)
 
 
 class StyleAugment(v2.Transform):
-    """Restyle and relight images at random: material texture, finish, colour, and lamp.
+    """Restyle and relight images at random: material texture, finish, colour, lamp, and sensor.
 
     Each image of a batch gets its own style; a video gets one. Labels, boxes and masks come back as
     the same objects. The work is done on the device where the images lie, without gradients.
 
-    ``out = relight(x + strength * ((tone - x) + texture * (y - tone))) + 0.08 * grain * noise``,
-    where y is the network's restyling of x, and tone its part that is a local affine map of x and
-    so keeps every edge; the texture, y - tone, is scaled down where it would drown what stands out
-    in x.
+    ``out = soften(relight(x + strength * ((tone - x) + texture * (y - tone)))) + 0.08 * grain *
+    noise``, where y is the network's restyling of x, and tone its part that is a local affine map
+    of x and so keeps every edge; the texture, y - tone, is scaled down where it would drown what
+    stands out in x.
 
     Place it before ``Normalize``, in a dataset's transform or, quicker, on whole batches.
 
@@ -49,21 +49,25 @@ class StyleAugment(v2.Transform):
             several), or ``"batch"``, which takes styles from other images of the same batch.
         mix: upper bound of the share of a second random style that is mixed in, in [0, 1].
         jitter: Gaussian noise on style codes, in their standard deviations over the pack.
-        p: probability that an image is restyled; that it is relit; and that it gets grain; each on
-            its own.
+        p: probability that an image is changed at all.
+        stage_p: probability of each of the stages, material, lamp, blur and grain, for an image
+            that ``p`` lets through.
         strength: range (lo, hi) of the strength of the material, or a number; 0 keeps the image.
         texture: range of the share of the style's texture; 0 changes colour and tone only.
         light: range of the strength of the lamp; 0 keeps the light.
+        blur: range of the amount of blur, as of a lens out of focus or a part that moves; the full
+            one has a standard deviation of 2 pixels; 0 keeps the image sharp.
         grain: range of the amount of noise, as of the finest finishes, and of sensors at high gain;
             0 adds none.
         protect: how much strength of the material is taken away inside masks and boxes of the
-            sample, in [0, 1]; ``True`` stands for 1. Lamp and grain act there too: a patch without
-            would give the defect away.
+            sample, in [0, 1]; ``True`` stands for 1. Lamp, blur and grain act there too: a patch
+            without would give the defect away.
         working_size: short side, in pixels, above which the network runs on a smaller copy.
         pack: name or path of a style pack, or a pack.
         schedule: how settings grow or shrink with the progress of training: for any of p, strength,
-            texture, light and grain pairs (progress, factor) in [0, 1], linear in between, such as
-            ``{"strength": [(0, 0.2), (1, 1)]}``. The training loop tells by :meth:`set_progress`.
+            texture, light, blur and grain pairs (progress, factor) in [0, 1], linear in between,
+            such as ``{"strength": [(0, 0.2), (1, 1)]}``. The training loop tells by
+            :meth:`set_progress`.
         record: what each image got: a file to which a line of JSON is added for each image, by any
             process; or a function that is called with each plan, in the process that draws it.
 
@@ -94,10 +98,12 @@ class StyleAugment(v2.Transform):
         *,
         mix: float = 0.5,
         jitter: float = 0.0,
-        p: float = 0.7,
+        p: float = 0.5,
+        stage_p: float = 0.8,
         strength: Range = (0.0, 1.0),
         texture: Range = (0.0, 1.0),
         light: Range = (0.0, 1.0),
+        blur: Range = (0.0, 1.0),
         grain: Range = (0.0, 1.0),
         protect: float = 0.0,
         working_size: int = WORKING_SIZE,
@@ -107,9 +113,9 @@ class StyleAugment(v2.Transform):
     ) -> None:
         super().__init__()
         self.styles = styles if isinstance(styles, str | Path) else list(styles)
-        self.mix, self.jitter, self.p = mix, jitter, p
+        self.mix, self.jitter, self.p, self.stage_p = mix, jitter, p, stage_p
         self.strength, self.texture = strength, texture
-        self.light, self.grain = light, grain
+        self.light, self.blur, self.grain = light, blur, grain
         self.protect = check_fraction("protect", float(protect))
         if not isinstance(working_size, int) or working_size < 16:
             raise ValueError(f"working_size must be an integer >= 16, but got {working_size!r}.")
@@ -120,10 +126,11 @@ class StyleAugment(v2.Transform):
         self._sampler: StyleSampler | None = self._make_sampler()
         self._progress = torch.full((), math.nan, device="cpu")  # NaN: not yet told
         self._share_progress()
-        highs = (self.sampler.strength[1], self.sampler.light[1], self.sampler.grain[1])
-        if not p or not any(highs):
+        stages = (self.sampler.strength, self.sampler.light, self.sampler.blur, self.sampler.grain)
+        if not (p and stage_p and any(high for _, high in stages)):
             warn(
-                "StyleAugment can change nothing: p, or strength, light and grain together, are 0."
+                "StyleAugment can change nothing: p or stage_p is 0, or strength, light, blur and "
+                "grain together are."
             )
 
     def _make_sampler(self) -> StyleSampler:
@@ -133,9 +140,11 @@ class StyleAugment(v2.Transform):
             mix=self.mix,
             jitter=self.jitter,
             p=self.p,
+            stage_p=self.stage_p,
             strength=self.strength,
             texture=self.texture,
             light=self.light,
+            blur=self.blur,
             grain=self.grain,
             schedule=self.schedule,
         )

@@ -12,7 +12,16 @@ from torchvision import tv_tensors
 from styleaug.nn.stylenet import NoiseField, StyleNetConfig
 
 TINY = StyleNetConfig(stem=8, width=16, blocks=1, embedding=8)
-FULL = {"p": 1, "mix": 0, "strength": 1, "texture": 1, "grain": 0, "light": 0}
+FULL = {
+    "p": 1,
+    "stage_p": 1,
+    "mix": 0,
+    "strength": 1,
+    "texture": 1,
+    "light": 0,
+    "blur": 0,
+    "grain": 0,
+}
 """Settings under which every image is restyled, fully, by one style, in the light it has."""
 DTYPES = [torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64]
 

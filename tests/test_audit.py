@@ -19,7 +19,7 @@ from styleaug.audit.measures import (
 )
 from styleaug.audit.report import Row
 from styleaug.audit.run import choose
-from styleaug.audit.settings import GRAINS, LIGHTS, STRENGTHS, TEXTURES, grid, recommend
+from styleaug.audit.settings import BLURS, GRAINS, LIGHTS, STRENGTHS, TEXTURES, grid, recommend
 from styleaug.cli import main
 from styleaug.datasets import read_defects
 
@@ -194,8 +194,9 @@ def test_an_audit_measures_every_defect_in_every_setting(folder, pack_file):
     assert all(len(draws) == 2 for row in measured for draws in row.kept.values())
     assert len([row for row in found.rows if row.added]) == 3
     assert found.lost("recommended").count == 8
-    assert set(found.recommended) == {"strength", "texture", "light", "grain"}
-    assert len({len(TEXTURES) * len(STRENGTHS) + len(LIGHTS) + len(GRAINS) + 1, len(grid())}) == 1
+    assert set(found.recommended) == {"strength", "texture", "light", "blur", "grain"}
+    stages = len(TEXTURES) * len(STRENGTHS) + len(LIGHTS) + len(BLURS) + len(GRAINS)
+    assert len(grid()) == stages + 1
     json.dumps(found.to_dict(), allow_nan=False)
     eval(found.code, {"StyleAugment": dict})
 

@@ -1,5 +1,6 @@
 """The figures of the pages."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -12,3 +13,50 @@ def test_pages_without_results_keep_an_empty_block(monkeypatch, tmp_path):
     monkeypatch.setattr(fill_docs, "RESULTS", tmp_path)
     text = "a\n<!-- results: quality -->\nold\n<!-- /results -->\nb"
     assert fill_docs.fill(text) == "a\n<!-- results: quality -->\n<!-- /results -->\nb"
+
+
+def result(kind, scores):
+    """What benchmarks/robustness.py writes, of two seeds, two conditions, and given P and mPC."""
+
+    def row(p, mpc):
+        each = dict(zip(("P", "mPC"), (p, mpc), strict=True))
+        each |= {"industrial": [50, 52], "contrast": mpc, "dust": [50, 52]}
+        return {
+            **{name: {"mean": sum(v) / 2, "std": 1.0, "per_seed": v} for name, v in each.items()},
+            "also": {},
+            "seconds": [{"cpu": 60.0}],
+        }
+
+    return {
+        "task": {"name": "s", "kind": kind, "metric": "m", "classes": ["a"], "train": 9, "test": 4},
+        "settings": {
+            "model": "net", "size": 8, "steps": 3, "batch_size": 2,
+            "corruptions": ["contrast", "dust"],
+        },
+        "seeds": [0, 1],
+        "machine": {"cpu": "C", "cores": 2},
+        "policies": {name: f"flips + {name}" for name in scores},
+        "scores": {name: row(*values) for name, values in scores.items()},
+    }
+
+
+def test_policies_are_compared_over_all_pairs_that_they_ran_on(tmp_path):
+    both = {"flips only": ([90, 92], [40, 40]), "mine": ([88, 90], [60, 64])}
+    more = {"flips only": ([70, 72], [20, 20]), "mine": ([72, 74], [30, 34]), "rare": ([0, 0],) * 2}
+    for kind, scores in (("classification", both), ("detection", more)):
+        (tmp_path / f"robustness_s-{kind}.json").write_text(json.dumps(result(kind, scores)))
+    for other in ("robustness_s-detection_validation", "robustness_s-detection_quick", "quality"):
+        (tmp_path / f"{other}.json").write_text("{}")
+    monkey = fill_docs.PAIRS["robustness"](tmp_path)
+    head, _, flips, mine = monkey.splitlines()[:4]
+    assert head.split(" | ")[1:3] == ["clean", "over flips"]
+    # gains by seed: mPC (20 + 10) / 2 and (24 + 14) / 2; clean 0 and 0
+    assert flips.startswith("| flips only | 81.0 |  | 30.0 |  | 51.0 |")
+    assert mine.startswith("| mine | 81.0 | +0.0 (+0.0 to +0.0) | 47.0 | +17.0 (-8.4 to +42.4) |")
+    assert "| rare |" in monkey  # where it ran
+    assert sum(line.startswith("| rare") for line in monkey.splitlines()) == 1
+    assert "| mine | 47 |" in monkey  # under contrast, over both
+    brief = fill_docs.PAIRS["robustness_brief"](tmp_path)
+    assert "2 pairs of set and task" in brief
+    assert mine in brief
+    assert fill_docs.PAIRS["robustness"](tmp_path / "none") == ""

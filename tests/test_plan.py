@@ -121,7 +121,7 @@ def test_rows_are_selected_in_the_order_given_and_may_repeat(pack):
 
 
 def test_restyling_and_relighting_are_decided_per_image_and_independently(pack):
-    plan = everything(pack, p=0.3, strength=1, light=1).draw(4000, generator())
+    plan = everything(pack, p=1, stage_p=0.3, strength=1, light=1).draw(4000, generator())
     restyled, relit = plan.restyled.float(), plan.relit.float()
     assert restyled.mean().item() == pytest.approx(0.3, abs=0.03)
     # a lamp may have no fault, all its coins falling so: hence a little less
@@ -130,11 +130,22 @@ def test_restyling_and_relighting_are_decided_per_image_and_independently(pack):
     assert both == pytest.approx(restyled.mean().item() * relit.mean().item(), abs=0.02)
 
 
+def test_an_image_that_p_leaves_out_stays_as_it_is(pack):
+    """So users count: p is the share of changed images, whatever the stages."""
+    full = {"strength": 1, "light": 1, "blur": 1, "grain": 1}
+    plan = everything(pack, p=0.4, stage_p=0.9, **full).draw(4000, generator())
+    stages = torch.stack([plan.restyled, plan.relit, plan.blurred, plan.grainy])
+    assert stages.any(0).float().mean().item() == pytest.approx(0.4, abs=0.03)
+    for stage in (plan.restyled, plan.blurred, plan.grainy):
+        assert stage.float().mean().item() == pytest.approx(0.36, abs=0.03)
+
+
 @pytest.mark.parametrize("p", [0, 1])
 def test_p_zero_is_never_and_p_one_always(pack, p):
-    ranges = {"strength": (0.1, 1), "light": (0.1, 1), "grain": (0.1, 1)}
+    ranges = {"strength": (0.1, 1), "light": (0.1, 1), "blur": (0.1, 1), "grain": (0.1, 1)}
     plan = everything(pack, p=p, **ranges).draw(500, generator())
     assert plan.restyled.float().mean() == p
+    assert plan.blurred.float().mean() == p
     assert plan.grainy.float().mean() == p
     assert abs(plan.relit.float().mean() - p) < 0.05
 
@@ -152,6 +163,15 @@ def test_a_number_is_a_range_of_one_value(pack):
     torch.testing.assert_close(plan.strength, torch.full((20,), 0.7))
     torch.testing.assert_close(plan.texture, torch.full((20,), 0.3))
     assert is_neutral(plan.light).all()
+
+
+def test_blur_is_as_wide_along_one_axis_as_it_is_drawn_and_less_along_the_other(pack):
+    blur = everything(pack, p=1, blur=0.8).draw(2000, generator()).blur
+    widest, other = blur.max(1).values, blur.min(1).values
+    assert torch.allclose(widest, torch.full((2000,), 0.8))
+    assert other.min() < 0.05
+    assert 0.35 < other.mean() < 0.45
+    assert 0.4 < (blur[:, 0] > blur[:, 1]).float().mean() < 0.6
 
 
 def test_grain_begins_anywhere_on_the_noise_field(pack):

@@ -26,7 +26,9 @@ def plan_for(pack, count, seed=0, **settings):
 def every_kind(pack, count=8, **settings):
     """A plan with untouched, restyled, relit images and both."""
     for seed in range(100):
-        plan = plan_for(pack, count, seed, p=0.5, strength=(0.3, 1), light=(0.3, 1), **settings)
+        plan = plan_for(
+            pack, count, seed, stage_p=0.5, strength=(0.3, 1), light=(0.3, 1), **settings
+        )
         if len({(bool(a), bool(b)) for a, b in zip(plan.restyled, plan.relit, strict=True)}) == 4:
             return plan
     raise AssertionError("no seed gave all four kinds")
@@ -128,6 +130,42 @@ def test_untouched_images_come_back_bit_for_bit(pack, dtype):
     still = ~(plan.restyled | plan.relit)
     assert torch.equal(out[still], images[still])
     assert all(distance(out[i], images[i]) > 3 for i in (~still).nonzero().flatten())
+
+
+def gaussian(sigma, radius=6):
+    steps = torch.arange(-radius, radius + 1).double()
+    taps = torch.exp(-0.5 * (steps / sigma) ** 2)
+    return taps / taps.sum()
+
+
+def test_blur_is_a_gaussian_of_two_pixels_along_each_axis(pack):
+    x = torch.zeros(2, 3, 41, 41)
+    x[:, :, 20, 20] = 1
+    plan = replace(plan_for(pack, 2, strength=0), blur=torch.tensor([[1.0, 0.5], [0.0, 1.0]]))
+    out = render(x, plan, pack).double()
+    down, along, none = gaussian(2 * 1.0), gaussian(2 * 0.5), gaussian(0.1)
+    torch.testing.assert_close(out[0, 1, 14:27, 14:27], torch.outer(down, along), atol=1e-6, rtol=0)
+    torch.testing.assert_close(out[1, 2, 14:27, 14:27], torch.outer(none, down), atol=1e-6, rtol=0)
+
+
+def test_blur_keeps_flat_images_and_their_borders(pack):
+    x = torch.full((2, 1, 5, 19), 0.4)
+    plan = plan_for(pack, 2, strength=0, blur=1)
+    torch.testing.assert_close(render(x, plan, pack), x)
+    half = torch.cat([torch.zeros(1, 3, 30, 20), torch.ones(1, 3, 30, 20)], 3)
+    out = render(half, plan.select([0]), pack)
+    assert out[..., 0].max() < 1e-6
+    assert out[..., -1].min() > 1 - 1e-6
+    assert (out.diff(dim=-1) >= -1e-6).all()
+
+
+def test_grain_comes_after_blur(pack):
+    """Sensors add noise behind the lens: it stays as fine as ever."""
+    x = torch.full((1, 3, 64, 64), 0.5)
+    plan = plan_for(pack, 1, strength=0, grain=1)
+    sharp = render(x, plan, pack)
+    both = render(x, replace(plan, blur=torch.ones(1, 2)), pack)
+    torch.testing.assert_close(both, sharp)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

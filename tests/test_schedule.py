@@ -37,7 +37,7 @@ def test_factors_are_linear_between_the_pairs(pairs, progress, factor):
 @pytest.mark.parametrize(
     ("points", "words"),
     [
-        ({"hue": [(0, 1)]}, "p, strength, texture, light, grain, but names \\['hue'\\]"),
+        ({"hue": [(0, 1)]}, "p, strength, texture, light, blur, grain, but names \\['hue'\\]"),
         ({"p": [(0, 1.5)]}, "pairs \\(progress, factor\\) in \\[0, 1\\]"),
         ({"p": [(0.5, 1), (0.2, 0)]}, "by rising progress"),
         ({"p": [(0, 1, 2)]}, "such as \\[\\(0, 0.2\\), \\(1, 1\\)\\], but is"),
@@ -111,7 +111,7 @@ class Strengths(Dataset):
 @pytest.mark.parametrize("copied", [False, True])
 @pytest.mark.parametrize("context", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_persistent_workers_hear_of_progress(pack_file, context, copied):
-    transform = StyleAugment(p=1, strength=1, schedule=RAMP, pack=str(pack_file))
+    transform = StyleAugment(p=1, stage_p=1, strength=1, schedule=RAMP, pack=str(pack_file))
     transform = copy.deepcopy(transform) if copied else transform
     loader = DataLoader(
         Strengths(transform),
@@ -164,7 +164,9 @@ def test_a_record_in_no_folder_is_refused_at_once(augment, tmp_path):
         augment(record=tmp_path / "missing" / "styles.jsonl")
 
 
-@pytest.mark.parametrize("settings", [{"p": 0}, {"strength": 0, "light": 0, "grain": 0}])
+@pytest.mark.parametrize(
+    "settings", [{"p": 0}, {"stage_p": 0}, {"strength": 0, "light": 0, "blur": 0, "grain": 0}]
+)
 def test_a_transform_that_can_change_nothing_says_so_once(augment, settings):
     with pytest.warns(UserWarning, match="can change nothing") as caught:
         transform = augment(**settings)

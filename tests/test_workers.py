@@ -39,7 +39,7 @@ class SamePicture(Dataset):
 
 @pytest.fixture
 def dataset(pack_file):
-    settings = {"p": 1, "mix": 0.5, "strength": (0.5, 1), "light": (0, 1)}
+    settings = {"p": 1, "stage_p": 1, "mix": 0.5, "strength": (0.5, 1), "light": (0, 1)}
     return SamePicture(StyleAugment(pack=str(pack_file), **settings))
 
 
@@ -96,7 +96,7 @@ class Job:
 
     def __init__(self, pack, name):
         dtype, settings, mask = WORK[name]
-        self.augment = StyleAugment(pack=pack, **{"p": 1, "light": 0, **settings})
+        self.augment = StyleAugment(pack=pack, **{"p": 1, "stage_p": 1, "light": 0, **settings})
         self.sample = [tv_tensors.Image(pictures(3, 256, 256, dtype=dtype))]
         self.sample += [] if mask is None else [tv_tensors.Mask(mask)]
 
@@ -178,7 +178,7 @@ def test_cuda_in_a_forked_child_is_refused_with_the_way_out(monkeypatch):
 
 def test_threads_draw_from_one_generator_without_repeating(pack):
     """Thread pools share torch's generator: each call still gets draws of its own."""
-    augment, found = StyleAugment(pack=pack, p=1, strength=(0, 1)), []
+    augment, found = StyleAugment(pack=pack, p=1, stage_p=1, strength=(0, 1)), []
     images = pictures(1, 3, 16, 16)
     threads = [
         threading.Thread(target=lambda: found.append(augment.make_params([images])["plan"]))

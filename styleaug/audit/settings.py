@@ -12,8 +12,17 @@ from styleaug.transform import DEFAULTS
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 TEXTURES = (0.0, 0.5, 1.0)
 LIGHTS = (0.5, 1.0)
+BLURS = (0.5, 1.0)
 GRAINS = (0.3, 0.6, 1.0)
-_OFF: dict[str, Range] = {"p": 1.0, "mix": 0.5, "light": 0.0, "grain": 0.0, "strength": 0.0}
+_OFF: dict[str, Range] = {
+    "p": 1.0,
+    "stage_p": 1.0,
+    "mix": 0.5,
+    "strength": 0.0,
+    "light": 0.0,
+    "blur": 0.0,
+    "grain": 0.0,
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,11 @@ def light(amount: float) -> Setting:
     return Setting(f"light {amount:g}", {**_OFF, "texture": 0.0, "light": amount})
 
 
+def blur(amount: float) -> Setting:
+    """Blur on every image, and nothing else."""
+    return Setting(f"blur {amount:g}", {**_OFF, "texture": 0.0, "blur": amount})
+
+
 def grain(amount: float) -> Setting:
     """Grain on every image, and nothing else."""
     return Setting(f"grain {amount:g}", {**_OFF, "texture": 0.0, "grain": amount})
@@ -42,7 +56,7 @@ def grain(amount: float) -> Setting:
 
 def training(name: str, **options: Range) -> Setting:
     """As training draws: the defaults of ``StyleAugment``, changed by ``options``."""
-    names = ("p", "mix", "strength", "texture", "light", "grain")
+    names = ("p", "stage_p", "mix", "strength", "texture", "light", "blur", "grain")
     return Setting(name, {**{n: DEFAULTS[n] for n in names}, **options})
 
 
@@ -51,6 +65,7 @@ def grid() -> list[Setting]:
     return [
         *(material(s, t) for t in TEXTURES for s in STRENGTHS),
         *(light(a) for a in LIGHTS),
+        *(blur(a) for a in BLURS),
         *(grain(a) for a in GRAINS),
         training("defaults"),
     ]
@@ -86,5 +101,6 @@ def recommend(lost: Mapping[str, float], budget: float) -> dict[str, Range]:
         "strength": (0.0, strength),
         "texture": (0.0, texture),
         "light": (0.0, largest(LIGHTS, {a: light(a).name for a in LIGHTS})),
+        "blur": (0.0, largest(BLURS, {a: blur(a).name for a in BLURS})),
         "grain": (0.0, largest(GRAINS, {a: grain(a).name for a in GRAINS})),
     }

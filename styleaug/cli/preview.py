@@ -67,6 +67,7 @@ def add_parser(commands: Any) -> None:
         help="one row each (default: 0.4 0.7 1)",
     )
     parser.add_argument("--texture", type=float, default=1.0, help="(default: %(default)s)")
+    parser.add_argument("--blur", type=float, default=0.0, help="(default: %(default)s)")
     parser.add_argument("--grain", type=float, default=0.0, help="(default: %(default)s)")
     parser.add_argument("--light", type=float, default=0.0, help="(default: %(default)s)")
     parser.add_argument(
@@ -111,7 +112,11 @@ def _style_rows(
     """A row for each image and strength, and the names of the styles."""
     pack = StylePack.load(arguments.pack)
     sampler = StyleSampler(
-        pack, chosen_styles(arguments), grain=arguments.grain, light=arguments.light
+        pack,
+        chosen_styles(arguments),
+        light=arguments.light,
+        blur=arguments.blur,
+        grain=arguments.grain,
     )
     plan = sampler.draw(arguments.columns, torch.Generator().manual_seed(arguments.seed))
     rows = []

@@ -54,6 +54,7 @@ def add_parser(commands: Any) -> None:
     add_range(group, "strength", "how far the material changes, in [0, 1]")
     add_range(group, "texture", "share of the style's texture; 0 changes colour and tone only")
     add_range(group, "light", "how far the lamp changes, in [0, 1]")
+    add_range(group, "blur", "amount of blur, in [0, 1]")
     add_range(group, "grain", "amount of noise, in [0, 1]")
     group.add_argument(
         "--mix",
@@ -81,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         mix=arguments.mix,
         strength=as_range(arguments.strength),
         texture=as_range(arguments.texture),
+        blur=as_range(arguments.blur),
         grain=as_range(arguments.grain),
         light=as_range(arguments.light),
     )

@@ -40,11 +40,12 @@ class StyleAugment(A.ImageOnlyTransform):
         styles: ``"all"``, or tags, names, or paths of reference images or of folders of them.
         mix: upper bound of the share of a second random style that is mixed in, in [0, 1].
         jitter: Gaussian noise on style codes, in their standard deviations over the pack.
-        stage_p: probability of each of the stages, material, lamp and grain, for an image that
-            ``p`` lets through. What :class:`styleaug.StyleAugment` calls p.
+        stage_p: probability of each of the stages, material, lamp, blur and grain, for an image
+            that ``p`` lets through.
         strength: range (lo, hi) of the strength of the material, or a number.
         texture: range of the share of the style's texture; 0 changes colour and tone only.
         light: range of the strength of the lamp.
+        blur: range of the amount of blur.
         grain: range of the amount of noise.
         protect: how much strength of the material is taken away inside the masks and boxes of the
             sample, in [0, 1].
@@ -84,6 +85,7 @@ class StyleAugment(A.ImageOnlyTransform):
         strength: float | tuple[float, float]
         texture: float | tuple[float, float]
         light: float | tuple[float, float]
+        blur: float | tuple[float, float]
         grain: float | tuple[float, float]
         protect: float
         working_size: int
@@ -97,10 +99,11 @@ class StyleAugment(A.ImageOnlyTransform):
         styles: str | Path | list[str | Path] = "all",
         mix: float = 0.5,
         jitter: float = 0.0,
-        stage_p: float = 0.7,
+        stage_p: float = 0.8,
         strength: float | tuple[float, float] = (0.0, 1.0),
         texture: float | tuple[float, float] = (0.0, 1.0),
         light: float | tuple[float, float] = (0.0, 1.0),
+        blur: float | tuple[float, float] = (0.0, 1.0),
         grain: float | tuple[float, float] = (0.0, 1.0),
         protect: float = 0.0,
         working_size: int = WORKING_SIZE,
@@ -119,7 +122,8 @@ class StyleAugment(A.ImageOnlyTransform):
                 "styleaug.StyleAugment or styleaug.hosts.loader.StyledLoader on the batch."
             )
         self.mix, self.jitter, self.stage_p = mix, jitter, stage_p
-        self.strength, self.texture, self.light, self.grain = strength, texture, light, grain
+        self.strength, self.texture, self.light = strength, texture, light
+        self.blur, self.grain = blur, grain
         self.protect = check_fraction("protect", protect)
         self.working_size, self.pack = working_size, str(pack)
         self.channel_order = channel_order
@@ -130,10 +134,12 @@ class StyleAugment(A.ImageOnlyTransform):
             self.styles,
             mix=mix,
             jitter=jitter,
-            p=stage_p,
+            p=1.0,
+            stage_p=stage_p,
             strength=strength,
             texture=texture,
             light=light,
+            blur=blur,
             grain=grain,
             working_size=working_size,
             pack=self.pack,

@@ -32,11 +32,11 @@ class StyleAugment(IntensityAugmentationBase2D):
         styles: see :class:`styleaug.StyleAugment`.
         mix: the same.
         jitter: the same.
-        stage_p: probability of each of the stages, material, lamp and grain, for an image that
-            ``p`` lets through. What :class:`styleaug.StyleAugment` calls p.
+        stage_p: the same.
         strength: the same.
         texture: the same.
         light: the same.
+        blur: the same.
         grain: the same.
         working_size: the same.
         pack: the same.
@@ -64,10 +64,11 @@ class StyleAugment(IntensityAugmentationBase2D):
         *,
         mix: float = 0.5,
         jitter: float = 0.0,
-        stage_p: float = 0.7,
+        stage_p: float = 0.8,
         strength: Range = (0.0, 1.0),
         texture: Range = (0.0, 1.0),
         light: Range = (0.0, 1.0),
+        blur: Range = (0.0, 1.0),
         grain: Range = (0.0, 1.0),
         working_size: int = WORKING_SIZE,
         pack: str | StylePack = "base",
@@ -83,10 +84,12 @@ class StyleAugment(IntensityAugmentationBase2D):
             styles,
             mix=mix,
             jitter=jitter,
-            p=stage_p,
+            p=1.0,
+            stage_p=stage_p,
             strength=strength,
             texture=texture,
             light=light,
+            blur=blur,
             grain=grain,
             working_size=working_size,
             pack=pack,
@@ -120,11 +123,10 @@ class StyleAugment(IntensityAugmentationBase2D):
         return self._augment.render(input.clamp(0, 1), plan.only(chosen))
 
     def __repr__(self) -> str:
-        inner = {"p": "stage_p"}
         settings = [
-            f"{inner.get(name, name)}={getattr(self._augment, name)!r}"
+            f"{name}={getattr(self._augment, name)!r}"
             for name in transform.DEFAULTS
-            if name != "protect"
+            if name not in ("p", "protect")
         ]
         own = [f"{n}={getattr(self, n)!r}" for n in ("p", "p_batch", "same_on_batch", "keepdim")]
         return f"StyleAugment({', '.join(settings + own)})"

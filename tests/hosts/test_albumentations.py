@@ -25,7 +25,7 @@ from styleaug import StyleAugment as TorchTwin  # noqa: E402
 from styleaug.hosts.albumentations import StyleAugment  # noqa: E402
 
 X = hasattr(A.BasicTransform, "sample_parameters")
-ON = {**FULL, "stage_p": 1, "light": 1, "grain": 1}
+ON = {**FULL, "light": 1, "blur": 1, "grain": 1}
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*multi-threaded, use of fork:DeprecationWarning",
     "ignore:Got processor for bboxes, but no transform:UserWarning",
@@ -169,7 +169,7 @@ def changed(image, out):
     return np.abs(out.astype(int) - image).max(-1) > 0
 
 
-PROTECT = {"protect": 1, "light": 0, "grain": 0}
+PROTECT = {"protect": 1, "light": 0, "blur": 0, "grain": 0}
 
 
 @pytest.mark.parametrize("kind", ["mask", "mask of channels", "masks", "mask2", "bboxes"])
@@ -254,6 +254,7 @@ EVERYTHING = {
     "strength": (0.25, 0.5),
     "texture": 0.5,
     "light": (0.0, 0.5),
+    "blur": 0.75,
     "grain": 0.25,
     "protect": 0.5,
     "working_size": 64,
@@ -269,7 +270,7 @@ def test_every_setting_arrives(make, tmp_path):
     for name in inspect.signature(TorchTwin).parameters:
         if name not in ("p", "protect"):
             assert getattr(inner, name) == getattr(transform, name), name
-    assert inner.p == transform.stage_p == 0.75
+    assert inner.p == 1  # the coin is Albumentations'
 
 
 def test_a_picture_is_a_style_by_its_path(make, tmp_path, small_references):
@@ -318,8 +319,8 @@ def test_a_pickle_costs_bytes():
 def test_defaults_are_those_of_the_torchvision_twin():
     theirs = inspect.signature(TorchTwin).parameters
     for name, parameter in inspect.signature(StyleAugment.__init__).parameters.items():
-        if name not in ("self", "p", "channel_order"):
-            assert parameter.default == theirs["p" if name == "stage_p" else name].default
+        if name not in ("self", "channel_order"):
+            assert parameter.default == theirs[name].default
 
 
 def test_it_is_reachable_by_its_short_name():
@@ -433,7 +434,7 @@ def test_pools_do_not_hang(make, method):
 
 
 def test_a_schedule_follows_the_progress(make):
-    transform = make(schedule={"strength": [(0, 0), (1, 1)]}, light=0, grain=0)
+    transform = make(schedule={"strength": [(0, 0), (1, 1)]}, light=0, blur=0, grain=0)
     image = picture(20, 30, 3)
     for progress, changes in [(0, False), (0.5, True)]:
         transform.set_progress(progress)

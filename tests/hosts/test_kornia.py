@@ -24,7 +24,7 @@ from kornia.geometry.boxes import Boxes
 from styleaug.hosts.kornia import StyleAugment
 
 pytestmark = pytest.mark.usefixtures("seeded")
-ON = {**FULL, "stage_p": 1, "light": 1, "grain": 1, "mix": 0.5}
+ON = {**FULL, "light": 1, "blur": 1, "grain": 1, "mix": 0.5}
 
 
 @pytest.fixture
@@ -187,9 +187,8 @@ def test_repr_rebuilds_the_call():
 def test_defaults_are_those_of_the_torchvision_twin():
     theirs, own = (inspect.signature(c).parameters for c in (TorchTwin, StyleAugment))
     assert set(theirs) - set(own) == {"protect"}
-    for name in set(theirs) - {"p", "protect"}:
+    for name in set(theirs) - {"protect"}:
         assert own[name].default == theirs[name].default
-    assert own["stage_p"].default == theirs["p"].default
 
 
 def test_every_setting_arrives(pack):
@@ -200,17 +199,19 @@ def test_every_setting_arrives(pack):
         "strength": (0.25, 0.5),
         "texture": 0.5,
         "light": 0.25,
+        "blur": 0.5,
         "grain": 0.75,
         "working_size": 64,
         "schedule": {"p": [(0, 1)]},
     }
     augment = StyleAugment(pack=pack, stage_p=0.75, record=print, **given)
     assert {name: getattr(augment._augment, name) for name in given} == given
-    assert (augment._augment.p, augment._augment.record) == (0.75, print)
+    inner = augment._augment
+    assert (inner.p, inner.stage_p, inner.record) == (1, 0.75, print)  # the coin is kornia's
 
 
 def test_a_schedule_follows_the_progress(make):
-    augment = make(schedule={"strength": [(0, 0), (1, 1)]}, light=0, grain=0)
+    augment = make(schedule={"strength": [(0, 0), (1, 1)]}, light=0, blur=0, grain=0)
     images = floats(1, 3, 16, 16)
     for progress, same in [(0, True), (1, False)]:
         augment.set_progress(progress)

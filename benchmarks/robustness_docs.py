@@ -1,0 +1,145 @@
+"""What README and docs say of robustness, from the results of all pairs of set and task."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from robustness_figures import difference
+from styleaug.bench.models import KINDS
+from styleaug.robustness.corruptions import SUITES
+
+Record = Mapping[str, Any]
+COLUMNS = {"P": "clean", "mPC": "corruptions (mPC)", "industrial": "industrial shifts"}
+
+
+def pairs(folder: Path) -> dict[str, Record]:
+    """The results of whole runs by name of set and task, classification first."""
+    found = {}
+    for kind in KINDS:
+        for path in sorted(folder.glob(f"robustness_*-{kind}.json")):
+            found[path.stem.removeprefix("robustness_")] = json.loads(
+                path.read_text(encoding="utf-8")
+            )
+    return found
+
+
+def shared_policies(records: Mapping[str, Record]) -> list[str]:
+    """Policies that ran on all pairs, by rising mPC."""
+    names = list(next(iter(records.values()))["scores"])
+    everywhere = [n for n in names if all(n in r["scores"] for r in records.values())]
+    return sorted(everywhere, key=lambda n: _mean(records, n, "mPC"))
+
+
+def overall(records: Mapping[str, Record]) -> str:
+    """Means over all pairs, and what each policy changes against flips alone."""
+    rows = []
+    for name in shared_policies(records):
+        cells = [name]
+        for column in COLUMNS:
+            cells.append(f"{_mean(records, name, column):.1f}")
+            gain = difference(_seeds(records, name, column), _seeds(records, "flips only", column))
+            shown = "" if name == "flips only" else "{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+            cells.append(shown.format(**gain))
+        rows.append(cells)
+    head = ["policy", *(part for title in COLUMNS.values() for part in (title, "over flips"))]
+    return _table(head, rows)
+
+
+def by_pair(records: Mapping[str, Record]) -> str:
+    """P, mPC and industrial mean of every policy on every pair, with deviations over seeds."""
+    parts = []
+    for name, record in records.items():
+        task, settings = record["task"], record["settings"]
+        rows = []
+        for policy, row in sorted(record["scores"].items(), key=lambda r: r[1]["mPC"]["mean"]):
+            cells = [f"{row[c]['mean']:.1f} ± {row[c]['std']:.1f}" for c in COLUMNS]
+            cells += [
+                " / ".join(f"{other[c]['mean']:.1f}" for c in COLUMNS)
+                for other in row["also"].values()
+            ]
+            cells.append(f"{mean(e['cpu'] for e in row['seconds']):.0f}")
+            rows.append([policy, *cells])
+        also = next(iter(record["scores"].values()))["also"]
+        head = ["policy", *COLUMNS.values(), *(f"{m}: clean / mPC / industrial" for m in also)]
+        parts.append(
+            f"**{name}**: {task['metric']} in percent, {len(task['classes'])} "
+            f"{'class' if len(task['classes']) == 1 else 'classes'}, {task['train']} images to "
+            f"train on, {task['test']} to test on, {settings['size']} pixels, {settings['steps']} "
+            f"steps of {settings['batch_size']}.\n\n{_table([*head, 'CPU, s'], rows)}"
+        )
+    return "\n".join(parts)
+
+
+def by_condition(records: Mapping[str, Record]) -> str:
+    """Means over all pairs under each corruption and each shift."""
+    tables = []
+    names = next(iter(records.values()))["settings"]["corruptions"]
+    shifts = [name for name in names if name in SUITES["industrial"]]
+    for some in ([n for n in names if n not in shifts], shifts):
+        rows = [
+            [policy, *(f"{_mean(records, policy, name):.0f}" for name in some)]
+            for policy in shared_policies(records)
+        ]
+        tables.append(_table(["policy", *(n.replace("_", " ") for n in some)], rows))
+    return "\n".join(tables)
+
+
+def protocol(records: Mapping[str, Record]) -> str:
+    """What was measured, in words."""
+    first = next(iter(records.values()))
+    policies = {n: text for record in records.values() for n, text in record["policies"].items()}
+    listed = "\n".join(f"- {name}: `{text}`" for name, text in policies.items())
+    machine = first["machine"]
+    return (
+        f"{first['settings']['model']} with ImageNet's weights, fine-tuned on {len(records)} pairs "
+        f"of set and task; {len(first['seeds'])} seeds; severities 1, 3 and 5. "
+        f"{machine['cpu']}, {machine['cores']} cores.\n\nThe policies:\n\n{listed}\n"
+    )
+
+
+def robustness(folder: Path) -> str:
+    """All tables."""
+    records = pairs(folder)
+    if not records:
+        return ""
+    return "\n".join([f(records) for f in (overall, by_pair, by_condition, protocol)])
+
+
+def robustness_brief(folder: Path) -> str:
+    """The means alone."""
+    records = pairs(folder)
+    if not records:
+        return ""
+    listed = ", ".join(
+        f"{r['task']['name']} ({r['task']['kind']}, {r['task']['metric']})"
+        for r in records.values()
+    )
+    return f"""\
+**Against other augmentations** (`python benchmarks/robustness.py`). A network with ImageNet's
+weights, fine-tuned with each policy after random flips; scores in percent, mean of
+{len(next(iter(records.values()))["seeds"])} seeds and of {len(records)} pairs of set and task:
+{listed}. In brackets 95 % intervals over seeds.
+[All of it](docs/explanation/robustness.md).
+
+{overall(records)}"""
+
+
+def _mean(records: Mapping[str, Record], policy: str, column: str) -> float:
+    return mean(record["scores"][policy][column]["mean"] for record in records.values())
+
+
+def _seeds(records: Mapping[str, Record], policy: str, column: str) -> list[float]:
+    """Means over the pairs, seed by seed."""
+    values = [record["scores"][policy][column]["per_seed"] for record in records.values()]
+    return [float(v) for v in np.mean(values, axis=0)]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
