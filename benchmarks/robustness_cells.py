@@ -22,12 +22,12 @@ from tqdm import tqdm
 import styleaug
 from common import package_versions, write_atomically, write_json
 from defect_images import load_elpv
-from robustness_policies import make_policy
+from robustness_policies import Reference, make_policy
 from styleaug import StyleAugment, StylePack
 from styleaug.bench import models, tasks
 from styleaug.bench import train as training
 from styleaug.bench.models import LITE
-from styleaug.bench.policies import PerImage
+from styleaug.bench.policies import GaussianNoise, PerImage, Photometric
 from styleaug.bench.tasks import Labelled, Task, kind_of, make_task, parted, predict
 from styleaug.datasets import read_defects
 from styleaug.pack import cpu_has_bf16
@@ -289,9 +289,16 @@ def _fast_arithmetic(device: torch.device, kind: str) -> torch.autocast:
 
 
 def _code_digest(*sources: str) -> str:
-    """Digest of source code that comments and layout do not change."""
-    dumps = "".join(ast.dump(ast.parse(source)) for source in sources)
-    return hashlib.sha256(dumps.encode()).hexdigest()
+    """Digest of source code that comments, docstrings and layout do not change."""
+    trees = [ast.parse(source) for source in sources]
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            texts = (ast.Constant, ast.JoinedStr)
+            node.body = [  # type: ignore[attr-defined]
+                x for x in body if not (isinstance(x, ast.Expr) and isinstance(x.value, texts))
+            ]
+    return hashlib.sha256("".join(map(ast.dump, trees)).encode()).hexdigest()
 
 
 def _styling_sources() -> list[str]:
@@ -303,7 +310,8 @@ def _styling_sources() -> list[str]:
 # At import: what is edited while a run goes on is not what the run uses.
 _CODE = {
     "trainer": _code_digest(
-        *map(inspect.getsource, (models, tasks, training, PerImage, run_cell, _fast_arithmetic))
+        *map(inspect.getsource, (models, tasks, training, PerImage, run_cell, _fast_arithmetic)),
+        *map(inspect.getsource, (GaussianNoise, Photometric, Reference)),
     ),
     "styling": _code_digest(*_styling_sources()),
 }

@@ -11,38 +11,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from styleaug import StyleAugment
-from styleaug.bench.policies import PerImage
-
-
-class GaussianNoise(nn.Module):
-    """Noise on a uint8 image, of a standard deviation drawn between 0 and ``sigma`` of the range.
-
-    Akin to the noise corruptions: a policy with it has seen a part of the test.
-    """
-
-    def __init__(self, sigma: float) -> None:
-        super().__init__()
-        self.sigma = float(sigma)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Add noise to (C, H, W)."""
-        noise = 255 * self.sigma * torch.rand(()) * torch.randn(image.shape)
-        return (image + noise.to(image.device)).round().clamp(0, 255).to(torch.uint8)
-
-    def extra_repr(self) -> str:
-        """The cache tells policies apart by it."""
-        return f"sigma={self.sigma}"
-
-
-class Photometric(nn.Sequential):
-    """What a careful engineer builds of torchvision: jitter often, blur and noise sometimes."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            v2.RandomApply([v2.ColorJitter(0.5, 0.5, 0.3, 0.05)], p=0.8),
-            v2.RandomApply([v2.GaussianBlur(5, (0.1, 2.0))], p=0.3),
-            v2.RandomApply([GaussianNoise(0.1)], p=0.5),
-        )
+from styleaug.bench.policies import GaussianNoise, PerImage, Photometric
 
 
 class Reference(nn.Module):

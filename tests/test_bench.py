@@ -54,7 +54,7 @@ def trained(monkeypatch):
 
 def test_a_bench_compares_flips_styles_and_peers(folder, pack_file, few_conditions, trained):
     found = bench(read_defects(folder / "data"), pack=str(pack_file), protocol=TINY)
-    names = ["flips", "StyleAugment", "ColorJitter", "ColorJitter + StyleAugment"]
+    names = ["flips", "StyleAugment", "Photometric", "Photometric + StyleAugment"]
     assert list(found.results) == names
     assert trained[: 1 + len(SEARCH)] == [f"{name}, seed 0" for name in ("flips", *SEARCH)]
     assert trained[1 + len(SEARCH) :] == [f"{n}, seed {s}" for s in (0, 1) for n in names]
@@ -254,7 +254,7 @@ def test_the_command_prints_and_writes(folder, pack_file, few_conditions, monkey
     assert main([*command, "--pack", str(pack_file), "--seeds", "3"]) == 0
     printed = capsys.readouterr().out
     assert "2 classes, 28 images to train on, 8 to test on" in printed
-    assert "ColorJitter + StyleAugment" in printed
+    assert "Photometric + StyleAugment" in printed
     assert "StyleAugment(" in printed.split("Recommended")[1]
     assert len(json.loads((out / "bench.json").read_text())["per_seed"]["flips"]["P"]) == 1
     assert "<svg" in (out / "bench.html").read_text()
@@ -262,7 +262,7 @@ def test_the_command_prints_and_writes(folder, pack_file, few_conditions, monkey
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [({"peers": ["Blur"]}, "peers must be among ColorJitter, .* but are \\['Blur'\\]")],
+    [({"peers": ["Blur"]}, "peers must be among Photometric, .* but are \\['Blur'\\]")],
 )
 def test_wrong_settings_are_refused(folder, settings, words):
     with pytest.raises(ValueError, match=words):

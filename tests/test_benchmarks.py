@@ -30,7 +30,10 @@ def result(kind, scores):
     return {
         "task": {"name": "s", "kind": kind, "metric": "m", "classes": ["a"], "train": 9, "test": 4},
         "settings": {
-            "model": "net", "size": 8, "steps": 3, "batch_size": 2,
+            "model": "net",
+            "size": 8,
+            "steps": 3,
+            "batch_size": 2,
             "corruptions": ["contrast", "dust"],
         },
         "seeds": [0, 1],

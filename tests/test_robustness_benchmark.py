@@ -268,6 +268,13 @@ def test_a_key_tells_all_that_changes_the_outcome(cells, one_cell, settings, pac
     assert one_cell(policies={"other name": "StyleAugment()"})[0][0].file == style.file
 
 
+def test_words_do_not_send_cells_to_work_again(cells):
+    plain = "def f(x):\n    return x + 1\n"
+    told = 'def f(x):\n    """Add."""\n    # one\n    return (x\n            + 1)\n'
+    assert cells._code_digest(plain) == cells._code_digest(told)
+    assert cells._code_digest(plain) != cells._code_digest(plain.replace("1", "2"))
+
+
 @pytest.mark.slow
 def test_two_jobs_come_to_what_one_comes_to(cells, one_cell, tmp_path):
     some, *rest = one_cell(seeds=(0, 1))

@@ -14,24 +14,60 @@ from styleaug.transform import StyleAugment
 
 BatchTransform = Callable[[Tensor], Tensor]
 
+
+class GaussianNoise(nn.Module):
+    """Noise on a uint8 image, of a standard deviation drawn between 0 and ``sigma`` of the range.
+
+    Akin to the noise corruptions: a policy with it has seen a part of the test.
+    """
+
+    def __init__(self, sigma: float) -> None:
+        """Take the largest standard deviation, as a share of the range."""
+        super().__init__()
+        self.sigma = float(sigma)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Add noise to (C, H, W)."""
+        noise = 255 * self.sigma * torch.rand(()) * torch.randn(image.shape)
+        return (image + noise.to(image.device)).round().clamp(0, 255).to(torch.uint8)
+
+    def extra_repr(self) -> str:
+        """The cache tells policies apart by it."""
+        return f"sigma={self.sigma}"
+
+
+class Photometric(nn.Sequential):
+    """What a careful engineer builds of torchvision: jitter often, blur and noise sometimes."""
+
+    def __init__(self) -> None:
+        """Build it."""
+        super().__init__(
+            v2.RandomApply([v2.ColorJitter(0.5, 0.5, 0.3, 0.05)], p=0.8),
+            v2.RandomApply([v2.GaussianBlur(5, (0.1, 2.0))], p=0.3),
+            v2.RandomApply([GaussianNoise(0.1)], p=0.5),
+        )
+
+
 PEERS: dict[str, Callable[[], nn.Module]] = {
+    "Photometric": Photometric,
     "ColorJitter": lambda: v2.ColorJitter(0.5, 0.5, 0.3, 0.05),
     "AugMix": v2.AugMix,
     "RandAugment": v2.RandAugment,
     "TrivialAugmentWide": v2.TrivialAugmentWide,
 }
-"""Other augmentations, each drawing anew for each image."""
+"""Other augmentations, each drawing anew for each image; the strongest first."""
 
 SEARCH: dict[str, dict[str, Any]] = {
     "defaults": {},
-    "without grain": {"grain": 0.0},
+    "more often": {"p": 0.8},
+    "without blur and grain": {"blur": 0.0, "grain": 0.0},
     "milder": {
         "strength": (0.0, 0.5),
         "texture": (0.0, 0.5),
         "light": (0.0, 0.5),
+        "blur": (0.0, 0.5),
         "grain": (0.0, 0.3),
     },
-    "rarer": {"p": 0.4},
 }
 """Settings of StyleAugment that a search tries: few, so that validation can tell them apart."""
 

@@ -1,4 +1,4 @@
-"""``bench``: train a small detector with and without StyleAugment, and measure both."""
+"""``bench``: train a network with and without StyleAugment, and measure both."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def bench(
     defects: DefectSet,
     *,
     task: str | None = None,
-    peers: Sequence[str] = ("ColorJitter",),
+    peers: Sequence[str] = ("Photometric",),
     pack: str = "base",
     protocol: Protocol | None = None,
     cache: Path | None = None,

@@ -65,9 +65,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--peers",
         nargs="*",
-        default=["ColorJitter"],
+        default=["Photometric"],
         metavar="NAME",
-        help=f"to compare with: {', '.join(PEERS)} (default: ColorJitter)",
+        help=f"to compare with: {', '.join(PEERS)} (default: Photometric)",
     )
     parser.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: 0 1 2)")
     parser.add_argument(
