@@ -18,7 +18,9 @@ P is the score on clean images (balanced accuracy, IoU of all pixels, or box AP)
 all corrupted sets, rPC is mPC / P (Michaelis et al. 2019), all in percent; the industrial shifts
 have a mean of their own. Grain and noise are akin to the noise corruptions, so mPC without these is
 given too. A cell, one policy trained with one seed, is kept in the cache when it is done: an
-interrupted run goes on where it was. ``--quick`` tries one seed, four policies and one severity.
+interrupted run goes on where it was. ``--lamp brightness`` trains on the darkest images of each
+class, and tests on the brightest, "elsewhere": a stand-in for a second lamp. ``--quick`` tries one
+seed, four policies and one severity.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ import torch
 
 from common import machine_record, package_versions, write_json
 from robustness_cells import (
+    LAMP_MEASURES,
     Settings,
     corrupt_test_images,
     load_problem,
@@ -67,7 +70,7 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, Any]
     for expression in policies.values():  # before anything takes time
         make_policy(expression, options.pack)
     device = torch.device(options.device)
-    problem = load_problem(options.data, kind, settings)
+    problem = load_problem(options.data, kind, settings, lamp=options.lamp)
     cells = make_cells(policies, seeds, problem, settings, options.pack)
     workers = options.jobs if options.jobs > 1 else 0
     sets = corrupt_test_images(problem.test.images, settings, options.cache, workers=workers)
@@ -100,6 +103,7 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, Any]
         "versions": package_versions(_VERSIONS_OF),
     }
     suffix = "_validation" if options.validation else "_quick" if options.quick else ""
+    suffix += f"_{options.lamp}" if options.lamp else ""
     out = options.out or RESULTS / f"robustness_{problem.name}-{kind}{suffix}.json"
     write_json(out, result)
     print(f"\n{table(result)}\n\n{out}")
@@ -116,6 +120,8 @@ def settings_of(options: argparse.Namespace, kind: str) -> Settings:
     changes: dict[str, Any] = {n: getattr(options, n) for n in names if getattr(options, n)}
     if options.validation:
         changes["corruptions"] = SUITES["validation"]
+    if options.lamp:
+        changes["corruptions"] = ("exposure", "contrast")  # the split is the test
     if options.quick:
         changes["severities"] = (3,)
     return replace(Settings.of(kind), **changes)
@@ -146,6 +152,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--policy", action="append", default=[], metavar="NAME=STAGE(...)", help="add a policy")
     add(
         "--validation", action="store_true", help="use the validation corruptions and lamps instead"
+    )
+    add(
+        "--lamp",
+        choices=tuple(LAMP_MEASURES),
+        help="part a set of classes by this, as if a second lamp had lit the other half",
     )
     add("--pack", default="base", help="style pack: name or path")
     add("--model", metavar="NAME", help="backbone: efficientnet-lite0, small-cnn, or one of timm's")

@@ -8,7 +8,7 @@ import inspect
 import json
 import multiprocessing
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from styleaug.bench import train as training
 from styleaug.bench.models import LITE
 from styleaug.bench.policies import GaussianNoise, PerImage, Photometric
 from styleaug.bench.tasks import Labelled, Task, kind_of, make_task, parted, predict
-from styleaug.datasets import read_defects
+from styleaug.datasets import DefectSet, read_defects
 from styleaug.pack import cpu_has_bf16
 from styleaug.robustness.corruptions import (
     CORRUPTIONS,
@@ -93,6 +93,7 @@ class Problem:
         train: the images to train on.
         test: the images to test on.
         notes: what a reader of the result must know.
+        elsewhere: images from under another lamp, see `part_by_lamp`.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Problem:
     train: Labelled
     test: Labelled
     notes: tuple[str, ...]
+    elsewhere: Labelled | None = None
 
     def record(self) -> dict[str, Any]:
         """What results say of it."""
@@ -142,8 +144,16 @@ class Cell:
 # ---------------------------------------------------------------- images
 
 
-def load_problem(folder: Path, kind: str | None, settings: Settings) -> Problem:
+def load_problem(
+    folder: Path, kind: str | None, settings: Settings, *, lamp: str | None = None
+) -> Problem:
     """Read a labelled set, or ``elpv``, the solar cells of the package; all seeds share one split.
+
+    Args:
+        folder: the set.
+        kind: of task; by default what the labels allow.
+        settings: sizes and limits.
+        lamp: one of `LAMP_MEASURES`, to part the set by instead of at random.
 
     Raises:
         ValueError: if the labels do not allow the task.
@@ -161,6 +171,8 @@ def load_problem(folder: Path, kind: str | None, settings: Settings) -> Problem:
         )
     defects = read_defects(folder)
     task = make_task(defects, kind or kind_of(defects), settings.size)
+    if lamp is not None:
+        return part_by_lamp(task.read(defects.samples, len(defects.samples)), lamp, task, defects)
     train, test = parted(defects)
     own = any(sample.split for sample in defects.samples)
     split = "The set's own split." if own else "Split at random, class by class, 80 to 20 %."
@@ -171,6 +183,42 @@ def load_problem(folder: Path, kind: str | None, settings: Settings) -> Problem:
         task.read(test.samples, settings.max_test),
         (split,),
     )
+
+
+LAMP_MEASURES: dict[str, Callable[[Tensor], Tensor]] = {
+    "brightness": lambda images: images.float().mean((1, 2, 3)),
+    "contrast": lambda images: images.float().mean(1).std((1, 2)),
+}
+"""What tells the light of an image: of (N, 3, H, W), one value an image."""
+_SIDE = 0.4
+"""Share of a class on either side of a split by lamp; the middle is left out."""
+
+
+def part_by_lamp(every: Labelled, lamp: str, task: Task, defects: DefectSet) -> Problem:
+    """Train on the darkest (or faintest) images of each class, and see the brightest elsewhere.
+
+    A stand-in for a second lamp: of the low side, four fifths to train on and one to test on.
+    """
+    generator = torch.Generator().manual_seed(0)
+    values = LAMP_MEASURES[lamp](every.images)
+    train, test, elsewhere = [], [], []
+    for label in every.targets.unique():
+        members = (every.targets == label).nonzero().flatten()
+        members = members[values[members].argsort()]
+        count = round(_SIDE * len(members))
+        low = members[:count][torch.randperm(count, generator=generator)]
+        tested = max(1, count // 5)
+        train.append(low[tested:])
+        test.append(low[:tested])
+        elsewhere.append(members[-count:])
+    parts = [torch.cat(places) for places in (train, test, elsewhere)]
+    chosen = [Labelled(every.images[rows], every.targets[rows]) for rows in parts]
+    means = [round(values[rows].mean().item()) for rows in parts]
+    note = (
+        f"Trained and tested on the {_SIDE:.0%} of each class that are lowest in {lamp} (mean "
+        f"{means[0]} levels), and tested elsewhere on the highest (mean {means[2]})."
+    )
+    return Problem(defects.name, task, chosen[0], chosen[1], (note,), chosen[2])
 
 
 def corrupt_test_images(images: Tensor, settings: Settings, cache: Path, *, workers: int) -> Path:
@@ -216,7 +264,8 @@ def make_cells(
     # the images say what these came to
     for name in ("size", "max_train", "max_test"):
         del protocol[name]
-    data = [problem.train.digest(), problem.test.digest()]
+    parts = [problem.train, problem.test, *([problem.elsewhere] if problem.elsewhere else [])]
+    data = [part.digest() for part in parts]
     shared = {**protocol, "task": asdict(problem.task), "data": data, "trainer": _CODE["trainer"]}
     keys = {}
     for name, expression in policies.items():
@@ -252,16 +301,17 @@ def run_cell(
     trained = time.perf_counter()
     names = (task.metric, *ALSO.get(task.kind, ()))
 
-    def scores(images: Tensor) -> dict[str, float]:
+    def scores(images: Tensor, targets: Any = problem.test.targets) -> dict[str, float]:
         with _fast_arithmetic(device, task.kind):
             answers = predict(network, images, device=device)
         found = {}
         for name in names:
             chosen = metric(name)
-            found[name] = 100 * chosen.score(chosen.rows(answers, problem.test.targets))
+            found[name] = 100 * chosen.score(chosen.rows(answers, targets))
         return found
 
     clean = scores(problem.test.images)
+    other = problem.elsewhere
     shifted: dict[str, dict[str, dict[str, float]]] = {name: {} for name in names}
     for condition in conditions(settings.corruptions, settings.severities):
         array = np.load(sets / _set_name(condition))
@@ -272,6 +322,7 @@ def run_cell(
         "key": cell.key,
         "clean": clean[task.metric],
         "corrupted": shifted[task.metric],
+        "elsewhere": scores(other.images, other.targets)[task.metric] if other else None,
         "also": {n: {"clean": clean[n], "corrupted": shifted[n]} for n in names[1:]},
         "seconds": {
             "train": trained - start,

@@ -83,6 +83,7 @@ def _columns(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, ...
     quiet = [scores.under(name) for name in scores.corrupted if "noise" not in name]
     return {
         "P": scores.clean,
+        **_elsewhere(records),
         "mPC": scores.mpc,
         "mPC without noise": tuple(float(np.mean(seed)) for seed in zip(*quiet, strict=True)),
         **_industrial(shifts),
@@ -96,6 +97,12 @@ def _also(metric: str, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     scores, shifts = policy_scores(entries), policy_scores(entries, industrial=True)
     columns = {"P": scores.clean, "mPC": scores.mpc, **_industrial(shifts)}
     return {name: spread(values) for name, values in columns.items()}
+
+
+def _elsewhere(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, ...]]:
+    """Scores under another lamp, of sets that are parted by it."""
+    found = tuple(record["elsewhere"] for record in records)
+    return {} if None in found else {"elsewhere": found}
 
 
 def _industrial(shifts: PolicyScores) -> dict[str, tuple[float, ...]]:
@@ -114,7 +121,7 @@ def table(record: Mapping[str, Any]) -> str:
     corruptions = record["settings"]["corruptions"]
     columns = ["P", "mPC", "mPC without noise", "rPC"]
     first = next(iter(scores.values()))
-    columns += [c for c in ("industrial", "industrial without colour") if c in first]
+    columns += [c for c in ("elsewhere", "industrial", "industrial without colour") if c in first]
     heads = ["policy", *columns, *(f"mPC over {name}" for name in baselines), "a run"]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name, row in scores.items():

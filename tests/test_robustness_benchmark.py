@@ -191,6 +191,31 @@ def test_solar_cells_come_from_their_package(cells, settings):
     assert len(problem.test) == 360
 
 
+def test_a_split_by_lamp_trains_in_the_dark_and_tests_in_the_light(
+    cells, figures, folder, settings, tmp_path
+):
+    rng = np.random.default_rng(0)
+    for name in ("flat_area", "rolled-in_scale"):
+        for number in range(10):
+            level = 20 * number + (5 if name == "flat_area" else 0)
+            pixels = np.uint8(level + rng.integers(0, 4, (32, 32)))
+            Image.fromarray(pixels).save(folder / "images" / f"{name}_{number}.png")
+    problem = cells.load_problem(folder, None, settings, lamp="brightness")
+    for part, counts in ((problem.train, [3, 3]), (problem.elsewhere, [4, 4])):
+        assert part.targets.bincount().tolist() == counts
+    low, high = (p.images.float().mean((1, 2, 3)) for p in (problem.train, problem.elsewhere))
+    assert low.max() < 80
+    assert high.min() > 115
+    assert "lowest in brightness" in problem.notes[0]
+    sets = cells.corrupt_test_images(problem.test.images, settings, tmp_path, workers=0)
+    (cell,) = cells.make_cells({"flips only": ""}, [0], problem, settings, "base")
+    found = cells.run_cell(cell, problem, settings, sets, device=torch.device("cpu"))
+    assert (
+        figures.figures({"flips only": [found]})["scores"]["flips only"]["elsewhere"]["mean"]
+        == (found["elsewhere"])
+    )
+
+
 def test_corrupted_sets_are_made_once(cells, problem, settings, tmp_path, monkeypatch):
     images = problem.test.images
     sets = cells.corrupt_test_images(images, settings, tmp_path, workers=0)
@@ -308,7 +333,13 @@ def record(clean, noise, blur):
     """Accuracies at severities 1 and 5 of two corruptions."""
     corrupted = {"noise": dict(zip("15", noise, strict=True)), "blur": {"1": blur, "5": blur}}
     seconds = {"train": 1, "test": 1, "cpu": 1}
-    return {"clean": clean, "corrupted": corrupted, "also": {}, "seconds": seconds}
+    return {
+        "clean": clean,
+        "corrupted": corrupted,
+        "seconds": seconds,
+        "also": {},
+        "elsewhere": None,
+    }
 
 
 def test_mpc_rpc_and_differences_by_hand(figures):
