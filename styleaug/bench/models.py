@@ -148,11 +148,10 @@ class Segmenter(Network):
     def __init__(self, backbone: str) -> None:
         super().__init__()
         self.backbone, channels = make_backbone(backbone)
-        widths = [min(width, _WIDTH) for width in channels]
-        joined = [*channels[:-1], channels[-1]]
+        *skips, last = channels
         self.steps = nn.ModuleList()
-        last = joined[-1]
-        for width, skip in zip(reversed(widths[:-1]), reversed(joined[:-1]), strict=True):
+        for skip in reversed(skips):
+            width = min(skip, _WIDTH)
             self.steps.append(nn.Sequential(*_conv_bn_relu(last + skip, width, stride=1)))
             last = width
         self.head = nn.Conv2d(last, 1, 1)
