@@ -28,7 +28,15 @@ from styleaug.bench import models, tasks
 from styleaug.bench import train as training
 from styleaug.bench.models import LITE
 from styleaug.bench.policies import GaussianNoise, PerImage, Photometric
-from styleaug.bench.tasks import Labelled, Task, kind_of, make_task, parted, predict
+from styleaug.bench.tasks import (
+    Labelled,
+    Task,
+    kind_of,
+    make_task,
+    parted,
+    predict,
+    to_inputs,
+)
 from styleaug.datasets import DefectSet, read_defects
 from styleaug.pack import cpu_has_bf16
 from styleaug.robustness.corruptions import (
@@ -38,14 +46,20 @@ from styleaug.robustness.corruptions import (
     conditions,
     corrupted_sets,
 )
+from styleaug.robustness.evaluation import readapted
 from styleaug.robustness.metrics import metric
 
 # Without glass_blur, the slowest.
 TEST_CORRUPTIONS = tuple(name for name in CORRUPTIONS if name != "glass_blur")
 # What is reported beside the score that the task is judged by.
 ALSO = {"segmentation": ("pixel AP",), "detection": ("box AP50",)}
+# The severity at which scores are taken with batch norms adapted to the images, too.
+READAPTED = 3
 # What decides how an image is restyled; the pack itself has an id.
 _STYLING = ("color", "light", "pack", "plan", "render", "transform", "nn/*")
+
+
+Scores = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -301,9 +315,11 @@ def run_cell(
     trained = time.perf_counter()
     names = (task.metric, *ALSO.get(task.kind, ()))
 
-    def scores(images: Tensor, targets: Any = problem.test.targets) -> dict[str, float]:
+    def scores(images: Tensor, targets: Any = problem.test.targets, adapt: bool = False) -> Scores:
         with _fast_arithmetic(device, task.kind):
-            answers = predict(network, images, device=device)
+            batches = [to_inputs(part.to(device)) for part in torch.split(images, 128)]
+            ready = readapted(network, batches) if adapt else network
+            answers = predict(ready, images, device=device)
         found = {}
         for name in names:
             chosen = metric(name)
@@ -312,17 +328,24 @@ def run_cell(
 
     clean = scores(problem.test.images)
     other = problem.elsewhere
-    shifted: dict[str, dict[str, dict[str, float]]] = {name: {} for name in names}
+    shifted: dict[str, dict[str, Scores]] = {name: {} for name in names}
+    adapted: dict[str, Scores] = {}
     for condition in conditions(settings.corruptions, settings.severities):
-        array = np.load(sets / _set_name(condition))
-        for name, score in scores(torch.from_numpy(array).permute(0, 3, 1, 2)).items():
-            levels = shifted[name].setdefault(condition.corruption, {})
-            levels[str(condition.severity)] = score
+        images = torch.from_numpy(np.load(sets / _set_name(condition))).permute(0, 3, 1, 2)
+        level = str(condition.severity)
+        for name, score in scores(images).items():
+            shifted[name].setdefault(condition.corruption, {})[level] = score
+        if condition.severity == READAPTED:
+            adapted[condition.corruption] = {level: scores(images, adapt=True)[task.metric]}
     return {
         "key": cell.key,
         "clean": clean[task.metric],
         "corrupted": shifted[task.metric],
         "elsewhere": scores(other.images, other.targets)[task.metric] if other else None,
+        "readapted": {
+            "clean": scores(problem.test.images, adapt=True)[task.metric],
+            "corrupted": adapted,
+        },
         "also": {n: {"clean": clean[n], "corrupted": shifted[n]} for n in names[1:]},
         "seconds": {
             "train": trained - start,

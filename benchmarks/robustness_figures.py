@@ -84,6 +84,7 @@ def _columns(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, ...
     return {
         "P": scores.clean,
         **_elsewhere(records),
+        **_readapted(records),
         "mPC": scores.mpc,
         "mPC without noise": tuple(float(np.mean(seed)) for seed in zip(*quiet, strict=True)),
         **_industrial(shifts),
@@ -103,6 +104,19 @@ def _elsewhere(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, .
     """Scores under another lamp, of sets that are parted by it."""
     found = tuple(record["elsewhere"] for record in records)
     return {} if None in found else {"elsewhere": found}
+
+
+def _readapted(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, ...]]:
+    """The same with batch norms adapted to each set of images, at one severity."""
+    entries = [record["readapted"] for record in records]
+    if not entries[0]["corrupted"]:  # that severity was not run
+        return {}
+    scores, shifts = policy_scores(entries), policy_scores(entries, industrial=True)
+    found = {"P readapted": scores.clean}
+    for name, part in (("mPC", scores), ("industrial", shifts)):
+        if part.corrupted:
+            found[f"{name} readapted"] = part.mpc
+    return found
 
 
 def _industrial(shifts: PolicyScores) -> dict[str, tuple[float, ...]]:

@@ -237,6 +237,17 @@ def test_a_cell_learns(cells, one_cell, settings):
     assert record["seconds"]["train"] > 0
 
 
+def test_batch_norms_are_adapted_at_one_severity(cells, figures, one_cell, settings):
+    (cell,), *rest = one_cell(replace(settings, severities=(1, 3)))
+    found = cells.run_cell(cell, *rest, device=torch.device("cpu"))
+    assert list(found["readapted"]["corrupted"]) == ["saturate"]
+    assert list(found["readapted"]["corrupted"]["saturate"]) == ["3"]
+    row = figures.figures({"flips only": [found]})["scores"]["flips only"]
+    assert row["mPC readapted"]["mean"] == found["readapted"]["corrupted"]["saturate"]["3"]
+    assert row["P readapted"]["mean"] == found["readapted"]["clean"]
+    assert "industrial readapted" not in row
+
+
 def test_finished_cells_are_not_run_again(cells, one_cell, tmp_path, monkeypatch):
     some, *rest = one_cell(seeds=(0, 1))
     ran = []
@@ -322,6 +333,7 @@ def test_pixels_and_boxes_have_a_second_score(
     name = {"segmentation": "pixel AP", "detection": "box AP50"}[kind]
     row = figures.figures({"flips only": [found]})["scores"]["flips only"]["also"][name]
     assert row["P"]["mean"] == found["also"][name]["clean"]
+    assert set(found["readapted"]["corrupted"]) == set()  # severity 3 was not asked for
     levels = found["also"][name]["corrupted"]["saturate"].values()
     assert row["mPC"]["mean"] == pytest.approx(np.mean(list(levels)))
 
@@ -339,6 +351,7 @@ def record(clean, noise, blur):
         "seconds": seconds,
         "also": {},
         "elsewhere": None,
+        "readapted": {"clean": clean, "corrupted": {}},
     }
 
 

@@ -178,7 +178,7 @@ def evaluate(
     def rows(pixels: Tensor) -> npt.NDArray[Any]:
         batches = [preprocess(part.to(on)) for part in torch.split(pixels, batch_size)]
         with _evaluating(model) as ready:
-            adapted = _readapted(ready, batches) if readapt else ready
+            adapted = readapted(ready, batches) if readapt else ready
             with torch.no_grad():
                 outputs = [adapted(batch) for batch in batches]
         return chosen.rows(_joined(outputs), targets)
@@ -251,8 +251,12 @@ def _evaluating(model: Any) -> Iterator[Any]:
     model.train(training)
 
 
-def _readapted(model: Any, batches: Sequence[Any]) -> Any:
-    """A copy whose batch norms hold the statistics of these images.
+def readapted(model: Any, batches: Sequence[Any]) -> Any:
+    """A copy whose batch norms hold the statistics of these images (Schneider et al. 2020).
+
+    Args:
+        model: a module.
+        batches: what it takes, batch by batch.
 
     Raises:
         ValueError: if the model has no batch norm.
