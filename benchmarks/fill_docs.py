@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from robustness_docs import robustness, robustness_brief
+from robustness_docs import lamps, robustness, robustness_brief
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -313,7 +313,11 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "demo": demo,
 }
 # What gathers several results.
-PAIRS = {"robustness": robustness, "robustness_brief": robustness_brief}
+PAIRS = {
+    "robustness": robustness,
+    "robustness_brief": robustness_brief,
+    "robustness_lamps": lamps,
+}
 
 
 def fill(text: str) -> str:

@@ -127,7 +127,7 @@ def samplers_of(
 ) -> dict[str, StyleSampler]:
     """A sampler of each setting: the defaults of StyleAugment, changed."""
     defaults = StyleAugment(pack=subjects.pack)
-    names = ("mix", "p", "strength", "texture", "light", "grain")
+    names = ("mix", "p", "stage_p", "strength", "texture", "light", "blur", "grain")
     base = {name: getattr(defaults, name) for name in names}
     return {
         name: StyleSampler(subjects.pack, **{**base, **change}) for name, change in settings.items()

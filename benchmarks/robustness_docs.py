@@ -90,6 +90,49 @@ def by_condition(records: Mapping[str, Record]) -> str:
     return "\n".join(tables)
 
 
+def readapted(records: Mapping[str, Record]) -> str:
+    """Severity 3 alone, without and with batch norms adapted to the images; means over pairs."""
+    rows = []
+    for policy in shared_policies(records):
+        cells = [policy]
+        for column, industrial in (("mPC", False), ("industrial", True)):
+            plain = mean(_at_three(r["scores"][policy], industrial) for r in records.values())
+            adapted = _mean(records, policy, f"{column} readapted")
+            cells += [f"{plain:.1f}", f"{adapted:.1f}"]
+        rows.append([*cells, f"{_mean(records, policy, 'P readapted'):.1f}"])
+    head = [
+        "policy, severity 3",
+        "mPC",
+        "re-adapted",
+        "industrial",
+        "re-adapted",
+        "clean, re-adapted",
+    ]
+    return _table(head, rows)
+
+
+def _at_three(row: Mapping[str, Any], industrial: bool) -> float:
+    """Mean over conditions at severity 3."""
+    names = [n for n in row["corrupted"] if (n in SUITES["industrial"]) == industrial]
+    return mean(mean(row["corrupted"][name]["3"]) for name in names)
+
+
+def lamps(folder: Path) -> str:
+    """Sets parted by light, as if a second lamp had lit one half."""
+    rows = []
+    for path in sorted(folder.glob("robustness_*_brightness.json")) + sorted(
+        folder.glob("robustness_*_contrast.json")
+    ):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        name = f"{record['task']['name']}, by {path.stem.rpartition('_')[2]}"
+        for policy, row in record["scores"].items():
+            cells = [f"{row[c]['mean']:.1f} ± {row[c]['std']:.1f}" for c in ("P", "elsewhere")]
+            rows.append([name, policy, *cells])
+    if not rows:
+        return ""
+    return _table(["set", "policy", "same light", "other light"], rows)
+
+
 def protocol(records: Mapping[str, Record]) -> str:
     """What was measured, in words."""
     first = next(iter(records.values()))
@@ -98,7 +141,7 @@ def protocol(records: Mapping[str, Record]) -> str:
     machine = first["machine"]
     return (
         f"{first['settings']['model']} with ImageNet's weights, fine-tuned on {len(records)} pairs "
-        f"of set and task; {len(first['seeds'])} seeds; severities 1, 3 and 5. "
+        f"of set and task; {_seed_counts(records)} seeds; severities 1, 3 and 5. "
         f"{machine['cpu']}, {machine['cores']} cores.\n\nThe policies:\n\n{listed}\n"
     )
 
@@ -108,7 +151,7 @@ def robustness(folder: Path) -> str:
     records = pairs(folder)
     if not records:
         return ""
-    return "\n".join([f(records) for f in (overall, by_pair, by_condition, protocol)])
+    return "\n".join([f(records) for f in (overall, by_pair, by_condition, readapted, protocol)])
 
 
 def robustness_brief(folder: Path) -> str:
@@ -123,11 +166,17 @@ def robustness_brief(folder: Path) -> str:
     return f"""\
 **Against other augmentations** (`python benchmarks/robustness.py`). A network with ImageNet's
 weights, fine-tuned with each policy after random flips; scores in percent, mean of
-{len(next(iter(records.values()))["seeds"])} seeds and of {len(records)} pairs of set and task:
-{listed}. In brackets 95 % intervals over seeds.
+{_seed_counts(records)} seeds and of {len(records)} pairs of set and task: {listed}. In brackets
+95 % intervals over seeds.
 [All of it](docs/explanation/robustness.md).
 
 {overall(records)}"""
+
+
+def _seed_counts(records: Mapping[str, Record]) -> str:
+    """``3``, or ``2 to 3`` where the pairs differ."""
+    counts = sorted({len(record["seeds"]) for record in records.values()})
+    return " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
 
 
 def _mean(records: Mapping[str, Record], policy: str, column: str) -> float:
@@ -135,9 +184,10 @@ def _mean(records: Mapping[str, Record], policy: str, column: str) -> float:
 
 
 def _seeds(records: Mapping[str, Record], policy: str, column: str) -> list[float]:
-    """Means over the pairs, seed by seed."""
+    """Means over the pairs, seed by seed, for the seeds that all have."""
     values = [record["scores"][policy][column]["per_seed"] for record in records.values()]
-    return [float(v) for v in np.mean(values, axis=0)]
+    count = min(map(len, values))
+    return [float(v) for v in np.mean([row[:count] for row in values], axis=0)]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

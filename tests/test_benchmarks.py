@@ -21,9 +21,12 @@ def result(kind, scores):
     def row(p, mpc):
         each = dict(zip(("P", "mPC"), (p, mpc), strict=True))
         each |= {"industrial": [50, 52], "contrast": mpc, "dust": [50, 52]}
+        each |= {f"{name} readapted": [70, 72] for name in ("P", "mPC", "industrial")}
+        each |= {"elsewhere": [30, 34]}
         return {
             **{name: {"mean": sum(v) / 2, "std": 1.0, "per_seed": v} for name, v in each.items()},
             "also": {},
+            "corrupted": {"contrast": {"3": [40, 44]}, "dust": {"3": [60, 62]}},
             "seconds": [{"cpu": 60.0}],
         }
 
@@ -62,4 +65,17 @@ def test_policies_are_compared_over_all_pairs_that_they_ran_on(tmp_path):
     brief = fill_docs.PAIRS["robustness_brief"](tmp_path)
     assert "2 pairs of set and task" in brief
     assert mine in brief
+    assert "| mine | 42.0 | 71.0 | 61.0 | 71.0 | 71.0 |" in monkey  # severity 3, re-adapted
     assert fill_docs.PAIRS["robustness"](tmp_path / "none") == ""
+
+
+def test_splits_by_lamp_have_a_table_of_their_own(tmp_path):
+    record = result("classification", {"flips only": ([90, 92], [40, 40])})
+    assert fill_docs.PAIRS["robustness_lamps"](tmp_path) == ""
+    for lamp in ("contrast", "brightness"):
+        name = f"robustness_s-classification_{lamp}.json"
+        (tmp_path / name).write_text(json.dumps(record))
+    lines = fill_docs.PAIRS["robustness_lamps"](tmp_path).splitlines()
+    assert lines[2] == "| s, by brightness | flips only | 91.0 ± 1.0 | 32.0 ± 1.0 |"
+    assert lines[3].startswith("| s, by contrast |")
+    assert fill_docs.PAIRS["robustness"](tmp_path) == ""  # these are no pairs of set and task
