@@ -4,6 +4,8 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import fill_docs
@@ -79,3 +81,15 @@ def test_splits_by_lamp_have_a_table_of_their_own(tmp_path):
     assert lines[2] == "| s, by brightness | flips only | 91.0 ± 1.0 | 32.0 ± 1.0 |"
     assert lines[3].startswith("| s, by contrast |")
     assert fill_docs.PAIRS["robustness"](tmp_path) == ""  # these are no pairs of set and task
+
+
+def test_copies_for_timing_keep_folders_masks_and_boxes(defect_boxes, tmp_path, module):
+    commands = module("commands")
+    count = commands.copy_some(defect_boxes, 5, tmp_path / "some")
+    names = sorted(path.name for path in (tmp_path / "some").iterdir())
+    assert count == 5
+    assert len(names) == 10
+    assert {name.split(".")[0] for name in names} == {n.split(".")[0] for n in names[::2]}
+    with pytest.raises(SystemExit, match="styleaug nothing failed"):
+        commands.timed(["nothing"])
+    assert commands.timed(["packs"])["printed"][0]
