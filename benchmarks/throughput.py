@@ -23,7 +23,7 @@ from common import machine_record, median_iqr, package_versions, write_json
 from styleaug import StyleAugment, StylePack
 from styleaug.nn.stylenet import REFERENCE
 from styleaug.pack import inference_dtype
-from throughput_loader import measure_loaders
+from throughput_loader import EVERYTHING, measure_loaders
 
 RESULT = Path(__file__).parent / "results" / "throughput.json"
 LOADER_RESULT = RESULT.with_stem("throughput_loader")
@@ -32,15 +32,6 @@ LOADER_RESULT = RESULT.with_stem("throughput_loader")
 def contestants(batch: torch.Tensor, pack: str) -> dict[str, Callable[[], object]]:
     """What is timed: whole transforms, then networks alone on prepared input."""
     base, reference = StylePack.load(pack), StylePack.random(REFERENCE)
-    everything = {
-        "p": 1.0,
-        "stage_p": 1.0,
-        "strength": 1.0,
-        "texture": 1.0,
-        "light": 0.5,
-        "blur": 0.5,
-        "grain": 0.5,
-    }
     x = batch.float().div(255).to(inference_dtype(batch.device))
     x = x.contiguous(memory_format=torch.channels_last)
 
@@ -50,8 +41,8 @@ def contestants(batch: torch.Tensor, pack: str) -> dict[str, Callable[[], object
         return torch.no_grad()(lambda: net(x, codes, net.field(places, *x.shape[-2:])))
 
     transforms = {
-        "transform, all images, all stages": StyleAugment(pack=base, **everything),
-        "transform with the reference network": StyleAugment(pack=reference, **everything),
+        "transform, all images, all stages": StyleAugment(pack=base, **EVERYTHING),
+        "transform with the reference network": StyleAugment(pack=reference, **EVERYTHING),
         "transform, defaults": StyleAugment(pack=base),
         "torchvision ColorJitter": v2.ColorJitter(0.5, 0.5, 0.3, 0.05),
     }
