@@ -73,6 +73,8 @@ def main() -> None:
             command = [name, "--data", str(data), "--out", str(out), *extra]
             shown = ["styleaug", name, "--data", folder.name, *extra]
             found[name] = {"command": " ".join(shown), "images": count, **timed(command)}
+            lines = found[name]["printed"]
+            found[name]["printed"] = [line.replace(f"{place}/", "") for line in lines]
             print(f"{name}: {count} images, {found[name]['seconds']:.0f} s")
             print("\n".join(found[name]["printed"]))
     versions = package_versions(("styleaug", "torch", "torchvision", "timm"))
