@@ -170,6 +170,24 @@ def test_a_model_that_cannot_be_had_is_told():
         make_backbone("no-such-net")
 
 
+def test_other_defaults_are_other_networks(
+    folder, pack_file, few_conditions, trained, tmp_path, monkeypatch
+):
+    """A cache that outlives a version must not answer for the settings of the next."""
+    settings = {"pack": str(pack_file), "protocol": TINY, "cache": tmp_path / "cache", "peers": []}
+    bench(read_defects(folder / "data"), **settings)
+    before = len(trained)
+    make = Policy.make
+
+    def stronger(self, pack):
+        return make(Policy("", {"p": 0.9, **self.style}) if self.style is not None else self, pack)
+
+    monkeypatch.setattr(Policy, "make", stronger)
+    bench(read_defects(folder / "data"), **settings)
+    assert not any(title.startswith("flips") for title in trained[before:])
+    assert any(title.startswith("defaults") for title in trained[before:])
+
+
 def test_an_interrupted_bench_goes_on(folder, pack_file, few_conditions, trained, tmp_path):
     settings = {"pack": str(pack_file), "protocol": TINY, "cache": tmp_path / "cache", "peers": []}
     defects = read_defects(folder / "data")

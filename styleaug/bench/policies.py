@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
+from styleaug.bench.train import BatchTransform
 from styleaug.transform import StyleAugment
-
-BatchTransform = Callable[[Tensor], Tensor]
 
 
 class GaussianNoise(nn.Module):

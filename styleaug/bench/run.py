@@ -249,7 +249,8 @@ class _Runner:
     ) -> Robustness:
         """What a network trained so makes of the test images, under every condition."""
         key = {
-            "policy": asdict(policy),
+            # all settings by value: another version may have other defaults
+            "policy": repr(policy.make(self.pack)).replace(repr(self.pack), "pack"),
             "pack": self.pack_id if policy.style is not None else None,
             "protocol": {**asdict(self.protocol), "seeds": None},
             "task": asdict(self.task),
