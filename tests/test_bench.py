@@ -14,7 +14,7 @@ from styleaug.bench.models import LITE, SMALL, make_backbone
 from styleaug.bench.policies import SEARCH, Policy
 from styleaug.bench.run import Protocol, choose
 from styleaug.bench.tasks import Task, kind_of, make_task, parted, predict
-from styleaug.bench.train import train
+from styleaug.bench.train import LabelledSet, train
 from styleaug.cli import main
 from styleaug.datasets import read_defects
 from styleaug.robustness.corruptions import SUITES
@@ -126,6 +126,19 @@ def test_targets_are_squeezed_with_their_images(defect_boxes):
         inside = image[0][mask[0] == 1].float().mean()
         assert (inside > 180) == (target["labels"].item() == 2)
         assert (inside < 60) == (target["labels"].item() == 1)
+
+
+def test_masks_and_boxes_turn_with_their_images(defect_boxes):
+    defects = read_defects(defect_boxes)
+    masks = make_task(defects, "segmentation", 32).read(defects.samples, 3)
+    boxes = make_task(defects, "detection", 32).read(defects.samples, 3)
+    flip = v2.RandomHorizontalFlip(p=1)
+    image, mask = LabelledSet(masks, flip)[0]
+    assert torch.equal(image, masks.images[0].flip(-1))
+    assert torch.equal(mask.as_subclass(torch.Tensor), masks.targets[0].flip(-1))
+    _, target = LabelledSet(boxes, flip)[0]
+    left, top, right, bottom = boxes.targets[0]["boxes"][0].tolist()
+    assert target["boxes"][0].tolist() == pytest.approx([32 - right, top, 32 - left, bottom])
 
 
 @pytest.mark.parametrize(
