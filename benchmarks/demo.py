@@ -37,7 +37,7 @@ from demo_report import conclusion, contact_sheet, markdown_report, save_gains_f
 from scores import Comparison, Correct, compare
 from styleaug import StyleAugment
 from styleaug.bench.models import LITE, SMALL
-from styleaug.bench.tasks import Labelled, Task, predict
+from styleaug.bench.tasks import Labelled, Task, fast_arithmetic, predict
 from styleaug.bench.train import train
 from styleaug.checks import StyleAugError
 from styleaug.robustness.corruptions import CORRUPTIONS, Condition, conditions, corrupted_sets
@@ -219,10 +219,11 @@ def _evaluate(
 
     def judge(condition: Condition | None, test: Tensor) -> None:
         for name, runs in models.items():
-            answers = [
-                predict(model, test, device=device).argmax(1) == images.test_labels
-                for model in runs
-            ]
+            with fast_arithmetic(device, "classification"):
+                answers = [
+                    predict(model, test, device=device).argmax(1) == images.test_labels
+                    for model in runs
+                ]
             correct[name][condition] = torch.stack(answers).numpy()
 
     judge(None, images.test)

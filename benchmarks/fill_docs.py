@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from robustness_docs import lamps, robustness, robustness_brief
+from robustness_docs import ablation, lamps, robustness, robustness_brief
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -316,6 +316,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
 PAIRS = {
     "robustness": robustness,
     "robustness_brief": robustness_brief,
+    "robustness_ablation": ablation,
     "robustness_lamps": lamps,
 }
 

@@ -31,6 +31,7 @@ from styleaug.bench.policies import GaussianNoise, PerImage, Photometric
 from styleaug.bench.tasks import (
     Labelled,
     Task,
+    fast_arithmetic,
     kind_of,
     make_task,
     parted,
@@ -38,7 +39,6 @@ from styleaug.bench.tasks import (
     to_inputs,
 )
 from styleaug.datasets import DefectSet, read_defects
-from styleaug.pack import cpu_has_bf16
 from styleaug.robustness.corruptions import (
     CORRUPTIONS,
     SUITES,
@@ -316,7 +316,7 @@ def run_cell(
     names = (task.metric, *ALSO.get(task.kind, ()))
 
     def scores(images: Tensor, targets: Any = problem.test.targets, adapt: bool = False) -> Scores:
-        with _fast_arithmetic(device, task.kind):
+        with fast_arithmetic(device, task.kind):
             batches = [to_inputs(part.to(device)) for part in torch.split(images, 128)]
             ready = readapted(network, batches) if adapt else network
             answers = predict(ready, images, device=device)
@@ -356,12 +356,6 @@ def run_cell(
     }
 
 
-def _fast_arithmetic(device: torch.device, kind: str) -> torch.autocast:
-    """bfloat16 where the device computes in it; but not for boxes, which need more digits."""
-    quick = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
-    return torch.autocast(device.type, torch.bfloat16, enabled=quick and kind != "detection")
-
-
 def _code_digest(*sources: str) -> str:
     """Digest of source code that comments, docstrings and layout do not change."""
     trees = [ast.parse(source) for source in sources]
@@ -384,8 +378,8 @@ def _styling_sources() -> list[str]:
 # At import: what is edited while a run goes on is not what the run uses.
 _CODE = {
     "trainer": _code_digest(
-        *map(inspect.getsource, (models, tasks, training, PerImage, run_cell, _fast_arithmetic)),
-        *map(inspect.getsource, (GaussianNoise, Photometric, Reference)),
+        *map(inspect.getsource, (models, tasks, training, run_cell)),
+        *map(inspect.getsource, (PerImage, GaussianNoise, Photometric, Reference)),
     ),
     "styling": _code_digest(*_styling_sources()),
 }

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from robustness_figures import difference
+from robustness_figures import difference, spread
 from styleaug.bench.models import KINDS
-from styleaug.robustness.corruptions import SUITES
+from styleaug.robustness.corruptions import LAMPS, SUITES, VALIDATION_CORRUPTIONS
 
 Record = Mapping[str, Any]
 COLUMNS = {"P": "clean", "mPC": "corruptions (mPC)", "industrial": "industrial shifts"}
@@ -131,6 +131,31 @@ def lamps(folder: Path) -> str:
     if not rows:
         return ""
     return _table(["set", "policy", "same light", "other light"], rows)
+
+
+def ablation(folder: Path) -> str:
+    """What each setting does to the scores that settings are chosen by: means over the sets."""
+    records = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(folder.glob("robustness_*_validation.json"))
+    }
+    if not records:
+        return ""
+    rows = []
+    for policy in shared_policies(records):
+        expression = next(iter(records.values()))["policies"][policy]
+        groups = [["P"], list(VALIDATION_CORRUPTIONS), list(LAMPS)]
+        cells = []
+        for group in groups:
+            means = np.mean([_seeds(records, policy, column) for column in group], axis=0)
+            found = spread([float(v) for v in means])
+            cells.append(
+                f"{found['mean']:.1f}" + (f" ± {found['std']:.1f}" if found["std"] else "")
+            )
+        rows.append([policy, f"`{expression}`", *cells])
+    sets = ", ".join(f"{r['task']['name']} ({len(r['seeds'])} seeds)" for r in records.values())
+    head = ["policy", "after loading", "clean", "other corruptions", "other lamps"]
+    return f"Means over {sets}:\n\n{_table(head, rows)}"
 
 
 def protocol(records: Mapping[str, Record]) -> str:

@@ -40,16 +40,17 @@ PARAMETERS: dict[str, tuple[float, float, float]] = {
     # curve: sensor and processing
     "gamma": (0.0, -0.5, 0.5),  # log exponent
     "response": (0.0, -0.7, 0.7),  # S curve, steep in the middle; negative, steep at the ends
-    "contrast": (0.0, -1.6, 0.0),  # log gain of all differences: exp(-1.6) leaves a fifth
-    "contrast_level": (0.5, 0.1, 0.9),  # the level that they shrink to
+    "contrast": (0.0, -1.2, 0.6),  # log gain of differences: exp(-1.2) leaves 0.3 of them
+    "contrast_level": (0.5, 0.1, 0.9),  # the level that stays
     "invert": (0.0, 0.0, 1.0),  # dark field: above 0.5 the polarity turns round
 }
 NAMES = tuple(PARAMETERS)
 # Where a fault lies, and whether the polarity turns round, do not shrink with the amount.
 _WHOLE = {name for name in NAMES if "_" in name} | {"invert"}
-# A real lamp has one or two of these faults at a time; all at once teach less.
+# Each lamp has an exposure of its own, and one or two of these faults at a time; all at once teach
+# less.
 _FREQUENCY = {
-    "exposure": 0.7,
+    "exposure": 1.0,
     "gradient": 0.4,
     "spot": 0.3,
     "vignette": 0.25,
@@ -134,9 +135,16 @@ def relight(images: Tensor, light: Tensor) -> Tensor:
     # the offset keeps the slope finite at black
     out = (out + 1e-4) ** value["gamma"].exp()
     out = out + value["response"] * out * (1 - out) * (2 * out - 1)
-    out = value["contrast_level"] + value["contrast"].exp() * (out - value["contrast_level"])
+    out = _stretched(out, value["contrast"].exp(), value["contrast_level"])
     out = torch.where(value["invert"] > 0.5, 1 - out, out)
     return out.clamp(0, 1)
+
+
+def _stretched(x: Tensor, gain: Tensor, level: Tensor) -> Tensor:
+    """Differences from a level by a gain; above 1 with shoulders that keep black and white."""
+    apart = x - level
+    room = torch.where(apart > 0, 1 - level, level)
+    return level + gain * apart / (1 + (gain - 1).clamp_min(0) * apart.abs() / room)
 
 
 def _places(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -234,7 +234,7 @@ class StyleSampler:
         if self.jitter:  # stay among what the network has met
             codes = (codes + noise).clamp(self._low, self._high)
         strength, texture = amount("strength"), amount("texture")
-        light = amount("light") * coin()
+        light = amount("light") * changed
         # a lens out of focus, or a part that moves: as wide along one axis as the other, or less
         across, along = uniform(0, 1), integers(2)
         ratio = torch.where(torch.stack([along == 0, along == 1], 1), 1.0, across[:, None])

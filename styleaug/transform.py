@@ -37,8 +37,8 @@ class StyleAugment(v2.Transform):
     Each image of a batch gets its own style; a video gets one. Labels, boxes and masks come back as
     the same objects. The work is done on the device where the images lie, without gradients.
 
-    ``out = soften(relight(x + strength * ((tone - x) + texture * (y - tone)))) + 0.08 * grain *
-    noise``, where y is the network's restyling of x, and tone its part that is a local affine map
+    ``out = relight(soften(x + strength * ((tone - x) + texture * (y - tone))) + 0.08 * grain *
+    noise)``, where y is the network's restyling of x, and tone its part that is a local affine map
     of x and so keeps every edge; the texture, y - tone, is scaled down where it would drown what
     stands out in x.
 
@@ -50,8 +50,8 @@ class StyleAugment(v2.Transform):
         mix: upper bound of the share of a second random style that is mixed in, in [0, 1].
         jitter: Gaussian noise on style codes, in their standard deviations over the pack.
         p: probability that an image is changed at all.
-        stage_p: probability of each of the stages, material, lamp, blur and grain, for an image
-            that ``p`` lets through.
+        stage_p: probability of each of the stages material, blur and grain for an image that
+            ``p`` lets through; the lamp changes on all of these.
         strength: range (lo, hi) of the strength of the material, or a number; 0 keeps the image.
         texture: range of the share of the style's texture; 0 changes colour and tone only.
         light: range of the strength of the lamp; 0 keeps the light.

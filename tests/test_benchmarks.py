@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import fill_docs
+from styleaug.robustness.corruptions import LAMPS, VALIDATION_CORRUPTIONS
 
 
 def test_pages_without_results_keep_an_empty_block(monkeypatch, tmp_path):
@@ -81,6 +82,21 @@ def test_splits_by_lamp_have_a_table_of_their_own(tmp_path):
     assert lines[2] == "| s, by brightness | flips only | 91.0 ± 1.0 | 32.0 ± 1.0 |"
     assert lines[3].startswith("| s, by contrast |")
     assert fill_docs.PAIRS["robustness"](tmp_path) == ""  # these are no pairs of set and task
+
+
+def test_settings_are_told_apart_by_means_over_sets_and_seeds(tmp_path):
+    assert fill_docs.PAIRS["robustness_ablation"](tmp_path) == ""
+    for name, shift in (("s", 0), ("t", 10)):
+        record = result("classification", {"mine": ([80, 90], [40, 44])})
+        row = record["scores"]["mine"]
+        for suite, values in ((VALIDATION_CORRUPTIONS, [20, 30]), (LAMPS, [50, 50])):
+            row |= {each: {"per_seed": [v + shift for v in values]} for each in suite}
+        path = tmp_path / f"robustness_{name}-classification_validation.json"
+        path.write_text(json.dumps(record))
+    lines = fill_docs.PAIRS["robustness_ablation"](tmp_path).splitlines()
+    assert lines[0] == "Means over s (2 seeds), s (2 seeds):"
+    # by seed: (20 + 30) / 2 and (30 + 40) / 2
+    assert lines[-1] == "| mine | `flips + mine` | 85.0 ± 7.1 | 30.0 ± 7.1 | 55.0 |"
 
 
 def test_copies_for_timing_keep_folders_masks_and_boxes(defect_boxes, tmp_path, module):

@@ -1,11 +1,13 @@
 """Corruption suites: one function for ImageNet-C, lamps and industrial shifts."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from styleaug.checks import MissingExtraError
+from styleaug.robustness import corruptions
 from styleaug.robustness.corruptions import (
     LAMPS,
     NAMES,
@@ -77,13 +79,27 @@ def test_own_corruptions_are_repeatable(images, name, without_package):
     check_outcome(images, name)
 
 
-@pytest.mark.parametrize("name", PACKAGED)
+@pytest.mark.parametrize("name", [*PACKAGED, pytest.param("glass_blur", marks=pytest.mark.slow)])
 def test_packaged_corruptions_are_repeatable(images, name, package):
     """The package draws from numpy's global generator: it is put back, and told where to begin."""
     same = np.repeat(images[:1], 2, axis=0)
     assert (check_outcome(images, name) != corrupt_images(images, Condition(name, 3))).any()
     first, second = corrupt_images(same, Condition(name, 3))
     assert (first != second).any()
+
+
+def test_every_image_of_every_condition_has_a_seed_of_its_own(images, monkeypatch):
+    seeds = []
+
+    def relit(image, condition, seed):
+        seeds.append(seed)
+        return image
+
+    monkeypatch.setattr(corruptions, "_relit", relit)
+    for condition in conditions(["lamp_dim", "lamp_veil"], [1, 2]):
+        for seed in (0, 1):
+            corrupt_images(images, condition, seed=seed)
+    assert len({*seeds}) == len(seeds) == 2 * 2 * 2 * len(images)
 
 
 def test_shifts_are_those_of_apply_shift(images):
@@ -102,16 +118,50 @@ def test_lamps_get_stronger(images, name):
     assert change == sorted(change)
 
 
+@pytest.mark.parametrize(
+    ("name", "levels"),
+    [("lamp_dim", [75, 65, 55, 45, 35]), ("lamp_bright", [139, 154, 170, 185, 201])],
+)
+def test_lamps_dim_and_brighten(name, levels):
+    images = np.full((1, 2, 2, 3), 100, np.uint8)
+    out = [corrupt_images(images, Condition(name, severity)) for severity in range(1, 6)]
+    assert [{*found.ravel().tolist()} for found in out] == [{level} for level in levels]
+
+
+def test_a_veil_takes_contrast_and_adds_light_of_any_level():
+    images = np.full((8, 1, 2, 3), 100, np.uint8)
+    images[:, :, 1] = 200
+    for severity, contrast in enumerate([70, 60, 50, 40, 30], start=1):
+        out = corrupt_images(images, Condition("lamp_veil", severity)).astype(int)
+        np.testing.assert_allclose(out[:, :, 1] - out[:, :, 0], contrast, atol=1)
+        assert len(np.unique(out[:, 0, 0, 0])) > 4
+
+
 def test_a_lamp_at_one_side_leaves_the_other_side():
-    out = corrupt_images(np.full((6, 40, 40, 3), 200, np.uint8), Condition("lamp_side", 5))
-    assert (out.reshape(6, -1).max(1) == 200).all()
-    assert (out.reshape(6, -1).min(1) == 40).all()
+    out = corrupt_images(np.full((24, 40, 40, 3), 200, np.uint8), Condition("lamp_side", 5))
+    assert (out.reshape(24, -1).max(1) == 200).all()
+    assert (out.reshape(24, -1).min(1) == 40).all()
+    corners = out[:, ::39, ::39, 0].reshape(24, -1)
+    assert {*corners.argmin(1)} == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize("name", ["fog", "gaussian_noise"])
 def test_images_below_the_smallest_size_of_the_package_keep_theirs(name, package):
     images = np.zeros((1, 17, 20, 3), dtype=np.uint8)
     assert corrupt_images(images, Condition(name, 5)).shape == images.shape
+
+
+def test_the_package_gets_the_severity_and_images_enlarged_on_both_sides(monkeypatch):
+    given = []
+
+    def corrupt(image, severity, name):
+        given.append((image.shape, severity, name))
+        return image
+
+    monkeypatch.setitem(sys.modules, "imagecorruptions", SimpleNamespace(corrupt=corrupt))
+    for width in (20, 40):
+        corrupt_images(np.zeros((1, 16, width, 3), np.uint8), Condition("fog", 4))
+    assert given == [((32, 40, 3), 4, "fog"), ((32, 80, 3), 4, "fog")]
 
 
 def test_sets_come_in_the_order_of_their_conditions(images):
@@ -125,8 +175,8 @@ def test_sets_come_in_the_order_of_their_conditions(images):
 @pytest.mark.slow
 def test_number_of_processes_changes_nothing(images, package):
     wanted = conditions([*OWN, *PACKAGED], [1, 5])
-    alone = list(corrupted_sets(images, wanted, workers=0))
-    shared = list(corrupted_sets(images, wanted, workers=2))
+    alone = list(corrupted_sets(images, wanted, seed=3, workers=0))
+    shared = list(corrupted_sets(images, wanted, seed=3, workers=2))
     assert [condition for condition, _ in shared] == wanted
     for (_, a), (_, b) in zip(alone, shared, strict=True):
         np.testing.assert_array_equal(a, b)

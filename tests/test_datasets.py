@@ -102,6 +102,7 @@ YAML_NAMES = [
     "names:\n  - crack\n  - 'red, rust'",
     "nc: 2\nnames:\n  0: crack\n  1: red, rust",
     "names: {0: crack, 1: 'red, rust'}",
+    "names:\n  1: red, rust\n  0: crack",
 ]
 
 
@@ -145,6 +146,28 @@ def test_yolo_exports_that_point_above_their_folder_are_read(tmp_path):
     assert splits(samples) == {"train/images/a.png": "train", "valid/images/b.png": "test"}
 
 
+def test_yolo_folders_of_splits_need_no_yaml(tmp_path):
+    draw(tmp_path, "train/images/a.png", "test/images/a.png")
+    write(tmp_path / "train/labels/a.txt", "3 0.5 0.5 0.5 0.5")
+    layout, samples = read(tmp_path)
+    assert layout == "yolo"
+    assert labels(samples) == {"train/images/a.png": "3", "test/images/a.png": ""}
+    assert splits(samples) == {"train/images/a.png": "train", "test/images/a.png": "test"}
+
+
+def test_yolo_labels_stand_for_the_last_folder_of_images(tmp_path):
+    draw(tmp_path, "images/lot/images/a.png")
+    write(tmp_path / "images/lot/labels/a.txt", "3 0.5 0.5 0.5 0.5")
+    assert labels(read(tmp_path)[1]) == {"images/lot/images/a.png": "3"}
+
+
+def test_yolo_images_to_train_and_to_test_on_are_trained_on(tmp_path):
+    draw(tmp_path, "images/a.png", "images/held/b.png")
+    write(tmp_path / "labels/a.txt", "0 0.5 0.5 0.5 0.5")
+    write(tmp_path / "data.yaml", "train: images\ntest: images/held\nnames: [crack]")
+    assert splits(read(tmp_path)[1]) == {"images/a.png": "train", "images/held/b.png": "train"}
+
+
 @pytest.mark.parametrize("place", ["classes.txt", "labels/classes.txt"])
 def test_yolo_names_may_come_from_a_list_of_classes(tmp_path, place):
     draw(tmp_path, "images/a.png")
@@ -166,7 +189,13 @@ def test_yaml_scalars_lose_comments_and_quotes(tmp_path):
 
 @pytest.mark.parametrize(
     "line",
-    ["0 0.5 0.5 0.5", "0 0.5 0.5 0.5 0.5 0.9", "crack 0.5 0.5 0.5 0.5", "0 a 0.5 0.5 0.5"],
+    [
+        "0 0.5 0.5",
+        "0 0.5 0.5 0.5",
+        "0 0.5 0.5 0.5 0.5 0.9",
+        "crack 0.5 0.5 0.5 0.5",
+        "0 a 0.5 0.5 0.5",
+    ],
 )
 def test_malformed_yolo_lines_are_named(tmp_path, line):
     draw(tmp_path, "images/a.png")
@@ -237,6 +266,12 @@ def test_coco_splits_come_from_the_names_of_files_and_folders(tmp_path):
     }
 
 
+def test_coco_files_of_no_split_leave_it_to_the_folders_of_the_images(tmp_path):
+    draw(tmp_path, "train/1.png", "test/2.png")
+    write(tmp_path / "all.json", coco({1: "1.png", 2: "2.png"}))
+    assert splits(read(tmp_path)[1]) == {"test/2.png": "test", "train/1.png": "train"}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -255,6 +290,9 @@ def test_coco_splits_come_from_the_names_of_files_and_folders(tmp_path):
         (coco({1: "a.png"}, [(1, 0, None)]), "annotation 0, must be a bbox"),
         (coco({1: "a.png"}, [(1, 0, [0, 0, -1, 1])]), "left is before its right"),
         (coco({1: "a.png"}, [(1, 0, [30, 0, 1, 1])]), "must be a box in the image"),
+        (coco({1: "a.png"}, [(1, 0, [0, 15, 1, 1])]), "must be a box in the image"),
+        (coco({1: "a.png"}, [(1, 0, [-3, 0, 1, 1])]), "must be a box in the image"),
+        (coco({1: "a.png"}, [(1, 0, [0, -3, 1, 1])]), "must be a box in the image"),
         ('{"images": [1], "annotations": [], "categories": []}', "image, must be an object with"),
     ],
 )
@@ -275,6 +313,7 @@ def test_mistakes_in_a_coco_file_are_named(tmp_path, text, message):
         ("JPEGImages/a.JPG", "Annotations/a.xml"),
         ("a.png", "Annotations/a.xml"),
         ("a.png", "a.xml"),
+        ("images/a_gt.jpg", "annotations/a_gt.xml"),
         ("train/images/crack/a.png", "train/annotations/a.xml"),
         ("images/train/a.png", "annotations/train/a.xml"),
     ],
@@ -371,6 +410,14 @@ def test_text_files_beside_the_images_hold_corners_in_pixels(tmp_path):
     }
 
 
+def test_the_box_of_the_largest_area_tells_the_label_and_all_tell_the_classes(tmp_path):
+    draw(tmp_path, "a.png")
+    write(tmp_path / "a.txt", "0 0 12 1 wide\n0 0 5 8 big\n0 0 1 9 tall\n")
+    found = read_defects(tmp_path)
+    assert found.samples[0].label == "big"
+    assert found.classes == ("big", "tall", "wide")
+
+
 @pytest.mark.parametrize("line", ["1 2 3 4", "1 2 3 four 5", "0 0.1 0.2 0.3 0.4", "crack"])
 def test_malformed_lines_of_corners_are_named(tmp_path, line):
     """Among them YOLO's, whose last number would pass for a class."""
@@ -457,6 +504,23 @@ def test_masks_beside_are_known_by_what_follows_the_stem(tmp_path, tail):
 def test_files_of_one_stem_are_masks_only_if_lossless(tmp_path):
     draw(tmp_path, "a/1.jpg", "a/1.webp", "b/1.jpg")
     assert len(read_defects(tmp_path).samples) == 3
+
+
+def test_of_two_lossless_files_of_one_stem_the_png_is_the_mask(tmp_path):
+    draw(tmp_path, "crack/1.bmp", "free/1.bmp")
+    draw_mask(tmp_path / "crack/1.png", [255])
+    _, samples = read(tmp_path)
+    assert {name: s.mask for name, s in samples.items()} == {
+        "crack/1.bmp": tmp_path / "crack/1.png",
+        "free/1.bmp": None,
+    }
+
+
+def test_folders_of_masks_and_images_correspond_in_order(tmp_path):
+    draw(tmp_path, "test/deep/crack/1.png", "test/good/1.png")
+    draw_mask(tmp_path / "ground_truth/crack/deep/1.png", [255])
+    with pytest.raises(ValueError, match=r"Every mask must have its image, but 1 .*1\.png"):
+        read_defects(tmp_path)
 
 
 def test_mvtec_layout(tmp_path):
@@ -559,10 +623,12 @@ def test_damaged_images_are_found_when_loaded(tmp_path):
 # ---------------------------------------------------------------- samples
 
 
-def test_samples_are_loaded_as_rgb_upright(tmp_path):
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_samples_are_loaded_as_rgb_upright(tmp_path, orientation):
     exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("L", (HEIGHT, WIDTH)).save(tmp_path / "a.jpg", exif=exif)
+    exif[0x0112] = orientation
+    size = (HEIGHT, WIDTH) if orientation > 4 else (WIDTH, HEIGHT)
+    Image.new("L", size).save(tmp_path / "a.jpg", exif=exif)
     sample = Sample(tmp_path / "a.jpg", boxes=(Box("x", 18, 0, 20, 1),))
     assert (sample.load().mode, sample.load().size) == ("RGB", (WIDTH, HEIGHT))
     assert np.argwhere(sample.load_mask()).tolist() == [[0, 18], [0, 19]]
@@ -585,6 +651,8 @@ def test_the_mask_of_boxes_is_their_union(tmp_path):
         ([1, 2, 11], None, [1, 1, 1]),  # classes
         ([255, 3, 250], None, [1, 0, 1]),  # compressed
         ([176, 2, 90], None, [1, 0, 1]),
+        ([128, 2, 90], None, [1, 0, 1]),
+        ([127, 2, 90], None, [1, 1, 1]),
         ([255, 3, 250], "RGB", [1, 0, 1]),
         ([255, 0, 255], "RGBA", [1, 0, 1]),  # opaque everywhere
         ([255, 0, 255], "LA", [1, 0, 1]),
@@ -624,7 +692,7 @@ def made(*groups: tuple[str, int, str]) -> DefectSet:
 
 
 def test_a_random_split_is_stratified_disjoint_and_repeatable():
-    whole = made(("a", 50, ""), ("b", 10, ""), ("rare", 2, ""), ("lone", 1, ""), ("", 5, ""))
+    whole = made(("a", 50, ""), ("b", 8, ""), ("rare", 2, ""), ("lone", 1, ""), ("", 5, ""))
     train, test = whole.split(0.2, seed=3)
     counts = {name: sum(s.label == name for s in test.samples) for name in (*whole.classes, "")}
     assert counts == {"a": 10, "b": 2, "rare": 1, "lone": 0, "": 1}
@@ -651,6 +719,7 @@ def test_a_set_keeps_its_own_split():
     assert len(train.samples) == 4
     # one side alone is no split
     assert len(made(("a", 10, "train")).split()[1].samples) == 2
+    assert len(made(("a", 10, "test")).split()[1].samples) == 2
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, float("nan")])

@@ -1,5 +1,7 @@
 """Light: neutral does nothing, nothing clips, no edge moves, and the amount scales it."""
 
+from math import exp
+
 import pytest
 import torch
 
@@ -87,12 +89,25 @@ def test_highlights_below_white_are_not_clipped():
 
 
 def test_contrast_survives_the_densest_haze_and_the_flattest_curve():
-    """A fifth of the range is left by the curve, more than a half by the haze."""
+    """Three tenths of the range are left by the curve, more than a half by the haze."""
     levels = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 16, 16)
-    for fault, left in (("contrast", 0.2), ("haze", 0.55)):
+    for fault, left in (("contrast", 0.3), ("haze", 0.55)):
         reach = PARAMETERS[fault][1] or PARAMETERS[fault][2]
         out = relight(levels, lamp(2, **{fault: reach}))
         assert (out[1] - out[0]).min() > left - 0.01, fault
+
+
+@pytest.mark.parametrize("level", [0.1, 0.5, 0.9])
+def test_a_steeper_curve_clips_nothing(level):
+    """Black and white stay, the order stays, and around the level differences grow by the gain."""
+    levels = torch.linspace(0, 1, 101).view(101, 1, 1, 1).expand(101, 3, 2, 2)
+    out = relight(levels, lamp(101, contrast=0.6, contrast_level=level))[:, 0, 0, 0]
+    assert (out.diff() > 0.002).all()
+    assert [out[0].item(), out[-1].item()] == pytest.approx([0, 1], abs=1e-3)
+    middle = round(100 * level)
+    assert out[middle].item() == pytest.approx(level, abs=1e-3)
+    slope = (out[middle + 1] - out[middle - 1]) / 0.02
+    assert 1.5 < slope.item() < exp(0.6)
 
 
 def test_haze_is_denser_at_one_end():

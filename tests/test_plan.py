@@ -120,14 +120,23 @@ def test_rows_are_selected_in_the_order_given_and_may_repeat(pack):
     assert len(plan.select([])) == 0
 
 
-def test_restyling_and_relighting_are_decided_per_image_and_independently(pack):
-    plan = everything(pack, p=1, stage_p=0.3, strength=1, light=1).draw(4000, generator())
-    restyled, relit = plan.restyled.float(), plan.relit.float()
-    assert restyled.mean().item() == pytest.approx(0.3, abs=0.03)
-    # a lamp may have no fault, all its coins falling so: hence a little less
-    assert 0.26 < relit.mean().item() < 0.31
-    both = (restyled * relit).mean().item()
-    assert both == pytest.approx(restyled.mean().item() * relit.mean().item(), abs=0.02)
+def test_stages_are_decided_per_image_and_independently(pack):
+    full = {"strength": 1, "blur": 1, "grain": 1}
+    plan = everything(pack, p=1, stage_p=0.3, **full).draw(4000, generator())
+    stages = torch.stack([plan.restyled, plan.blurred, plan.grainy]).float()
+    shares = stages.mean(1)
+    assert shares.tolist() == pytest.approx([0.3] * 3, abs=0.03)
+    together = (stages @ stages.T) / 4000
+    expected = shares[:, None] * shares
+    assert together.fill_diagonal_(0).flatten().tolist() == pytest.approx(
+        expected.fill_diagonal_(0).flatten().tolist(), abs=0.02
+    )
+
+
+def test_the_lamp_changes_on_all_images_that_change(pack):
+    plan = everything(pack, p=0.5, stage_p=0.3, strength=1, light=1).draw(4000, generator())
+    assert plan.relit.float().mean().item() == pytest.approx(0.5, abs=0.03)
+    assert (plan.relit | ~plan.restyled).all()
 
 
 def test_an_image_that_p_leaves_out_stays_as_it_is(pack):
@@ -327,7 +336,7 @@ def test_reports_name_the_light_that_acts(pack):
         assert bool(named) == bool(plan.relit[row])
         for name, value in named.items():
             assert value == pytest.approx(plan.light[row, NAMES.index(name)].item(), abs=1e-4)
-            assert named.get(name.partition("_")[0])  # no spot_x without a spot
+            assert name.partition("_")[0] in named  # no spot_x without a spot
     assert {name for named in lights for name in named} == set(NAMES)
 
 

@@ -1,24 +1,30 @@
 """The report of robustness: one file, complete, with nothing loaded from elsewhere."""
 
+import base64
+import io
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import styleaug.robustness.report
 from styleaug.robustness import Robustness, write_report
-from styleaug.robustness.corruptions import Condition
+from styleaug.robustness.corruptions import Condition, corrupt_images
+from styleaug.robustness.metrics import METRICS, Metric
 
 SUITES = {"industrial": ("dust", "defocus")}
 
 
-def result(right, metric="balanced accuracy", names=("dust", "defocus")):
-    """Of 20 images of two classes, so many are right under each condition; all when clean."""
+def rows(count):
+    """Of 20 images of two classes, the first so many are right."""
+    told = np.eye(2)[np.arange(20) % 2]
+    return np.stack([told, told * (np.arange(20) < count)[:, None]], axis=1)
 
-    def rows(count):
-        told = np.eye(2)[np.arange(20) % 2]
-        return np.stack([told, told * (np.arange(20) < count)[:, None]], axis=1)
 
-    shifted = {Condition(name, level): rows(right) for name in names for level in (1, 3)}
+def result(right, metric="balanced accuracy", names=("dust", "defocus"), levels=(1, 3)):
+    """Of 20 images, so many are right under each condition; all when clean."""
+    shifted = {Condition(name, level): rows(right) for name in names for level in levels}
     return Robustness(metric, rows(20), shifted, SUITES)
 
 
@@ -27,6 +33,7 @@ def test_the_report_holds_every_figure(tmp_path):
     write_report(path, {"flips <only>": result(10), "styled": result(15)}, title="Parts & lamps")
     page = path.read_text(encoding="utf-8")
     assert "<h1>Parts &amp; lamps</h1>" in page
+    assert "<title>Parts &amp; lamps</title>" in page
     assert "flips &lt;only&gt;" in page
     assert "flips <only>" not in page
     row = re.search(r"<td>styled</td>(.*?)</tr>", page)[1]
@@ -40,20 +47,105 @@ def test_the_report_holds_every_figure(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_examples_are_shown_under_each_condition(tmp_path):
-    images = np.full((5, 24, 24, 3), 128, np.uint8)
+@pytest.fixture
+def uneven(tmp_path):
+    """Two models that differ everywhere but in names, and the page of their report."""
+    suites = {"industrial": ("dust", "defocus"), "lamps <all>": ("exposure",)}
+
+    def model(clean, **right):
+        shifted = {
+            Condition(name, level): rows(count)
+            for name, counts in right.items()
+            for level, count in zip((1, 3), counts, strict=True)
+        }
+        return Robustness("balanced accuracy", rows(clean), shifted, suites)
+
+    models = {
+        "flips": model(20, dust=(8, 8), defocus=(8, 8), exposure=(12, 4)),
+        "styled": model(16, dust=(14, 6), defocus=(16, 12), exposure=(14, 14)),
+    }
+    write_report(tmp_path / "report.html", models)
+    return models, (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_summary_tells_suites_and_models_apart(uneven):
+    models, page = uneven
+    first, second = models.values()
+    gains = []
+    for suite, gain in {"industrial": "+20.0", "lamps <all>": "+30.0"}.items():
+        low, high = second.interval(suite, over=first)
+        assert low < high
+        gains.append(f"{gain} ({100 * low:+.1f} to {100 * high:+.1f})")
+    found = [
+        re.findall(r"<td>(.*?)</td>", re.search(rf"<td>{name}</td>(.*?)</tr>", page)[1])
+        for name in models
+    ]
+    assert found == [
+        ["100.0", "40.0", "40.0", "1.00", "", "40.0", "40.0", "1.00", ""],
+        ["80.0", "60.0", "75.0", "0.67", gains[0], "70.0", "87.5", "0.50", gains[1]],
+    ]
+    assert "<h2>lamps &lt;all&gt;</h2>" in page
+    assert "<all>" not in page
+    for cells in ("dust, 1</td><td>40.0</td><td>70.0", "dust, 3</td><td>40.0</td><td>30.0"):
+        assert f"<td>{cells}</td>" in page
+
+
+def test_bars_are_means_over_severities_and_ticks_are_clean_scores(uneven):
+    _, page = uneven
+    legend = re.findall(r'color:(#\w+)">&#9632;</span> (\w+)', page)
+    assert [name for _, name in legend] == ["flips", "styled"]
+    (blue, _), (orange, _) = legend
+    bars = re.findall(r'<rect x="150" y="(\d+)" width="([\d.]+)" height="7" fill="(.*?)"', page)
+    assert bars == [
+        ("0", "160.0", blue), ("8", "200.0", orange), ("24", "160.0", blue),
+        ("32", "280.0", orange), ("0", "160.0", blue), ("8", "280.0", orange),
+    ]  # fmt: skip
+    ticks = re.findall(r'<line x1="([\d.]+)" x2="\1" y1="(\d+)" y2="\d+" stroke="(#\w{6})"', page)
+    assert ticks == [
+        ("550.0", "0", blue), ("470.0", "8", orange), ("550.0", "24", blue),
+        ("470.0", "32", orange), ("550.0", "0", blue), ("470.0", "8", orange),
+    ]  # fmt: skip
+
+
+def test_conditions_of_a_suite_that_were_not_evaluated_are_left_out(tmp_path):
+    write_report(tmp_path / "report.html", {"a": result(10, names=("dust",))})
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("<rect") == 1
+    assert "defocus" not in page
+
+
+def test_gains_of_slow_metrics_come_without_an_interval(tmp_path, monkeypatch):
+    score = METRICS["balanced accuracy"].score
+    monkeypatch.setitem(METRICS, "slow", Metric("slow", lambda *_: None, score, quick=False))
+    write_report(tmp_path / "report.html", {"a": result(10, "slow"), "b": result(15, "slow")})
+    assert "<td>+25.0</td>" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_examples_are_shown_under_each_condition(tmp_path, monkeypatch):
+    images = np.full((5, 24, 30, 3), 128, np.uint8)
+    wanted = []
+
+    def corrupt(images, condition):
+        wanted.append(condition)
+        return corrupt_images(images, condition)
+
+    monkeypatch.setattr(styleaug.robustness.report, "corrupt_images", corrupt)
     write_report(tmp_path / "report.html", {"a": result(10)}, examples=images)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/jpeg;base64,") == 3
     assert "<figcaption>dust, 3</figcaption>" in page
+    assert wanted == [Condition("dust", 3), Condition("defocus", 3)]
+    for data in re.findall(r'base64,(.*?)"', page):
+        assert Image.open(io.BytesIO(base64.b64decode(data))).size == (3 * 30, 24)
 
 
 @pytest.mark.parametrize(
     ("results", "words"),
     [
         ({}, "at least one result"),
-        ({"a": result(1), "b": result(1, "AUROC")}, "'b' has AUROC under 2"),
-        ({"a": result(1), "b": result(1, names=("dust",))}, "under 1 and the first"),
+        ({"a": result(1), "b": result(1, "AUROC")}, "'b' has AUROC under 4"),
+        ({"a": result(1), "b": result(1, names=("dust",))}, "under 2 and the first"),
+        ({"a": result(1), "b": result(1, levels=(1, 5))}, "severities too"),
     ],
 )
 def test_results_that_do_not_compare_are_refused(tmp_path, results, words):

@@ -2,13 +2,14 @@
 
 import ast
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import styleaug.robustness.optics
 import styleaug.robustness.shifts
-from styleaug.robustness.optics import convolve, to_camera, to_linear
+from styleaug.robustness.optics import convolve, places, shoulder, to_camera, to_linear
 from styleaug.robustness.shifts import SHIFTS, apply_shift
 
 BLURS = ("defocus", "vibration_blur")
@@ -29,6 +30,12 @@ def drawn(height=64, width=80, *, gray=False):
 
 def copies(picture, count):
     return np.repeat(picture[None], count, axis=0)
+
+
+def lit(name, image, severity, seed=0):
+    """The share of its light that each pixel (H, W) of a flat float image has after a shift."""
+    out = SHIFTS[name](image, severity, np.random.default_rng(seed))
+    return (to_linear(out) / to_linear(image))[..., 0]
 
 
 def rms(a, b):
@@ -128,6 +135,26 @@ def test_seeds_and_images_differ(name):
     assert (first != first[:1]).any()
 
 
+def test_every_image_of_every_condition_draws_for_itself(monkeypatch):
+    drawn_first = []
+
+    def remember(image, severity, rng):
+        drawn_first.append(rng.random())
+        return image
+
+    for name in ("dust", "exposure"):
+        monkeypatch.setitem(SHIFTS, name, remember)
+        for severity in (1, 2):
+            for seed in (0, 1):
+                apply_shift(copies(drawn(), 3), name, severity, seed=seed)
+    assert len({*drawn_first}) == len(drawn_first) == 24
+
+
+def test_levels_are_rounded_not_cut_off(monkeypatch):
+    monkeypatch.setitem(SHIFTS, "dust", lambda image, severity, rng: image + 0.7 / 255)
+    assert (apply_shift(np.full((2, 2, 3), 99, np.uint8), "dust", 1) == 100).all()
+
+
 # ---------------------------------------------------------------- strength
 
 
@@ -155,6 +182,89 @@ def test_the_scratch_stays_visible(name):
 def test_gray_stays_gray_but_for_the_colour_of_the_lamp(name):
     out = apply_shift(copies(drawn(gray=True), 3), name, 5)
     assert (out == out[..., :1]).all() == (name != "colour_temperature")
+
+
+def test_exposure_is_off_by_stops_and_not_up_where_half_would_clip():
+    dark, bright = (np.full((2, 2, 1), level) for level in (0.3, 0.9))
+    for severity, stops in enumerate((0.2, 0.45, 0.75, 1.05, 1.4), start=1):
+        found = {
+            round(float(np.log2(lit("exposure", dark, severity, s)[0, 0])), 2) for s in range(9)
+        }
+        assert found == {-stops, stops}
+    assert all(lit("exposure", bright, 5, seed).max() < 1 for seed in range(9))
+
+
+@pytest.mark.parametrize(("severity", "height"), [(1, 2.0), (5, 0.65)])
+def test_a_small_lamp_stands_above_the_rim(severity, height):
+    """Where the lamp is and at the centre, half a side away, its law tells the light."""
+    for seed in range(8):
+        light = lit("gradient_light", np.full((129, 129, 1), 0.3), severity, seed)
+        assert light[64, 64] / light.max() == pytest.approx(
+            (1 + 0.25 / height**2) ** -1.5, rel=0.01
+        )
+        # exposure makes up for half of the loss, in stops
+        assert light.max() * light.mean() == pytest.approx(1, rel=0.01)
+
+
+def test_a_mirrored_lamp_is_a_lobe_somewhere_on_the_image():
+    """The logarithm of a Gaussian is a quadratic form: of its place, its widths and its peak."""
+    image = np.zeros((40, 80, 1))
+    y, x = (axis[..., 0] + np.zeros((40, 80)) for axis in places(image))
+    spots = []
+    for seed in range(16):
+        light = to_linear(SHIFTS["hot_spot"](image, 5, np.random.default_rng(seed)))[..., 0]
+        seen = light > 1e-3
+        terms = np.stack(
+            [np.ones(seen.sum()), y[seen], x[seen], y[seen] ** 2, x[seen] ** 2, (y * x)[seen]]
+        )
+        c, cy, cx, cyy, cxx, cyx = np.linalg.lstsq(terms.T, np.log(light[seen]), rcond=None)[0]
+        form = -np.array([[2 * cyy, cyx], [cyx, 2 * cxx]])
+        spot = np.linalg.solve(form, [cy, cx])
+        wide, narrow = 1 / np.sqrt(np.linalg.eigvalsh(form))
+        assert 0.12 <= narrow <= 0.18
+        assert 1 <= wide / narrow <= 2
+        assert np.exp(c + spot @ [cy, cx] / 2) == pytest.approx(0.62, rel=0.01)
+        spots.append(np.abs(spot))
+    assert 0.2 < np.max(spots, 0)[0] <= 0.25
+    assert 0.4 < np.max(spots, 0)[1] <= 0.5
+
+
+def test_a_shadow_has_the_penumbra_of_a_round_lamp():
+    """Beside it lies all of the light, or what is left; in it, light changes fastest midway."""
+    for seed in range(8):
+        light = lit("shadow_edge", np.full((256, 256, 1), 0.5), 5, seed)
+        assert (light.min(), light.max()) == pytest.approx((0.3, 1), abs=1e-3)
+        visible = np.abs((light - 0.3) / 0.7 - 0.5)
+        assert (visible < 0.1).sum() < ((visible > 0.35) & (visible < 0.45)).sum()
+
+
+def test_a_sensor_keeps_its_pivot_but_for_gamma():
+    level = to_camera(np.full((1, 1, 1), 0.1))
+    found = set()
+    for seed in range(16):
+        signs = np.random.default_rng(seed).random
+        lowest = SimpleNamespace(random=signs, uniform=lambda low, high: low)
+        out = SHIFTS["sensor_response"](level, 5, lowest)
+        found.add(round(float(np.log(out.item()) / np.log(level.item())), 2))
+    assert found == {1.32, round(1 / 1.32, 2)}
+
+
+def test_each_grain_and_fibre_of_dust_takes_its_part_of_the_light(monkeypatch):
+    spots = [(y, x) for y in (-0.35, 0.35) for x in (-0.35, 0.35)]
+    for seed in range(8):
+        left = [(0.0, 0.0), *spots]  # four grains, then a fibre
+        monkeypatch.setattr(
+            styleaug.robustness.optics, "random_place", lambda *_, left=left: left.pop()
+        )
+        light = lit("dust", np.full((256, 256, 1), 0.5), 1, seed)
+        corners = [
+            light[rows, columns]
+            for rows in (np.s_[:40], np.s_[216:])
+            for columns in (np.s_[:40], np.s_[216:])
+        ]
+        for part in (*corners, light[64:192, 64:192]):
+            assert 0.7 <= part.min() <= 0.87
+        assert not left
 
 
 def test_lamps_warm_and_cool():
@@ -242,12 +352,38 @@ def test_blurs_scale_with_the_image(name):
     assert spread(512) == pytest.approx(spread(256), rel=0.1)
 
 
+@pytest.mark.parametrize(("name", "spread"), [("defocus", 4 / np.sqrt(2)), ("vibration_blur", 2.8)])
+def test_blurs_are_as_wide_as_they_say_at_256_pixels(name, spread):
+    """Root mean square distances: of an even disk the radius over the root of 2."""
+    image = np.zeros((128, 256, 1))
+    image[64, 128] = 1
+    y, x = np.indices((128, 256))
+    for seed in range(4):
+        light = to_linear(SHIFTS[name](image, 5, np.random.default_rng(seed)))[..., 0]
+        found = np.average((y - 64) ** 2 + (x - 128) ** 2, weights=light)
+        # a point is shared out among four pixels: 1/6 on each axis
+        assert found == pytest.approx(spread**2 + 1 / 3, rel=0.05)
+
+
 def test_convolution_mirrors_at_the_rim_and_keeps_odd_kernels_upright():
     image = np.arange(12.0).reshape(3, 4, 1)
     psf = np.zeros((3, 3))
     psf[0, 1] = 1  # takes each value one row up
     np.testing.assert_allclose(convolve(image, psf)[:2], image[1:], atol=1e-12)
     np.testing.assert_allclose(convolve(image, psf)[2], image[2], atol=1e-12)
+
+
+def test_places_are_those_of_pixel_centres_in_longer_sides():
+    y, x = places(np.zeros((2, 4, 3)))
+    assert y.shape == (2, 1, 1)
+    assert x.shape == (1, 4, 1)
+    assert y.ravel().tolist() == [-0.125, 0.125]
+    assert x.ravel().tolist() == [-0.375, -0.125, 0.125, 0.375]
+
+
+def test_highlights_roll_off_to_white():
+    light = np.array([0, 0.5, 0.9, 1.0, 1.1, 3])
+    np.testing.assert_allclose(shoulder(light), [0, 0.5, 0.9, 0.975, 1, 1])
 
 
 def test_the_camera_curve_has_an_inverse():

@@ -17,7 +17,15 @@ from torch import Tensor
 
 from styleaug.bench.models import LITE, SMALL
 from styleaug.bench.policies import PEERS, SEARCH, Policy
-from styleaug.bench.tasks import Labelled, Task, kind_of, make_task, parted, predict
+from styleaug.bench.tasks import (
+    Labelled,
+    Task,
+    fast_arithmetic,
+    kind_of,
+    make_task,
+    parted,
+    predict,
+)
 from styleaug.bench.train import train
 from styleaug.datasets import DefectSet
 from styleaug.pack import StylePack
@@ -296,7 +304,10 @@ class _Runner:
         )
         score = metric(self.task.metric)
         tests = [test.images, *(torch.from_numpy(s).permute(0, 3, 1, 2) for s in sets.values())]
-        return [score.rows(predict(network, x, device=self.device), test.targets) for x in tests]
+        with fast_arithmetic(self.device, self.task.kind):
+            return [
+                score.rows(predict(network, x, device=self.device), test.targets) for x in tests
+            ]
 
 
 def _plain(rows: npt.NDArray[Any]) -> Any:

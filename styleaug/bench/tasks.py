@@ -17,6 +17,7 @@ from torchvision import tv_tensors
 from styleaug.bench.models import KINDS, Classifier, Detector, Network, Segmenter
 from styleaug.datasets import DefectSet, Sample
 from styleaug.images import to_tensor
+from styleaug.train.runtime import use_autocast
 
 BACKGROUND = "background"
 """Class of images without a label, which sets of boxes have."""
@@ -188,6 +189,12 @@ def to_inputs(images: Tensor) -> Tensor:
     """Turn uint8 images into what the networks take: float in [-1, 1]."""
     scaled = images.float().div(127.5).sub(1)
     return scaled.contiguous(memory_format=torch.channels_last)
+
+
+def fast_arithmetic(device: torch.device, kind: str) -> torch.autocast:
+    """bfloat16 where the device computes in it; but not for boxes, which need more digits."""
+    enabled = kind != "detection" and use_autocast("auto", device)
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
 @torch.no_grad()

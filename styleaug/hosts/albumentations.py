@@ -40,8 +40,8 @@ class StyleAugment(A.ImageOnlyTransform):
         styles: ``"all"``, or tags, names, or paths of reference images or of folders of them.
         mix: upper bound of the share of a second random style that is mixed in, in [0, 1].
         jitter: Gaussian noise on style codes, in their standard deviations over the pack.
-        stage_p: probability of each of the stages, material, lamp, blur and grain, for an image
-            that ``p`` lets through.
+        stage_p: probability of each of the stages material, blur and grain for an image that
+            ``p`` lets through; the lamp changes on all of these.
         strength: range (lo, hi) of the strength of the material, or a number.
         texture: range of the share of the style's texture; 0 changes colour and tone only.
         light: range of the strength of the lamp.

@@ -51,11 +51,11 @@ def write_report(
         raise ValueError("A report needs at least one result, but got none.")
     first = next(iter(results.values()))
     for name, result in results.items():
-        if (result.metric, result.names) != (first.metric, first.names):
+        if (result.metric, set(result.shifted)) != (first.metric, set(first.shifted)):
             raise ValueError(
-                f"A report needs results of one metric and set of conditions, but {name!r} has "
-                f"{result.metric} under {len(result.names)} and the first {first.metric} under "
-                f"{len(first.names)}."
+                f"A report needs results of one metric and set of conditions (severities too), but "
+                f"{name!r} has {result.metric} under {len(result.shifted)} and the first "
+                f"{first.metric} under {len(first.shifted)}."
             )
     parts = [f"<h1>{html.escape(title)}</h1>", _summary(results), _legend(list(results))]
     for suite in first.suites:
