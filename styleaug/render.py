@@ -38,13 +38,12 @@ def render(
     working_size: int = WORKING_SIZE,
     keep: Tensor | None = None,
 ) -> Tensor:
-    """Restyle a batch as its plan says, blur it, give it grain, and relight it.
+    """Restyle and relight a batch as its plan says, blur it, and give it grain.
 
-    ``out = relight(soften(x + strength * ((tone - x) + texture * (y - tone))) + 0.08 * grain *
-    noise)``, where soften is a Gaussian of standard deviation 2 * blur pixels, y is the network's
+    ``out = soften(relight(x + strength * ((tone - x) + texture * (y - tone)))) + 0.08 * grain *
+    noise``, where soften is a Gaussian of standard deviation 2 * blur pixels, y is the network's
     output for x and tone its part that is a local affine map of x; the texture, y - tone, is scaled
-    down where it would drown what stands out in x. Light comes last: a lamp that takes contrast
-    from a defect takes as much from the grain around it. Images that the plan leaves alone come
+    down where it would drown what stands out in x. Images that the plan leaves alone come
     back bit for bit.
 
     Args:
@@ -98,6 +97,10 @@ def render(
             code = _codes(images, some, pack)
             mask = None if keep is None else _take(keep, touched[rows])
             x = _put(x, rows, _restyle(_take(x, rows), code, some, pack, working_size, mask))
+        rows = relit[touched].nonzero().flatten()
+        if len(rows):
+            light = plan.light[touched[rows]].to(x.device, non_blocking=True)
+            x = _put(x, rows, relight(_take(x, rows), light))
         rows = blurred[touched].nonzero().flatten()
         if len(rows):
             blur = plan.blur[touched[rows]].to(x.device, non_blocking=True)
@@ -105,10 +108,6 @@ def render(
         rows = grainy[touched].nonzero().flatten()
         if len(rows):
             x = _put(x, rows, _roughen(_take(x, rows), plan.select(touched[rows].tolist()), pack))
-        rows = relit[touched].nonzero().flatten()
-        if len(rows):
-            light = plan.light[touched[rows]].to(x.device, non_blocking=True)
-            x = _put(x, rows, relight(_take(x, rows), light))
         out = to_dtype(luma(x.clamp(0, 1)) if images.shape[1] == 1 else x, images.dtype)
         out = _put(images, touched, out)
         if images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous():

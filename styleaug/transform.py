@@ -37,8 +37,8 @@ class StyleAugment(v2.Transform):
     Each image of a batch gets its own style; a video gets one. Labels, boxes and masks come back as
     the same objects. The work is done on the device where the images lie, without gradients.
 
-    ``out = relight(soften(x + strength * ((tone - x) + texture * (y - tone))) + 0.08 * grain *
-    noise)``, where y is the network's restyling of x, and tone its part that is a local affine map
+    ``out = soften(relight(x + strength * ((tone - x) + texture * (y - tone)))) + 0.08 * grain *
+    noise``, where y is the network's restyling of x, and tone its part that is a local affine map
     of x and so keeps every edge; the texture, y - tone, is scaled down where it would drown what
     stands out in x.
 

@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from styleaug.bench import bench, run
+from styleaug.bench import bench, run, runner
 from styleaug.bench.models import LITE, SMALL, make_backbone
 from styleaug.bench.policies import SEARCH, Policy
-from styleaug.bench.run import Protocol, choose
+from styleaug.bench.run import choose
+from styleaug.bench.runner import Protocol
 from styleaug.bench.tasks import Task, kind_of, make_task, parted, predict
 from styleaug.bench.train import LabelledSet, train
 from styleaug.cli import main
@@ -39,15 +40,16 @@ def folder(tmp_path):
 def few_conditions(monkeypatch):
     """Two shifts instead of eleven, and no package of corruptions."""
     monkeypatch.setitem(SUITES, "industrial", ("exposure", "dust"))
-    monkeypatch.setattr(run, "_has_package", lambda: False)
+    for module in (run, runner):
+        monkeypatch.setattr(module, "corruptions_installed", lambda: False)
 
 
 @pytest.fixture
 def trained(monkeypatch):
     """Titles of the detectors that are trained."""
-    titles, train = [], run.train
+    titles, train = [], runner.train
     monkeypatch.setattr(
-        run, "train", lambda *a, title, **k: titles.append(title) or train(*a, title=title, **k)
+        runner, "train", lambda *a, title, **k: titles.append(title) or train(*a, title=title, **k)
     )
     return titles
 

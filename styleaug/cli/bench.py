@@ -15,7 +15,7 @@ from tqdm import tqdm
 from styleaug.bench import BenchReport, bench
 from styleaug.bench.models import KINDS
 from styleaug.bench.policies import PEERS
-from styleaug.bench.run import Protocol
+from styleaug.bench.runner import Protocol
 from styleaug.bench.tasks import kind_of
 from styleaug.cli.options import add_device_option, add_pack_option
 from styleaug.datasets import read_defects
