@@ -153,9 +153,9 @@ def ablation(folder: Path) -> str:
                 f"{found['mean']:.1f}" + (f" ± {found['std']:.1f}" if found["std"] else "")
             )
         rows.append([policy, f"`{expression}`", *cells])
-    sets = ", ".join(f"{r['task']['name']} ({len(r['seeds'])} seeds)" for r in records.values())
+    sets = ", ".join(r["task"]["name"] for r in records.values())
     head = ["policy", "after loading", "clean", "other corruptions", "other lamps"]
-    return f"Means over {sets}:\n\n{_table(head, rows)}"
+    return f"Means over {sets}; seeds: {_seed_counts(records)}.\n\n{_table(head, rows)}"
 
 
 def protocol(records: Mapping[str, Record]) -> str:

@@ -102,7 +102,7 @@ class StyleAugment(v2.Transform):
         stage_p: float = 0.6,
         strength: Range = (0.3, 1.0),
         texture: Range = (0.0, 1.0),
-        light: Range = (0.5, 1.0),
+        light: Range = (0.2, 1.0),
         blur: Range = (0.2, 1.0),
         grain: Range = (0.3, 1.0),
         protect: float = 0.0,

@@ -94,7 +94,7 @@ def test_settings_are_told_apart_by_means_over_sets_and_seeds(tmp_path):
         path = tmp_path / f"robustness_{name}-classification_validation.json"
         path.write_text(json.dumps(record))
     lines = fill_docs.PAIRS["robustness_ablation"](tmp_path).splitlines()
-    assert lines[0] == "Means over s (2 seeds), s (2 seeds):"
+    assert lines[0] == "Means over s, s; seeds: 2."
     # by seed: (20 + 30) / 2 and (30 + 40) / 2
     assert lines[-1] == "| mine | `flips + mine` | 85.0 ± 7.1 | 30.0 ± 7.1 | 55.0 |"
 

@@ -102,7 +102,7 @@ class StyleAugment(A.ImageOnlyTransform):
         stage_p: float = 0.6,
         strength: float | tuple[float, float] = (0.3, 1.0),
         texture: float | tuple[float, float] = (0.0, 1.0),
-        light: float | tuple[float, float] = (0.5, 1.0),
+        light: float | tuple[float, float] = (0.2, 1.0),
         blur: float | tuple[float, float] = (0.2, 1.0),
         grain: float | tuple[float, float] = (0.3, 1.0),
         protect: float = 0.0,
