@@ -9,7 +9,7 @@ from torch.nn import functional as F
 import styleaug.pack
 from helpers import DTYPES, distance, pictures, torch_generator_stays
 from styleaug import StylePack, StyleSampler, render
-from styleaug.light import relight
+from styleaug.light import neutral_light, relight
 from styleaug.nn.guided import bounded_texture, tone_change, tone_map
 from styleaug.render import GRAIN
 
@@ -26,9 +26,10 @@ def plan_for(pack, count, seed=0, **settings):
 def every_kind(pack, count=8, **settings):
     """A plan with untouched, restyled, relit images and both."""
     for seed in range(100):
-        plan = plan_for(
-            pack, count, seed, stage_p=0.5, strength=(0.3, 1), light=(0.3, 1), **settings
-        )
+        ranges = {"strength": (0.3, 1), "light": (0.3, 1), **settings}
+        plan = plan_for(pack, count, seed, p=0.7, stage_p=0.6, **ranges)
+        lit = torch.arange(count)[:, None] % 2 == 0  # a lamp comes to all that change: take some
+        plan = replace(plan, light=torch.where(lit, plan.light, neutral_light(count)))
         if len({(bool(a), bool(b)) for a, b in zip(plan.restyled, plan.relit, strict=True)}) == 4:
             return plan
     raise AssertionError("no seed gave all four kinds")
