@@ -143,7 +143,7 @@ def relight(images: Tensor, light: Tensor) -> Tensor:
 def _stretched(x: Tensor, gain: Tensor, level: Tensor) -> Tensor:
     """Differences from a level by a gain; above 1 with shoulders that keep black and white."""
     apart = x - level
-    room = torch.where(apart > 0, 1 - level, level)
+    room = torch.where(apart > 0, 1 - level, level).clamp_min(1e-4)
     return level + gain * apart / (1 + (gain - 1).clamp_min(0) * apart.abs() / room)
 
 

@@ -43,8 +43,8 @@ def render(
     ``out = soften(relight(x + strength * ((tone - x) + texture * (y - tone)))) + 0.08 * grain *
     noise``, where soften is a Gaussian of standard deviation 2 * blur pixels, y is the network's
     output for x and tone its part that is a local affine map of x; the texture, y - tone, is scaled
-    down where it would drown what stands out in x. Images that the plan leaves alone come
-    back bit for bit.
+    down where it would drown what stands out in x. Images that the plan leaves alone come back bit
+    for bit.
 
     Args:
         images: (B, C, H, W), uint8 or float in [0, 1], C = 1 or 3; never changed.

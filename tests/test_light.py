@@ -110,6 +110,14 @@ def test_a_steeper_curve_clips_nothing(level):
     assert 1.5 < slope.item() < exp(0.6)
 
 
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_a_plan_may_hold_black_or_white_still(level):
+    levels = torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1, 1).expand(3, 3, 4, 4)
+    out = relight(levels, lamp(3, contrast=0.5, contrast_level=level))[:, 0, 0, 0]
+    assert out.isfinite().all()
+    assert [out[0].item(), out[2].item()] == pytest.approx([0, 1], abs=1e-3)
+
+
 def test_haze_is_denser_at_one_end():
     out = relight(torch.full((1, 1, 20, 80), 0.1), lamp(haze=0.4, haze_angle=torch.pi))
     assert (out[0, 0].diff(dim=1) < 0).all()
