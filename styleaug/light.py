@@ -40,7 +40,7 @@ PARAMETERS: dict[str, tuple[float, float, float]] = {
     # curve: sensor and processing
     "gamma": (0.0, -0.5, 0.5),  # log exponent
     "response": (0.0, -0.7, 0.7),  # S curve, steep in the middle; negative, steep at the ends
-    "contrast": (0.0, -1.2, 0.6),  # log gain of differences: exp(-1.2) leaves 0.3 of them
+    "contrast": (0.0, -1.2, 0.4),  # log gain of differences: exp(-1.2) leaves 0.3 of them
     "contrast_level": (0.5, 0.1, 0.9),  # the level that stays
     "invert": (0.0, 0.0, 1.0),  # dark field: above 0.5 the polarity turns round
 }

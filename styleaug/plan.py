@@ -215,8 +215,9 @@ class StyleSampler:
         def amount(name: str) -> Tensor:
             return uniform(*getattr(self, name)) * factor(name)
 
-        def uniform(low: float, high: float) -> Tensor:
-            like = self.codes.new_empty(count)  # on the CPU and float32, whatever torch's defaults
+        def uniform(low: float, high: float, *more: int) -> Tensor:
+            # on the CPU and float32, whatever torch's defaults
+            like = self.codes.new_empty((*more, count))
             return low + (high - low) * like.uniform_(generator=generator)
 
         def integers(end: int) -> Tensor:
@@ -224,31 +225,31 @@ class StyleSampler:
 
         changed = uniform(0, 1) < self.p * factor("p")
 
-        def coin() -> Tensor:
-            return changed & (uniform(0, 1) < self.stage_p)
-
         first, second = integers(len(self.names)), integers(len(self.names))
         share = uniform(0, self.mix)[:, None]
         codes = torch.lerp(self.codes[first], self.codes[second], share)
         noise = torch.empty_like(codes).normal_(generator=generator) * self._spread * self.jitter
         if self.jitter:  # stay among what the network has met
             codes = (codes + noise).clamp(self._low, self._high)
-        strength, texture = amount("strength"), amount("texture")
-        light = amount("light") * changed
+        stages = torch.stack([amount(name) for name in ("strength", "blur", "grain")])
+        stages = stages * (uniform(0, 1, 3) < self.stage_p) * changed
+        # those that come to one image share it: together they would drown what each of them keeps
+        strength, soft, grain = stages / (stages > 0).sum(0, dtype=stages.dtype).clamp_min(1).sqrt()
+        texture, light = amount("texture"), amount("light") * changed
         # a lens out of focus, or a part that moves: as wide along one axis as the other, or less
         across, along = uniform(0, 1), integers(2)
         ratio = torch.where(torch.stack([along == 0, along == 1], 1), 1.0, across[:, None])
-        blur = (amount("blur") * coin())[:, None] * ratio
+        blur = soft[:, None] * ratio
         others = integers(max(1, count - 1))
         donors = torch.full_like(others, -1)
         if self.from_batch and count > 1:  # an image alone in its batch takes a style of the pack
             donors = (torch.arange(count, device="cpu") + 1 + others) % count
         return StylePlan(
             codes=codes,
-            strength=strength * coin(),
+            strength=strength,
             texture=texture,
             blur=blur,
-            grain=amount("grain") * coin(),
+            grain=grain,
             place=integers(NoiseField.PLACES),
             light=draw_light(light, generator),
             donors=donors,

@@ -51,7 +51,9 @@ class StyleAugment(v2.Transform):
         jitter: Gaussian noise on style codes, in their standard deviations over the pack.
         p: probability that an image is changed at all.
         stage_p: probability of each of the stages material, blur and grain for an image that
-            ``p`` lets through; the lamp changes on all of these.
+            ``p`` lets through; the lamp changes on all of these. Where two or three of the stages
+            meet, their amounts are divided by the root of their number: together, at full amounts,
+            they would drown defects that each of them keeps.
         strength: range (lo, hi) of the strength of the material, or a number; 0 keeps the image.
         texture: range of the share of the style's texture; 0 changes colour and tone only.
         light: range of the strength of the lamp; 0 keeps the light.
@@ -126,11 +128,15 @@ class StyleAugment(v2.Transform):
         self._sampler: StyleSampler | None = self._make_sampler()
         self._progress = torch.full((), math.nan, device="cpu")  # NaN: not yet told
         self._share_progress()
-        stages = (self.sampler.strength, self.sampler.light, self.sampler.blur, self.sampler.grain)
-        if not (p and stage_p and any(high for _, high in stages)):
+        stages = {
+            name: getattr(self.sampler, name) for name in ("strength", "light", "blur", "grain")
+        }
+        if not (
+            p and any(high and (stage_p or name == "light") for name, (_, high) in stages.items())
+        ):
             warn(
-                "StyleAugment can change nothing: p or stage_p is 0, or strength, light, blur and "
-                "grain together are."
+                "StyleAugment can change nothing: p is 0, or strength, light, blur and grain "
+                "together are (stage_p = 0 leaves the light alone)."
             )
 
     def _make_sampler(self) -> StyleSampler:

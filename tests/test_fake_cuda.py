@@ -16,6 +16,7 @@ from torchvision import tv_tensors
 
 from helpers import pictures
 from styleaug import StyleSampler, render
+from styleaug.gatys import GatysConfig, gatys
 from styleaug.hosts.loader import StyledLoader
 
 pytestmark = pytest.mark.usefixtures("fresh_caches", "seeded", "small_references")
@@ -159,3 +160,17 @@ def test_kornia_augmentations_stay_on_the_device(pack):
 def test_the_cpu_is_as_ever_meanwhile(augment):
     out = augment()(pictures(2, 3, 16, 16))
     assert not isinstance(out, FakeTensor)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_gatys(monkeypatch, masked):
+    def grad(outputs, inputs):  # the engine of autograd wants a real device
+        assert outputs.device == inputs.device
+        return (torch.zeros_like(inputs),)
+
+    monkeypatch.setattr(torch.autograd, "grad", grad)
+    images = on_cuda(2, 3, 48, 40)
+    mask = torch.ones(2, 1, 48, 40, device="cuda") if masked else None
+    config = GatysConfig(steps=10)
+    out = gatys(images, [pictures(3, 40, 40)], config, weights=[1.0], mask=mask).images
+    check(out, images)

@@ -159,23 +159,46 @@ def test_p_zero_is_never_and_p_one_always(pack, p):
     assert abs(plan.relit.float().mean() - p) < 0.05
 
 
+ALONE = {"strength": 0, "blur": 0, "grain": 0}
+
+
 @pytest.mark.parametrize("name", ["strength", "texture", "grain"])
 def test_ranges_are_filled_evenly(pack, name):
-    values = getattr(everything(pack, p=1, **{name: (0.2, 0.6)}).draw(2000, generator()), name)
+    alone = {**ALONE, "strength": 1 if name == "texture" else 0, name: (0.2, 0.6)}
+    values = getattr(everything(pack, p=1, **alone).draw(2000, generator()), name)
     assert 0.2 <= values.min() < 0.21
     assert 0.59 < values.max() <= 0.6
     assert values.mean().item() == pytest.approx(0.4, abs=0.01)
 
 
 def test_a_number_is_a_range_of_one_value(pack):
-    plan = everything(pack, p=1, strength=0.7, texture=0.3, light=0).draw(20, generator())
+    settings = {**ALONE, "strength": 0.7, "texture": 0.3, "light": 0}
+    plan = everything(pack, p=1, **settings).draw(20, generator())
     torch.testing.assert_close(plan.strength, torch.full((20,), 0.7))
     torch.testing.assert_close(plan.texture, torch.full((20,), 0.3))
     assert is_neutral(plan.light).all()
 
 
+def test_stages_that_meet_on_an_image_share_it(pack):
+    full = {"strength": 0.9, "blur": 0.6, "grain": 0.3}
+    plan = everything(pack, p=1, stage_p=0.5, **full).draw(2000, generator())
+    amounts = torch.stack([plan.strength, plan.blur.amax(1), plan.grain], 1)
+    counts = (amounts > 0).sum(1)
+    assert set(counts.tolist()) == {0, 1, 2, 3}
+    for amount, of_all in zip(amounts.T, full.values(), strict=True):
+        there = amount > 0
+        torch.testing.assert_close(amount[there], of_all / counts[there].sqrt())
+
+
+def test_a_stage_that_is_off_takes_no_share(pack):
+    plan = everything(pack, p=1, strength=0.8, blur=0, grain=0.5).draw(50, generator())
+    torch.testing.assert_close(plan.strength, torch.full((50,), 0.8 / 2**0.5))
+    plan = everything(pack, p=1, strength=0.8, blur=0, grain=0, light=1).draw(50, generator())
+    torch.testing.assert_close(plan.strength, torch.full((50,), 0.8))
+
+
 def test_blur_is_as_wide_along_one_axis_as_it_is_drawn_and_less_along_the_other(pack):
-    blur = everything(pack, p=1, blur=0.8).draw(2000, generator()).blur
+    blur = everything(pack, p=1, **{**ALONE, "blur": 0.8}).draw(2000, generator()).blur
     widest, other = blur.max(1).values, blur.min(1).values
     assert torch.allclose(widest, torch.full((2000,), 0.8))
     assert other.min() < 0.05

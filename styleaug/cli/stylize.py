@@ -19,7 +19,8 @@ from styleaug.cli.options import (
     as_range,
     chosen_styles,
 )
-from styleaug.images import find_images, load_image, load_rgb, save_image, to_image, to_tensor
+from styleaug.cli.pictures import load_picture, mirrored
+from styleaug.images import save_image, to_image, to_tensor
 from styleaug.pack import StylePack
 from styleaug.plan import StyleSampler
 from styleaug.render import render
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Restyle every image of every source."""
     if arguments.copies < 1:
         raise ValueError(f"--copies must be at least 1, but got {arguments.copies}.")
-    jobs = _jobs(arguments.sources, arguments.out, arguments.copies)
+    jobs = mirrored(arguments.sources, arguments.out, arguments.copies)
     pack = StylePack.load(arguments.pack)
     sampler = StyleSampler(
         pack,
@@ -94,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
             plan = sampler.draw(1, _generator(arguments.seed, name, copy))
             if arguments.overwrite or not target.is_file():
                 try:
-                    image = image or _load(source)
+                    image = image or load_picture(source)
                     x = to_tensor(image)[None].to(arguments.device)
                     out = render(x, plan, pack, working_size=arguments.working_size)
                 except (OSError, ValueError) as error:
@@ -106,47 +107,6 @@ def run(arguments: argparse.Namespace) -> int:
     _write_manifest(arguments.out / "manifest.csv", manifest)
     print(f"{len(manifest)} images in {arguments.out}" + (f", {failed} skipped" if failed else ""))
     return 1 if failed else 0
-
-
-def _jobs(sources: list[Path], out: Path, copies: int) -> list[tuple[Path, list[tuple[Path, str]]]]:
-    """Each source image with its targets, and the names that seed their draws.
-
-    Raises:
-        ValueError: if a source is missing, or two sources would write the same file.
-    """
-    jobs: dict[Path, tuple[Path, list[tuple[Path, str]]]] = {}
-    for source in sources:
-        if source.is_file():
-            found = [(source, Path(source.name))]
-        else:
-            found = [(path, path.relative_to(source)) for path in find_images(source)]
-        for path, relative in found:
-            suffix = relative.suffix if relative.suffix.lower() != ".jpeg" else ".jpg"
-            stems = (
-                [relative.stem]
-                if copies == 1
-                else [f"{relative.stem}_{k + 1}" for k in range(copies)]
-            )
-            targets = [
-                (out / relative.parent / f"{stem}{suffix}", relative.as_posix()) for stem in stems
-            ]
-            if targets[0][0] in jobs:
-                raise ValueError(
-                    f"Sources must have different names below {out}, but {path} and "
-                    f"{jobs[targets[0][0]][0]} both become {targets[0][0]}."
-                )
-            if targets[0][0].resolve() == path.resolve():
-                raise ValueError(
-                    f"--out must not be the source folder: {path} would be overwritten."
-                )
-            jobs[targets[0][0]] = (path, targets)
-    return list(jobs.values())
-
-
-def _load(path: Path) -> Image.Image:
-    """Gray images stay gray; all others become RGB."""
-    image = load_image(path)
-    return image if image.mode in ("L", "RGB") else load_rgb(path)
 
 
 def _generator(seed: int, name: str, copy: int) -> torch.Generator:

@@ -41,7 +41,8 @@ class StyleAugment(A.ImageOnlyTransform):
         mix: upper bound of the share of a second random style that is mixed in, in [0, 1].
         jitter: Gaussian noise on style codes, in their standard deviations over the pack.
         stage_p: probability of each of the stages material, blur and grain for an image that
-            ``p`` lets through; the lamp changes on all of these.
+            ``p`` lets through; the lamp changes on all of these. Where two or three of the stages
+            meet, their amounts are divided by the root of their number.
         strength: range (lo, hi) of the strength of the material, or a number.
         texture: range of the share of the style's texture; 0 changes colour and tone only.
         light: range of the strength of the lamp.

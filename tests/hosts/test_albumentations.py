@@ -442,7 +442,7 @@ def test_a_schedule_follows_the_progress(make):
 
 
 def test_a_record_tells_what_each_image_got(make, tmp_path):
-    transform = make(record=tmp_path / "styles.jsonl", light=0)
+    transform = make(record=tmp_path / "styles.jsonl", light=0, blur=0, grain=0)
     for _ in range(3):
         run(transform, image=picture(20, 30, 3))
     lines = [json.loads(x) for x in (tmp_path / "styles.jsonl").read_text().splitlines()]

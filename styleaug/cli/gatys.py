@@ -1,0 +1,206 @@
+"""``styleaug gatys``: restyled copies of folders of images, by optimisation of their pixels."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from styleaug.cli.options import add_device_option
+from styleaug.cli.pictures import load_picture, mirrored
+from styleaug.gatys import GatysConfig, GatysProgress, gatys
+from styleaug.gatys.config import METHODS, OPTIMIZERS, PRECISIONS
+from styleaug.images import load_rgb, save_image, to_image, to_tensor
+from styleaug.weights import atomic_path
+
+log = logging.getLogger(__name__)
+
+EXAMPLES = """examples:
+  styleaug gatys part.png --style rust.jpg --out restyled/
+  styleaug gatys images/ --style new_line.png --out restyled/ --strength 0.7 --batch 8
+  styleaug gatys images/ --style a.png b.png --weights 2 1 --out mixed/ --preserve-color
+
+Slow (tens of seconds an image on a CPU), and for any style, also those that the network of a pack
+does not master. Folders are mirrored: SRC/a/b.png becomes OUT/a/b.png. Run the same command again
+after an interruption: what is there already is kept. OUT/gatys.json holds the settings.
+"""
+SETTINGS = "gatys.json"
+
+
+def add_parser(commands: Any) -> None:
+    """Register the command."""
+    defaults = GatysConfig()
+    parser = commands.add_parser(
+        "gatys",
+        help="restyle images by optimisation: slow, and for any style",
+        description="Write copies of images, restyled by optimisation of their pixels.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sources", nargs="+", type=Path, metavar="SRC", help="images or folders")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    group = parser.add_argument_group("what to do")
+    group.add_argument(
+        "--style",
+        nargs="+",
+        type=Path,
+        required=True,
+        metavar="IMAGE",
+        help="pictures of the style",
+    )
+    group.add_argument(
+        "--weights", nargs="+", type=float, metavar="W", help="of the pictures (default: all alike)"
+    )
+    group.add_argument(
+        "--strength",
+        type=float,
+        default=defaults.strength,
+        help="of the style, in [0, 1]; 0.1 more weighs it 1.6 times as much (default: %(default)s)",
+    )
+    group.add_argument(
+        "--preserve-color", action="store_true", help="take over light and dark, not the colours"
+    )
+    group.add_argument("--overwrite", action="store_true", help="write again what is there already")
+    group = parser.add_argument_group("how to do it")
+    group.add_argument(
+        "--working-size",
+        type=int,
+        default=512,
+        metavar="PIXELS",
+        help="above this short side a smaller copy is optimised (default: %(default)s)",
+    )
+    group.add_argument(
+        "--batch",
+        type=int,
+        default=4,
+        metavar="N",
+        help="images of one size that are optimised together (default: %(default)s)",
+    )
+    for name, choices in (("method", METHODS), ("optimizer", OPTIMIZERS)):
+        group.add_argument(
+            f"--{name}",
+            choices=choices,
+            default=getattr(defaults, name),
+            help="(default: %(default)s)",
+        )
+    group.add_argument(
+        "--steps", type=int, help="at most, at each scale (default: 60; of the textbook 1000)"
+    )
+    group.add_argument(
+        "--tv", type=float, default=defaults.tv, help="weight of smoothness (default: %(default)s)"
+    )
+    group.add_argument(
+        "--features",
+        default=defaults.features,
+        help="vgg16, bundled, or vgg19, downloaded (default: %(default)s)",
+    )
+    group.add_argument(
+        "--precision",
+        choices=("auto", *PRECISIONS),
+        default=defaults.precision,
+        help="(default: %(default)s, the fastest that the device computes well in)",
+    )
+    group.add_argument(
+        "--tile",
+        type=int,
+        default=defaults.tile,
+        metavar="PIXELS",
+        help="side above which images are looked at tile by tile (default: %(default)s)",
+    )
+    add_device_option(group)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Restyle every image of every source."""
+    if arguments.batch < 1:
+        raise ValueError(f"--batch must be at least 1, but got {arguments.batch}.")
+    names = GatysConfig.__dataclass_fields__
+    config = GatysConfig(**{n: v for n, v in vars(arguments).items() if n in names})
+    styles = [to_tensor(load_rgb(path)) for path in arguments.style]
+    if arguments.weights is not None and len(arguments.weights) != len(styles):
+        raise ValueError(
+            f"--weights must be one number for each picture of --style, but got "
+            f"{len(arguments.weights)} for {len(styles)}."
+        )
+    jobs = [
+        (source, targets[0][0]) for source, targets in mirrored(arguments.sources, arguments.out)
+    ]
+    _keep_settings(arguments, config)
+    missing = [job for job in jobs if arguments.overwrite or not job[1].is_file()]
+    failed = 0
+    with tqdm(total=len(jobs), initial=len(jobs) - len(missing), desc="gatys", unit="image") as bar:
+
+        def tell(now: GatysProgress) -> None:
+            place = f"{now.step}/{now.steps} at {now.size[0]} x {now.size[1]}"
+            bar.set_postfix_str(f"step {place}, objective {now.objective:.4g}")
+
+        for found, skipped in _batches(missing, arguments.batch):
+            failed += skipped
+            bar.update(skipped)
+            if not found:
+                continue
+            images = torch.stack([image for _, image in found]).to(arguments.device)
+            result = gatys(images, styles, config, weights=arguments.weights, progress=tell)
+            for (target, _), image in zip(found, result.images, strict=True):
+                save_image(target, to_image(image))
+                bar.update()
+    written = len(jobs) - failed
+    print(f"{written} images in {arguments.out}" + (f", {failed} skipped" if failed else ""))
+    return 1 if failed else 0
+
+
+def _keep_settings(arguments: argparse.Namespace, config: GatysConfig) -> None:
+    """Write down what the pictures of a folder were made with, or compare.
+
+    Raises:
+        ValueError: if they were made otherwise.
+    """
+    settings = {
+        **asdict(config),
+        "content_layers": list(config.content_layers),
+        "style": [str(path.resolve()) for path in arguments.style],
+        "weights": arguments.weights,
+    }
+    path = arguments.out / SETTINGS
+    if path.is_file() and not arguments.overwrite:
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError:
+            before = {}
+        changed = [name for name, value in settings.items() if before.get(name) != value]
+        if changed:
+            raise ValueError(
+                f"{arguments.out} holds pictures that were made with another "
+                f"{', '.join(changed)}. Choose another --out, or make them anew with --overwrite."
+            )
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def _batches(
+    jobs: Sequence[tuple[Path, Path]], count: int
+) -> Iterator[tuple[list[tuple[Path, Tensor]], int]]:
+    """Targets with images of one size, at most ``count``; and how many could not be read."""
+    waiting: list[tuple[Path, Tensor]] = []
+    for source, target in jobs:
+        try:
+            image = to_tensor(load_picture(source))
+        except (OSError, ValueError) as error:
+            log.warning("skipped %s: %s", source, error)
+            yield [], 1
+            continue
+        if waiting and (len(waiting) == count or waiting[0][1].shape != image.shape):
+            yield waiting, 0
+            waiting = []
+        waiting.append((target, image))
+    if waiting:
+        yield waiting, 0

@@ -1,0 +1,141 @@
+"""What an optimisation of pixels is told, and what it tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from styleaug.checks import check_fraction
+from styleaug.nn.features import layer_names
+
+METHODS = ("fast", "textbook")
+OPTIMIZERS = ("lbfgs", "adam")
+PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatysConfig:
+    """What is optimised, and how.
+
+    The objective of an image x with the content c and Gram matrices A of the style is the sum of
+    ``mean (F(x) - F(c))^2`` over the content layers, ``style_weight * mean (G(x) - A)^2`` over the
+    style layers, where ``G = F F^T / (C H W)``, and ``tv`` times the total variation.
+
+    Attributes:
+        strength: in [0, 1]: ``style_weight = 1e4 * 100^strength``; 0.5 and 1 are the 1e5 and 1e6
+            that are common.
+        method: ``"fast"``: L-BFGS from coarse to fine, in the device's fastest dtype, until nothing
+            more is gained. ``"textbook"``: Adam with a learning rate of 0.003 on full-sized images
+            in float32, for comparison.
+        optimizer: ``"lbfgs"``, or ``"adam"`` with a learning rate of 0.05; of the fast method.
+        steps: at most, at full size; by default 60, and 1000 of the textbook. Coarser scales take
+            as many.
+        content_layers: where content is compared.
+        tv: weight of the total variation: mean squared difference of neighbours.
+        preserve_color: take over light and dark only, and keep the colours (Gatys et al. 2016b).
+        features: ``"vgg16"``, bundled, or ``"vgg19"``, see
+            :func:`~styleaug.nn.features.load_features`.
+        precision: ``"bf16"``, ``"fp16"``, ``"fp32"``, or ``"auto"``: the fastest that the device
+            computes well in.
+        working_size: short side in pixels above which a smaller copy is optimised; what changes
+            there is lifted to full size, and the image keeps its own fine detail. By default every
+            image is optimised at its full size.
+        tile: side in pixels above which the network looks at an image tile by tile, which bounds
+            the memory and changes nothing else; a multiple of 16.
+
+    Raises:
+        ValueError: if a value is out of bounds.
+    """
+
+    strength: float = 0.5
+    method: str = "fast"
+    optimizer: str = "lbfgs"
+    steps: int | None = None
+    content_layers: tuple[str, ...] = ("conv4_2",)
+    tv: float = 1e-2
+    preserve_color: bool = False
+    features: str = "vgg16"
+    precision: str = "auto"
+    working_size: int | None = None
+    tile: int = 1024
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_fraction("strength", self.strength)
+        for name, choices in (
+            ("method", METHODS),
+            ("optimizer", OPTIMIZERS),
+            ("precision", ("auto", *PRECISIONS)),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(choices)}, but got {getattr(self, name)!r}."
+                )
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(f"steps must be at least 1, but got {self.steps}.")
+        unknown = set(self.content_layers) - set(layer_names(self.features))
+        if unknown or not self.content_layers:
+            raise ValueError(
+                f"content_layers must name layers of {self.features}, such as 'conv4_2', but got "
+                f"{list(self.content_layers)}."
+            )
+        if self.tile < 128 or self.tile % 16:
+            raise ValueError(f"tile must be a multiple of 16, at least 128, but got {self.tile}.")
+        if self.working_size is not None and self.working_size < 32:
+            raise ValueError(f"working_size must be at least 32, but got {self.working_size}.")
+        if self.tv < 0:
+            raise ValueError(f"tv must be at least 0, but got {self.tv}.")
+
+    @property
+    def style_weight(self) -> float:
+        """Weight of the style in the objective."""
+        return float(1e4 * 100**self.strength)
+
+
+@dataclass(frozen=True)
+class GatysProgress:
+    """How far an optimisation has come.
+
+    Attributes:
+        step: steps done at this scale.
+        steps: that it takes at most.
+        size: height and width of the scale, in pixels.
+        scale: number of the scale, from 1.
+        scales: how many there are.
+        objective: mean over the batch.
+    """
+
+    step: int
+    steps: int
+    size: tuple[int, int]
+    scale: int
+    scales: int
+    objective: float
+
+
+@dataclass(frozen=True, eq=False)
+class GatysResult:
+    """What an optimisation found.
+
+    Attributes:
+        images: (B, C, H, W), of the content's dtype and device.
+        style: weighted part of the objective of each image (B,), as all three measured in float32.
+        content: the same.
+        smooth: the same, of the total variation.
+        steps: taken at full size.
+        seconds: spent.
+    """
+
+    images: Tensor
+    style: Tensor
+    content: Tensor
+    smooth: Tensor
+    steps: int
+    seconds: float
+
+    @property
+    def objective(self) -> Tensor:
+        """What was minimised (B,)."""
+        return self.style + self.content + self.smooth

@@ -1,0 +1,253 @@
+"""The objective of Gatys et al., its gradient, tile by tile where an image is large."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from styleaug.gatys.config import GatysConfig
+from styleaug.nn.features import VGGFeatures, cached_features
+
+STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+"""Layers whose Gram matrices tell the style; each has the same weight."""
+SMALLEST = 16
+"""Pixels of a side that conv5_1 needs."""
+
+_HALO = 80
+"""Pixels around a tile that decide its features: conv5_1 sees 66 to each side; a multiple of 16."""
+# The bundled trunk was trained on inputs in [0, 255], so that its activations are larger by the
+# spread of ImageNet's pixels than those of torchvision's weights.
+_UNIT = {"vgg16": 255 * 0.226, "vgg19": 1.0}
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """A part of an image (top, bottom, left, right), and what surrounds it."""
+
+    core: tuple[int, int, int, int]
+    around: tuple[int, int, int, int]
+
+    def cut(self, x: Tensor) -> Tensor:
+        """The tile with its surroundings."""
+        top, bottom, left, right = self.around
+        return x[..., top:bottom, left:right]
+
+    def crop(self, features: Tensor, stride: int) -> Tensor:
+        """The core's share of features of :meth:`cut`."""
+        top, bottom, left, right = (
+            (edge - self.around[2 * (k // 2)]) // stride for k, edge in enumerate(self.core)
+        )
+        return features[..., top:bottom, left:right]
+
+    def place(self, features: Tensor, stride: int) -> Tensor:
+        """The core's share of features of the whole image."""
+        top, bottom, left, right = (edge // stride for edge in self.core)
+        return features[..., top:bottom, left:right]
+
+
+def _tiles(height: int, width: int, side: int) -> list[_Tile]:
+    def spans(length: int) -> list[tuple[int, int]]:
+        edges = [*range(0, length, side), length]
+        if len(edges) > 2 and edges[-1] - edges[-2] < SMALLEST:
+            del edges[-2]
+        return list(pairwise(edges))
+
+    return [
+        _Tile(
+            (top, bottom, left, right),
+            (
+                max(0, top - _HALO),
+                min(height, bottom + _HALO),
+                max(0, left - _HALO),
+                min(width, right + _HALO),
+            ),
+        )
+        for top, bottom in spans(height)
+        for left, right in spans(width)
+    ]
+
+
+def _stride(layer: str) -> int:
+    """Pixels from one place of a layer to the next."""
+    return int(2 ** (int(layer[4]) - 1))
+
+
+def _places(size: Sequence[int], layer: str) -> int:
+    """How many places a layer has in an image of some size."""
+    return prod(max(1, length // _stride(layer)) for length in size)
+
+
+class Objective:
+    """The objective at one scale, and its gradient.
+
+    Args:
+        trunk: gives the features.
+        content: (B, 3, H, W).
+        grams: of the styles, (B, C, C) for each style layer.
+        mask: (B, 1, H, W), or None.
+        config: the weights.
+    """
+
+    def __init__(
+        self,
+        trunk: VGGFeatures,
+        content: Tensor,
+        grams: Sequence[Tensor],
+        mask: Tensor | None,
+        config: GatysConfig,
+    ) -> None:
+        self.trunk, self.config, self.grams, self.mask = trunk, config, grams, mask
+        height, width = content.shape[-2:]
+        self.tiles = _tiles(height, width, config.tile)
+        self.masks = {layer: self._mask_of(layer) for layer in STYLE_LAYERS}
+        with torch.no_grad():
+            self.wanted = [self._features(content, t, config.content_layers) for t in self.tiles]
+        self.content_sizes = {
+            layer: self.wanted[0][layer].shape[1] * _places((height, width), layer)
+            for layer in config.content_layers
+        }
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Weighted parts style, content, smooth, (B, 3); and their sum's gradient (B, 3, H, W)."""
+        x = images.detach().requires_grad_()
+        if len(self.tiles) == 1:
+            sums, content = self._look(x, 0)
+            parts = torch.stack([self._style(sums), content, self._smooth(x)], 1)
+            return parts.detach(), self._gradient(parts.sum(1), x)
+        with torch.no_grad():  # two passes: the Gram matrices of all tiles first
+            looks = [self._look(x, k)[0] for k in range(len(self.tiles))]
+            sums = [torch.stack(layer).sum(0) for layer in zip(*looks, strict=True)]
+        sums = [gram.requires_grad_() for gram in sums]
+        style = self._style(sums)
+        slopes = torch.autograd.grad(style.sum(), sums)
+        smooth = self._smooth(x)
+        (gradient,) = torch.autograd.grad(smooth.sum(), x)
+        total = torch.zeros_like(style)
+        for k in range(len(self.tiles)):
+            part = x.detach().requires_grad_()
+            found, content = self._look(part, k)
+            pull = [(g * s).sum((1, 2)) for g, s in zip(found, slopes, strict=True)]
+            gradient = gradient + self._gradient(torch.stack(pull).sum(0) + content, part)
+            total = total + content.detach()
+        return torch.stack([style.detach(), total, smooth.detach()], 1), gradient
+
+    def parts(self, images: Tensor) -> Tensor:
+        """The weighted parts alone (B, 3)."""
+        with torch.no_grad():
+            looks = [self._look(images, k) for k in range(len(self.tiles))]
+            sums = [torch.stack(g).sum(0) for g in zip(*(look[0] for look in looks), strict=True)]
+            content = torch.stack([look[1] for look in looks]).sum(0)
+            return torch.stack([self._style(sums), content, self._smooth(images)], 1)
+
+    def _gradient(self, values: Tensor, x: Tensor) -> Tensor:
+        """Gradient of the sum of ``values`` (B,), without underflow in float16."""
+        if next(self.trunk.parameters()).dtype != torch.float16:
+            return torch.autograd.grad(values.sum(), x)[0]
+        scale = (x[0].numel() / (values.detach().abs() + 1e-12)).clamp_max(1e12)
+        (gradient,) = torch.autograd.grad((values * scale).sum(), x)
+        return gradient / scale.view(-1, 1, 1, 1)
+
+    def _features(self, x: Tensor, tile: _Tile, layers: Sequence[str]) -> dict[str, Tensor]:
+        part = tile.cut(x).contiguous(memory_format=torch.channels_last)
+        found = self.trunk(part, layers)
+        return {
+            layer: tile.crop(found[layer], _stride(layer)).float() / _UNIT[self.config.features]
+            for layer in layers
+        }
+
+    def _look(self, x: Tensor, index: int) -> tuple[list[Tensor], Tensor]:
+        """A tile's share of the Gram matrices and of the content part (B,)."""
+        tile = self.tiles[index]
+        layers = (*STYLE_LAYERS, *self.config.content_layers)
+        found = self._features(x, tile, layers)
+        grams = []
+        for layer in STYLE_LAYERS:
+            mask = self.masks[layer]
+            weight = None if mask is None else tile.place(mask, _stride(layer))
+            grams.append(_products(found[layer], weight) / self._area(x, layer))
+        content = torch.stack(
+            [
+                (found[layer] - self.wanted[index][layer]).square().sum((1, 2, 3))
+                / self.content_sizes[layer]
+                for layer in self.config.content_layers
+            ]
+        ).sum(0)
+        return grams, content
+
+    def _area(self, x: Tensor, layer: str) -> Tensor | int:
+        """Places of a layer that count."""
+        mask = self.masks[layer]
+        if mask is None:
+            return _places(x.shape[-2:], layer)
+        return mask.sum((2, 3)).clamp_min(1)[..., None]
+
+    def _mask_of(self, layer: str) -> Tensor | None:
+        if self.mask is None:
+            return None
+        stride = _stride(layer)
+        return F.avg_pool2d(self.mask, stride) if stride > 1 else self.mask
+
+    def _style(self, grams: Sequence[Tensor]) -> Tensor:
+        errors = [
+            (found - wanted).square().mean((1, 2))
+            for found, wanted in zip(grams, self.grams, strict=True)
+        ]
+        return self.config.style_weight * torch.stack(errors).sum(0)
+
+    def _smooth(self, x: Tensor) -> Tensor:
+        down = (x[..., 1:, :] - x[..., :-1, :]).square().mean((1, 2, 3))
+        along = (x[..., 1:] - x[..., :-1]).square().mean((1, 2, 3))
+        return self.config.tv * (down + along)
+
+
+def _products(features: Tensor, weight: Tensor | None = None) -> Tensor:
+    """``F F^T / C`` of features (B, C, H, W), summed over places: -> (B, C, C)."""
+    flat = features.flatten(2)
+    other = flat if weight is None else flat * weight.flatten(2)
+    return flat @ other.transpose(1, 2) / features.shape[1]
+
+
+def style_grams(
+    pictures: Sequence[Tensor], shares: Tensor, short: int, features: str, side: int
+) -> list[Tensor]:
+    """Mixed Gram matrices of pictures, in float32: (B, C, C) for each style layer.
+
+    Args:
+        pictures: K times (1, 3, h, w).
+        shares: of each picture for each image (B, K).
+        short: short side, in pixels, that they are looked at.
+        features: name of the trunk.
+        side: of the tiles that larger pictures are looked at by.
+    """
+    trunk = cached_features(features, shares.device, torch.float32)
+    each = []
+    for picture in pictures:
+        scale = short / min(picture.shape[-2:])
+        size = [max(short, round(length * scale)) for length in picture.shape[-2:]]
+        view = resized(picture, size)
+        sums: list[Tensor | int] = [0] * len(STYLE_LAYERS)
+        for tile in _tiles(size[0], size[1], side):
+            with torch.no_grad():
+                found = trunk(tile.cut(view), STYLE_LAYERS)
+            for k, layer in enumerate(STYLE_LAYERS):
+                values = tile.crop(found[layer], _stride(layer)).float() / _UNIT[features]
+                sums[k] = sums[k] + _products(values)[0]
+        each.append(
+            [total / _places(size, layer) for total, layer in zip(sums, STYLE_LAYERS, strict=True)]
+        )
+    return [
+        torch.einsum("bk,kij->bij", shares, torch.stack(layer)) for layer in zip(*each, strict=True)
+    ]
+
+
+def resized(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Images (B, C, H, W) of another size, without aliasing."""
+    if tuple(x.shape[-2:]) == tuple(size):
+        return x
+    return F.interpolate(x, size=tuple(size), mode="bilinear", antialias=True, align_corners=False)
