@@ -198,6 +198,46 @@ class StylePack:
         }
         save_safetensors(path, {**self._state, "codes": self.codes}, metadata)
 
+    def extended(
+        self,
+        codes: Tensor,
+        names: Sequence[str],
+        tags: Sequence[Sequence[str]],
+        added: Mapping[str, Any] | None = None,
+    ) -> StylePack:
+        """A new pack with more rows; this one, its network and its rows stay as they are.
+
+        Args:
+            codes: (N, code_size).
+            names: of the new rows.
+            tags: of each of them.
+            added: provenance by name, kept in ``info["added"]``.
+
+        Raises:
+            ValueError: if shapes do not fit, or a name is taken.
+        """
+        self.check_new(names)
+        return StylePack(
+            _stylizer(self.config, self._state),
+            torch.cat([self.codes, codes.float().cpu()]),
+            [*self.names, *names],
+            [*self.tags, *tags],
+            {**self.info, "added": {**self.info.get("added", {}), **(added or {})}},
+        )
+
+    def check_new(self, names: Iterable[str]) -> None:
+        """Raise if a new style cannot have one of these names.
+
+        Raises:
+            ValueError: if a name is taken, by a row or by a tag.
+        """
+        known = {*self.names, *(tag for tags in self.tags for tag in tags), "all", "batch"}
+        taken = sorted(set(names) & known)
+        if taken:
+            raise ValueError(
+                f"New styles need names of their own, but {', '.join(taken)} exist in {self!r}."
+            )
+
     def rows(self, styles: str | Iterable[str] = "all") -> list[int]:
         """Rows that are meant by ``"all"``, tags and names; see ``StyleAugment(styles=...)``.
 

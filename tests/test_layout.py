@@ -36,8 +36,8 @@ ROOMS = [
     "styleaug.hosts",
     "styleaug.albumentations",
     "styleaug.gatys",
-    "styleaug.newstyle",
     "styleaug.train",
+    "styleaug.newstyle",
     "styleaug.robustness",
     "styleaug.audit",
     "styleaug.bench",
@@ -49,6 +49,7 @@ ROOMS = [
 FOLDERS = {
     "styleaug.datasets",
     "styleaug.hosts",
+    "styleaug.gatys",
     "styleaug.train",
     "styleaug.robustness",
     "styleaug.audit",

@@ -1,4 +1,4 @@
-"""The command line: ``styleaug stylize | gatys | preview | audit | bench | packs | train``."""
+"""The command line: one module a command."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from styleaug import __version__
 from styleaug.checks import StyleAugError
-from styleaug.cli import audit, bench, gatys, packs, preview, stylize, train
+from styleaug.cli import addstyle, audit, bench, gatys, packs, preview, stylize, train
 
-COMMANDS = (stylize, gatys, preview, audit, bench, packs, train)
+COMMANDS = (stylize, gatys, addstyle, preview, audit, bench, packs, train)
 
 
 def build_parser() -> argparse.ArgumentParser:

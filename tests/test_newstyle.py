@@ -1,0 +1,335 @@
+"""New styles: what is measured, what a fit changes, which way is chosen, and the command."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers import pictures
+from styleaug import StyleAugment, StylePack
+from styleaug.checks import WeightsError
+from styleaug.cli import main
+from styleaug.newstyle import (
+    CONTENT_WEIGHTS,
+    ENOUGH,
+    STYLE_WEIGHT,
+    TOO_LITTLE,
+    NewStyle,
+    Probes,
+    _trunk,
+    choose,
+    distinct,
+    fit_code,
+    learn_style,
+    optimised_probe,
+    restyled_probes,
+    style_targets,
+    with_styles,
+)
+from styleaug.train.procedural import draw_finish
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def base():
+    return StylePack.load("base")
+
+
+@pytest.fixture(scope="module")
+def probes():
+    return Probes(32, 3, CPU)
+
+
+@pytest.fixture(scope="module")
+def painting():
+    """Nothing that the bundled pack's network was trained on: coloured noise in blocks."""
+    coarse = pictures(1, 3, 24, 24, dtype=torch.float32, seed=3)
+    blocks = torch.nn.functional.interpolate(coarse, size=(256, 256), mode="nearest")[0]
+    return (1.6 * (blocks - 0.5) + 0.5).clamp(0, 1)
+
+
+def objective(probes, outputs, grams):
+    rows = torch.arange(len(outputs))
+    targets = [g.expand(len(outputs), -1, -1) for g in grams]
+    with torch.no_grad():
+        style, content = probes.judge(outputs, rows, targets, _trunk(CPU))
+    return STYLE_WEIGHT * style + content
+
+
+# ---------------------------------------------------------------- measuring
+
+
+def test_probes_are_the_same_each_time_and_differ_from_each_other(probes):
+    again = Probes(32, 3, CPU)
+    assert torch.equal(probes.images, again.images)
+    assert not torch.equal(probes.images, Probes(0, 3, CPU).images)
+    assert (probes.images[0] - probes.images[1]).abs().mean() > 0.01
+
+
+def test_the_objective_is_zero_for_content_and_style_that_are_there(probes):
+    rows = torch.arange(len(probes))
+    with torch.no_grad():
+        style, content = probes.judge(
+            probes.images, rows, style_targets(probes.images[0]), _trunk(CPU)
+        )
+    assert content.abs().max() < 1e-6
+    assert style.shape == (3,)
+    assert style[0] < 0.3 * style[1:].min()  # the target is taken at twice the size
+
+
+def test_content_is_compared_with_the_probe_that_was_restyled(probes):
+    grams = [g.expand(2, -1, -1) for g in style_targets(probes.images[0])]
+    with torch.no_grad():
+        _, content = probes.judge(probes.images[[2, 1]], torch.tensor([2, 1]), grams, _trunk(CPU))
+        _, swapped = probes.judge(probes.images[[2, 1]], torch.tensor([1, 2]), grams, _trunk(CPU))
+    assert content.abs().max() < 1e-6
+    assert swapped.min() > 0.1 * sum(CONTENT_WEIGHTS.values())
+
+
+def test_an_optimised_probe_is_nearer_than_the_network(base, probes, painting):
+    grams = style_targets(painting)
+    network = objective(
+        probes, restyled_probes(base, base.encode(painting[None])[0], probes), grams
+    )
+    optimised = optimised_probe(probes, grams, steps=25)
+    assert optimised.shape == (1, 3, 128, 128)
+    assert optimised.min() >= 0
+    assert optimised.max() <= 1
+    assert objective(probes, optimised, grams)[0] < 0.7 * network[0]
+
+
+# ---------------------------------------------------------------- fitting
+
+
+def test_a_fit_serves_contents_that_it_has_not_seen(base, probes, painting):
+    start = base.encode(painting[None])[0]
+    seen = []
+    code = fit_code(base, painting, steps=25, progress=lambda *now: seen.append(now))
+    assert seen == [(k, 25) for k in range(1, 26)]
+    assert not code.requires_grad
+    grams = style_targets(painting)
+    before, after = (
+        objective(probes, restyled_probes(base, c, probes), grams) for c in (start, code)
+    )
+    assert after.mean() < 0.9 * before.mean()
+
+
+def test_a_fit_changes_neither_pack_nor_global_randomness(base, painting):
+    before = (
+        base.id,
+        {k: v.clone() for k, v in base.stylizer(CPU, torch.float32).state_dict().items()},
+    )
+    first, second = (fit_code(base, painting, steps=2) for _ in range(2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, fit_code(base, painting, steps=2, seed=1))
+    after = base.stylizer(CPU, torch.float32).state_dict()
+    assert all(torch.equal(v, after[k]) for k, v in before[1].items())
+    assert StylePack.load("base").id == before[0]
+
+
+def test_a_fit_starts_where_it_is_told(base, painting):
+    start = base.codes[5]
+    code = fit_code(base, painting, start=start, steps=1)
+    spread = base.codes.std(0, correction=0) + 1e-4
+    assert ((code - start).abs() <= 0.1001 * spread).all()
+
+
+# ---------------------------------------------------------------- choosing
+
+
+@pytest.mark.parametrize(
+    ("moved", "way"),
+    [
+        ({"encode": 0.95, "gatys": 0.98}, "encode"),
+        ({"encode": 0.80, "gatys": 0.98}, "fit"),
+        ({"encode": 0.70, "gatys": 0.73}, "encode"),
+        ({"encode": 0.60, "fit": 0.90, "gatys": 0.98}, "fit"),
+        ({"encode": 0.60, "fit": 0.70, "gatys": 0.98}, "gatys"),
+        ({"encode": 0.60, "fit": 0.60, "gatys": 0.70}, "fit"),
+        ({"encode": 0.79, "fit": 0.10, "gatys": 0.98}, "fit"),
+    ],
+)
+def test_the_way_follows_from_what_is_moved(moved, way):
+    assert choose(moved) == way
+    assert TOO_LITTLE < ENOUGH < 1
+
+
+def test_a_finish_that_the_network_knows_is_encoded(base):
+    style = learn_style(base, draw_finish("brushed", 0), "known")
+    assert style.way == "encode"
+    assert set(style.moved) == set(style.objective) == set(style.seconds) == {"encode", "gatys"}
+    assert torch.equal(style.code, base.encode(draw_finish("brushed", 0)[None])[0])
+    assert "known: encode" in style.why()
+    assert json.loads(json.dumps(style.to_dict()))["moved"]["encode"] > 0.8
+
+
+@pytest.mark.parametrize("way", ["encode", "fit"])
+def test_a_way_can_be_asked_for(pack, painting, way):
+    style = learn_style(pack, painting, "x", way=way, steps=2)
+    assert style.way == way
+    assert ("fit" in style.moved) == (way == "fit")
+    assert set(style.pictures) == {"content", *style.moved}
+
+
+def test_an_encoded_style_need_not_be_measured(pack, painting):
+    style = learn_style(pack, painting, "x", way="encode", measure=False)
+    assert not style.moved
+    assert torch.equal(style.code, pack.encode(painting[None])[0])
+
+
+def test_what_an_untrained_network_does_not_master_is_left_to_gatys(pack, painting):
+    style = learn_style(pack, painting, "hard", steps=3)
+    assert style.way == "gatys"
+    assert with_styles(pack, [style], ["mine"]).tags[-1] == ("mine", "gatys")
+
+
+def test_a_fit_that_makes_it_worse_is_not_taken(pack, painting, monkeypatch):
+    worse = pack.codes[0] + 50
+    monkeypatch.setattr("styleaug.newstyle.fit_code", lambda *args, **kwargs: worse)
+    style = learn_style(pack, painting, "x", way="fit", steps=1)
+    assert style.objective["fit"] != style.objective["encode"]
+    assert torch.equal(style.code, worse) == (style.objective["fit"] < style.objective["encode"])
+
+
+# ---------------------------------------------------------------- packs
+
+
+def style_of(pack, name: str, way: str = "encode") -> NewStyle:
+    code = pack.codes[0] + torch.rand(pack.codes.shape[1])
+    return NewStyle(name, way, {}, {}, {}, code, {})
+
+
+def test_old_rows_stay_bit_for_bit(pack, tmp_path):
+    styles = [style_of(pack, "a"), style_of(pack, "b", "gatys")]
+    new = with_styles(pack, styles, ["line7", "added"])
+    new.save(tmp_path / "new.safetensors")
+    new = StylePack.load(tmp_path / "new.safetensors")
+    assert torch.equal(new.codes[: len(pack)], pack.codes)
+    assert torch.equal(new.codes[len(pack) :], torch.stack([s.code for s in styles]))
+    assert new.names == (*pack.names, "a", "b")
+    assert new.rows("line7") == [len(pack), len(pack) + 1]
+    assert new.rows("gatys") == [len(pack) + 1]
+    assert new.info["added"]["b"]["way"] == "gatys"
+    again = with_styles(new, [style_of(pack, "c")], ["x"])
+    assert set(again.info["added"]) == {"a", "b", "c"}
+    image = pictures(1, 3, 32, 32)
+    for source in (pack, new):
+        torch.manual_seed(0)
+        augment = StyleAugment(pack.names[2], pack=source, p=1, mix=0, light=0, blur=0, grain=0)
+        shown = augment(image)
+        if source is pack:
+            first = shown
+    assert torch.equal(first, shown)
+
+
+@pytest.mark.parametrize("name", ["random-0", "random", "all", "batch"])
+def test_names_that_are_taken_are_refused(pack, name):
+    with pytest.raises(ValueError, match=f"names of their own, but {name} exist"):
+        with_styles(pack, [style_of(pack, name)], ["x"])
+
+
+def test_near_duplicates_collapse(base):
+    codes = base.codes[[3, 500, 3, 900]].clone()
+    codes[2] += 0.001
+    assert distinct(base, codes) == [0, 1, 3]
+    one = StylePack.random(base.config, rows=1)
+    assert distinct(one, one.codes.repeat(2, 1)) == [0]
+
+
+# ---------------------------------------------------------------- the command
+
+
+@pytest.fixture
+def line(tmp_path):
+    folder = tmp_path / "line"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for k in range(3):
+        pixels = rng.integers(0, 60 * (k + 2), (40, 50), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{k}.png")
+    Image.fromarray(pixels).save(folder / "copy.png")
+    return folder
+
+
+def add(pack_file, *more: str) -> int:
+    return main(["add-style", *more, "--pack", str(pack_file), "--device", "cpu"])
+
+
+def test_a_folder_becomes_rows_with_its_tag(pack, pack_file, line, tmp_path, capsys):
+    out = tmp_path / "new.safetensors"
+    assert add(pack_file, str(line), "--name", "line7", "--out", str(out)) == 0
+    new = StylePack.load(out)
+    assert len(new.rows("line7")) == 3
+    assert torch.equal(new.codes[: len(pack)], pack.codes)
+    assert "1 near-duplicates left out" in capsys.readouterr().out
+    report = json.loads(out.with_suffix(".json").read_text())
+    assert report["pack"] == new.id
+    assert [style["way"] for style in report["styles"]] == ["encode"] * 3
+    with Image.open(out.with_suffix(".png")) as sheet:
+        assert sheet.width > sheet.height
+    images = pictures(2, 3, 32, 32)
+    styled = StyleAugment("line7", pack=str(out), p=1, jitter=0.5)(images)
+    assert (styled != images).any()
+
+
+def test_one_picture_is_measured_and_named(pack_file, line, tmp_path, capsys):
+    out = tmp_path / "new.safetensors"
+    arguments = [str(line / "0.png"), "--name", "lamp", "--out", str(out), "--steps", "2"]
+    assert add(pack_file, *arguments) == 0
+    assert StylePack.load(out).names[-1] == "lamp"
+    shown = capsys.readouterr().out
+    way = json.loads(out.with_suffix(".json").read_text())["styles"][0]["way"]
+    assert f"lamp: {way}" in shown
+    assert ("styleaug gatys IMAGES --style" in shown) == (way == "gatys")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--name", "random-0"], "names of their own"),
+        (["--name", "x", "--out", "x.pt"], "must end in .safetensors"),
+        (["--name", "x", "--limit", "0"], "--limit must be at least 1"),
+        (["--name", "x", "--steps", "0", "--way", "fit"], "steps must be at least 1"),
+    ],
+)
+def test_the_command_refuses_in_one_sentence(pack_file, line, tmp_path, capsys, more, message):
+    out = tmp_path / "new.safetensors"
+    assert add(pack_file, str(line), "--out", str(out), *more) == 1
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_the_old_pack_is_never_overwritten(pack_file, line, capsys):
+    before = pack_file.read_bytes()
+    assert add(pack_file, str(line), "--name", "x", "--out", str(pack_file)) == 1
+    assert "must be a new file" in capsys.readouterr().err
+    assert pack_file.read_bytes() == before
+
+
+def test_a_killed_run_leaves_the_old_pack_or_the_new_one(pack_file, line, tmp_path):
+    out = tmp_path / "new.safetensors"
+    StylePack.load(pack_file).save(out)
+    old = StylePack.load(out).id
+    start = [sys.executable, "-m", "styleaug", "add-style", str(line), "--name", "x", "--device"]
+    start += ["cpu", "--pack", str(pack_file), "--out", str(out)]
+    ids = set()
+    for delay in (2.5, 4.0):
+        with subprocess.Popen(start, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as run:
+            time.sleep(delay)
+            run.send_signal(signal.SIGKILL)
+        ids.add(StylePack.load(out).id)
+    assert subprocess.run(start, capture_output=True, check=True).returncode == 0
+    new = StylePack.load(out).id
+    assert ids <= {old, new}
+    assert old != new
+    truncated = tmp_path / "half.safetensors"
+    truncated.write_bytes(out.read_bytes()[:1000])
+    with pytest.raises(WeightsError):
+        StylePack.load(truncated)
