@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/gallery.md: parts under styles, strengths and lamps; drawn finishes.
+"""Draw the pictures of the docs: parts under styles, strengths and lamps; finishes; a new line.
 
     python benchmarks/gallery.py [--content NAME=DIR...] [--pack PACK] [--out DIR]
 
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from styleaug import StylePack, StylePlan, StyleSampler, render
 from styleaug.color import to_dtype
+from styleaug.gatys import gatys
 from styleaug.images import find_images, grid, load_rgb, save_image, to_tensor
 from styleaug.light import draw_light
 from styleaug.train.data import draw_defects
@@ -40,6 +41,8 @@ ROWS = {
     "full strength and texture": (1.0, 1.0, 0.0),
     "light only": (0.0, 0.0, 1.0),
 }
+# finishes that are no rows of the pack
+NEW_LINE = (("galvanised", 2000), ("rust", 2001))
 TAGS = ("material", "texture", "painting", "finish", "finish", "material", "finish")
 
 
@@ -97,6 +100,25 @@ def finishes(columns: int = 4, side: int = 64) -> Image.Image:
     )
 
 
+def new_line(
+    parts: list[Tensor], pack: StylePack, references: tuple[tuple[str, int], ...]
+) -> Image.Image:
+    """A row for each part and reference: part, reference, encoded style, optimised pixels."""
+    rows = []
+    for part in parts:
+        for family, index in references:
+            reference = to_dtype(draw_finish(family, index, size=256), torch.uint8)
+            plan = replace(
+                StyleSampler(pack, mix=0).draw(1, torch.Generator().manual_seed(0)),
+                codes=pack.encode(reference[None]),
+            )
+            encoded = render(part[None], plan, pack)[0]
+            optimised = gatys(part[None], [reference]).images[0]
+            middle = reference[:, 56:200, 56:200]
+            rows.append([part, middle, encoded, optimised])
+    return grid(rows)
+
+
 def main() -> None:
     """Draw and write the sheets."""
     parser = argparse.ArgumentParser(
@@ -122,6 +144,9 @@ def main() -> None:
     if not arguments.content:
         save_image(arguments.out / "finishes.jpg", finishes())
         print(arguments.out / "finishes.jpg")
+        shown = [parts["steel"], parts["tile"]]
+        save_image(arguments.out / "new-line.jpg", new_line(shown, pack, NEW_LINE))
+        print(arguments.out / "new-line.jpg")
 
 
 if __name__ == "__main__":

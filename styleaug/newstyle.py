@@ -81,23 +81,33 @@ class NewStyle:
 class Probes:
     """Contents that styles are tried on, and the objective there.
 
-    Drawn surfaces (see :func:`styleaug.train.procedural.draw_finish`), so that none need be kept.
-
     Args:
-        first: number of the first.
-        count: how many.
-        device: where to compute.
+        images: (P, 3, S, S), float in [0, 1], S = PROBE_SIZE.
     """
 
-    def __init__(self, first: int, count: int, device: torch.device) -> None:
-        # a stride that meets all families; pictures of other numbers than styles are drawn with
-        drawn = [
-            draw_finish(FAMILIES[k * 7 % len(FAMILIES)], 1000 + k, size=PROBE_SIZE)
-            for k in range(first, first + count)
-        ]
-        self.images = torch.stack(drawn).to(device)
+    def __init__(self, images: Tensor) -> None:
+        self.images = images
         with torch.no_grad():
-            self.wanted = _trunk(device)(self.images, CONTENT_WEIGHTS)
+            self.wanted = trunk_on(images.device)(images, CONTENT_WEIGHTS)
+
+    @classmethod
+    def drawn(cls, first: int, count: int, device: torch.device) -> Probes:
+        """Drawn surfaces, of which none need be kept; other ones than those that are styles.
+
+        Args:
+            first: number of the first.
+            count: how many.
+            device: where to compute.
+        """
+        return cls(
+            torch.stack(
+                [
+                    # a stride that meets all families
+                    draw_finish(FAMILIES[k * 7 % len(FAMILIES)], 1000 + k, size=PROBE_SIZE)
+                    for k in range(first, first + count)
+                ]
+            ).to(device)
+        )
 
     def __len__(self) -> int:
         """Count the contents."""
@@ -137,10 +147,11 @@ class Probes:
 
 @lru_cache(maxsize=4)
 def _probes(first: int, count: int, device: torch.device) -> Probes:
-    return Probes(first, count, device)
+    return Probes.drawn(first, count, device)
 
 
-def _trunk(device: torch.device) -> VGGFeatures:
+def trunk_on(device: torch.device) -> VGGFeatures:
+    """What measures style and content: the bundled trunk in float32."""
     return cached_features("vgg16", device, torch.float32)
 
 
@@ -149,7 +160,7 @@ def _typical(device: torch.device) -> tuple[Tensor, ...]:
     """Median norm of each style layer's Gram matrices, over drawn finishes."""
     pictures = torch.stack([draw_finish(family, 1000, size=PROBE_SIZE) for family in FAMILIES])
     with torch.no_grad():
-        found = _trunk(device)(pictures.to(device), STYLE_LAYERS)
+        found = trunk_on(device)(pictures.to(device), STYLE_LAYERS)
     return tuple(gram(found[layer]).norm(dim=(1, 2)).median() for layer in STYLE_LAYERS)
 
 
@@ -161,7 +172,7 @@ def style_targets(picture: Tensor) -> list[Tensor]:
         picture[None], size=size, mode="bilinear", antialias=True, align_corners=False
     )
     with torch.no_grad():
-        found = _trunk(picture.device)(seen, STYLE_LAYERS)
+        found = trunk_on(picture.device)(seen, STYLE_LAYERS)
     return [gram(found[layer]) for layer in STYLE_LAYERS]
 
 
@@ -306,7 +317,7 @@ def learn_style(
     pictures = {"content": probes.images[0].cpu()}
     rows = torch.arange(len(probes))
     targets = [g.expand(len(probes), -1, -1) for g in grams]
-    trunk = _trunk(picture.device)
+    trunk = trunk_on(picture.device)
     with torch.no_grad():
         before, _ = probes.judge(probes.images, rows, targets, trunk)
 

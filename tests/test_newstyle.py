@@ -22,7 +22,6 @@ from styleaug.newstyle import (
     TOO_LITTLE,
     NewStyle,
     Probes,
-    _trunk,
     choose,
     distinct,
     fit_code,
@@ -30,6 +29,7 @@ from styleaug.newstyle import (
     optimised_probe,
     restyled_probes,
     style_targets,
+    trunk_on,
     with_styles,
 )
 from styleaug.train.procedural import draw_finish
@@ -44,7 +44,7 @@ def base():
 
 @pytest.fixture(scope="module")
 def probes():
-    return Probes(32, 3, CPU)
+    return Probes.drawn(32, 3, CPU)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def objective(probes, outputs, grams):
     rows = torch.arange(len(outputs))
     targets = [g.expand(len(outputs), -1, -1) for g in grams]
     with torch.no_grad():
-        style, content = probes.judge(outputs, rows, targets, _trunk(CPU))
+        style, content = probes.judge(outputs, rows, targets, trunk_on(CPU))
     return STYLE_WEIGHT * style + content
 
 
@@ -67,9 +67,9 @@ def objective(probes, outputs, grams):
 
 
 def test_probes_are_the_same_each_time_and_differ_from_each_other(probes):
-    again = Probes(32, 3, CPU)
+    again = Probes.drawn(32, 3, CPU)
     assert torch.equal(probes.images, again.images)
-    assert not torch.equal(probes.images, Probes(0, 3, CPU).images)
+    assert not torch.equal(probes.images, Probes.drawn(0, 3, CPU).images)
     assert (probes.images[0] - probes.images[1]).abs().mean() > 0.01
 
 
@@ -77,7 +77,7 @@ def test_the_objective_is_zero_for_content_and_style_that_are_there(probes):
     rows = torch.arange(len(probes))
     with torch.no_grad():
         style, content = probes.judge(
-            probes.images, rows, style_targets(probes.images[0]), _trunk(CPU)
+            probes.images, rows, style_targets(probes.images[0]), trunk_on(CPU)
         )
     assert content.abs().max() < 1e-6
     assert style.shape == (3,)
@@ -87,8 +87,8 @@ def test_the_objective_is_zero_for_content_and_style_that_are_there(probes):
 def test_content_is_compared_with_the_probe_that_was_restyled(probes):
     grams = [g.expand(2, -1, -1) for g in style_targets(probes.images[0])]
     with torch.no_grad():
-        _, content = probes.judge(probes.images[[2, 1]], torch.tensor([2, 1]), grams, _trunk(CPU))
-        _, swapped = probes.judge(probes.images[[2, 1]], torch.tensor([1, 2]), grams, _trunk(CPU))
+        _, content = probes.judge(probes.images[[2, 1]], torch.tensor([2, 1]), grams, trunk_on(CPU))
+        _, swapped = probes.judge(probes.images[[2, 1]], torch.tensor([1, 2]), grams, trunk_on(CPU))
     assert content.abs().max() < 1e-6
     assert swapped.min() > 0.1 * sum(CONTENT_WEIGHTS.values())
 

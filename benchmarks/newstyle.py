@@ -1,0 +1,148 @@
+"""What the three ways to a new style reach: encoded, fitted, optimised.
+
+    python benchmarks/newstyle.py --styles DIR... --content DIR... --count 20
+
+Styles that the bundled pack was never trained on: of the folders that it was trained on, those that
+it held out; of others, all. Each is learned as ``styleaug add-style`` does; then all ways are judged
+on real contents (which no fit saw), and compared with what an optimisation of the pixels reaches on
+the first of them. ``agrees`` is the share of styles for which the way that was chosen on drawn
+probes is the one that the same rule chooses on the real contents.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from common import machine_record, package_versions, write_json
+from gatys import evenly
+from styleaug import StylePack
+from styleaug.images import to_tensor
+from styleaug.newstyle import (
+    PROBE_SIZE,
+    STYLE_WEIGHT,
+    Probes,
+    choose,
+    learn_style,
+    optimised_probe,
+    restyled_probes,
+    style_targets,
+    trunk_on,
+)
+from styleaug.train.styles import is_held_out, list_styles
+
+RESULT = Path(__file__).parent / "results" / "newstyle.json"
+CPU = torch.device("cpu")
+
+
+def unseen(folders: list[Path], pack: StylePack, count: int) -> list[tuple[str, Image.Image]]:
+    """Pictures whose styles the pack was not trained on; the folders take turns."""
+    share = pack.info["settings"]["holdout"]
+    groups = []
+    for folder in folders:
+        styles = [s for s in list_styles([str(folder)]) if s.name not in pack.names]
+        groups.append([s for s in styles if is_held_out(s.name, share)] or styles)
+    chosen = []
+    for k in range(count):
+        group = groups[k % len(groups)]
+        style = group[(2 * k + 1) * len(group) // (2 * count)]
+        chosen.append((style.name, style.load()))
+    return chosen
+
+
+def judged(probes: Probes, outputs: torch.Tensor, grams: list[torch.Tensor]) -> tuple[float, float]:
+    """Style moved and objective of restyled contents."""
+    rows = torch.arange(len(outputs))
+    targets = [g.expand(len(outputs), -1, -1) for g in grams]
+    with torch.no_grad():
+        before, _ = probes.judge(probes.images[: len(outputs)], rows, targets, trunk_on(CPU))
+        style, kept = probes.judge(outputs, rows, targets, trunk_on(CPU))
+    return (1 - style / before).mean().item(), (STYLE_WEIGHT * style + kept).mean().item()
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--content", nargs="+", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--styles", nargs="+", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--count", type=int, default=20, help="styles")
+    parser.add_argument("--contents", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=200, help="of each fit")
+    parser.add_argument("--pack", default="base")
+    parser.add_argument("--out", type=Path, default=RESULT)
+    options = parser.parse_args()
+    pack = StylePack.load(options.pack)
+    _, contents = evenly(options.content, options.contents, PROBE_SIZE)
+    real = Probes(contents.float().div(255))
+    rows = []
+    for name, image in tqdm(unseen(options.styles, pack, options.count), desc="styles"):
+        side = min(image.size)
+        picture = to_tensor(ImageOps.fit(image, (side, side))).float().div(255)
+        grams = style_targets(picture)
+        # fitted in any case, to know what a fit would have brought
+        learned = learn_style(pack, picture, name, way="fit", steps=options.steps)
+        quick = {way: learned.moved[way] for way in ("encode", "gatys")}
+        chosen = choose(quick) if choose(quick) == "encode" else choose(learned.moved)
+        encoded = pack.encode(picture[None])[0]
+        fitted = learned.code
+        found = {
+            "encode": judged(real, restyled_probes(pack, encoded, real), grams),
+            "fit": judged(real, restyled_probes(pack, fitted, real), grams),
+            "gatys": judged(real, optimised_probe(real, grams), grams),
+        }
+        moved = {way: value[0] for way, value in found.items()}
+        first = {way: moved[way] for way in ("encode", "gatys")}
+        best = choose(first) if choose(first) == "encode" else choose(moved)
+        rows.append(
+            {
+                "name": name,
+                "chosen": chosen,
+                "best": best,
+                "moved": moved,
+                "objective": {way: value[1] for way, value in found.items()},
+                "seconds": dict(learned.seconds),
+            }
+        )
+        tqdm.write(f"{name}: {chosen} ({best}), moved {moved}")
+
+    def column(kind: str, way: str) -> np.ndarray:
+        return np.array([row[kind][way] for row in rows])
+
+    ways = ("encode", "fit", "gatys")
+    reached = column("objective", "gatys")
+    record = {
+        "command": "python benchmarks/newstyle.py --content "
+        + " ".join(folder.name for folder in options.content)
+        + " --styles "
+        + " ".join(folder.name for folder in options.styles)
+        + f" --count {options.count} --contents {options.contents} --steps {options.steps}",
+        "pack": options.pack,
+        "pack_id": pack.id,
+        "median": {
+            way: {
+                "objective_over_gatys": float(np.median(column("objective", way) / reached)),
+                "moved": float(np.median(column("moved", way))),
+                "seconds": float(np.median(column("seconds", way))),
+            }
+            for way in ways
+        },
+        "fit_lowers_by_a_fifth": float(
+            (column("objective", "fit") <= 0.8 * column("objective", "encode")).mean()
+        ),
+        "agrees": float(np.mean([row["chosen"] == row["best"] for row in rows])),
+        "styles": rows,
+        "machine": machine_record(),
+        "versions": package_versions(["torch", "torchvision"]),
+    }
+    print(write_json(options.out, record))
+
+
+if __name__ == "__main__":
+    main()
