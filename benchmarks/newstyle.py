@@ -2,11 +2,11 @@
 
     python benchmarks/newstyle.py --styles DIR... --content DIR... --count 20
 
-Styles that the bundled pack was never trained on: of the folders that it was trained on, those that
-it held out; of others, all. Each is learned as ``styleaug add-style`` does; then all ways are judged
-on real contents (which no fit saw), and compared with what an optimisation of the pixels reaches on
-the first of them. ``agrees`` is the share of styles for which the way that was chosen on drawn
-probes is the one that the same rule chooses on the real contents.
+Styles that the bundled pack was never trained on: of the folders that it was trained on, those
+that it held out; of others, all. Each is learned as ``styleaug add-style`` does; then all ways are
+judged on real contents, which no fit saw, and compared with what an optimisation of the pixels
+reaches on the first of them. ``agrees`` is the share of styles for which the way that was chosen on
+drawn probes is the one that the same rule chooses on the real contents.
 """
 
 from __future__ import annotations

@@ -139,18 +139,42 @@ def _restyle(
     dtype = next(network.parameters()).dtype
     noise = network.field(plan.place.to(x.device, non_blocking=True), *small.shape[-2:])
     y = network(small.to(dtype, memory_format=torch.channels_last), code.to(dtype), noise).float()
+    return laid_on(x, y, plan.strength, plan.texture, small=small, keep=keep)
+
+
+def laid_on(
+    x: Tensor,
+    y: Tensor,
+    strength: Tensor,
+    texture: Tensor,
+    *,
+    small: Tensor | None = None,
+    keep: Tensor | None = None,
+) -> Tensor:
+    """Images with tone and bounded texture of their restylings, see :func:`render`.
+
+    Args:
+        x: the images (B, 3, H, W), float.
+        y: their restylings, or those of ``small``.
+        strength: (B,), on the CPU.
+        texture: the same.
+        small: smaller copies of the images that were restyled in their place.
+        keep: factor on strength at each pixel (B, 1, H, W).
+    """
+    small = x if small is None else small
     maps = tone_map(small, y)
     change = tone_change(small, maps)
-    texture = bounded_texture(small, y - small - change)
-    if scale < 1:
+    detail = bounded_texture(small, y - small - change)
+    if small is not x:
         change = tone_change(x, maps)
-        texture = F.interpolate(texture, size=(height, width), mode="bilinear", align_corners=False)
+        size = x.shape[-2:]
+        detail = F.interpolate(detail, size=size, mode="bilinear", align_corners=False)
     amount, gain = (
-        v.to(x.device, non_blocking=True).view(-1, 1, 1, 1) for v in (plan.strength, plan.texture)
+        v.to(x.device, non_blocking=True).view(-1, 1, 1, 1) for v in (strength, texture)
     )
     if keep is not None:
         amount = amount * keep.to(x.device, torch.float32)
-    restyled: Tensor = x + amount * (change + gain * texture)
+    restyled: Tensor = x + amount * (change + gain * detail)
     return restyled
 
 

@@ -386,7 +386,7 @@ def test_the_command_mirrors_a_folder(photos, tmp_path):
         with Image.open(path) as before, Image.open(out / path.relative_to(photos)) as after:
             assert (before.size, before.mode) == (after.size, after.mode)
             assert (np.asarray(before) != np.asarray(after)).any()
-    settings = json.loads((out / "gatys.json").read_text())
+    settings = json.loads((out / "gatys.json").read_text())["settings"]
     assert settings["steps"] == 2
     assert settings["style"] == [str(tmp_path / "style.png")]
 

@@ -33,6 +33,7 @@ ROOMS = [
     "styleaug.render",
     "styleaug.protect",
     "styleaug.transform",
+    "styleaug.precomputed",
     "styleaug.hosts",
     "styleaug.albumentations",
     "styleaug.gatys",

@@ -99,7 +99,8 @@ def run(arguments: argparse.Namespace) -> int:
         if style.way == "gatys":
             print(
                 f"The network does not master {style.name}. Restyle your images by optimisation: "
-                f"styleaug gatys IMAGES --style {files[row]} --out restyled/"
+                f"styleaug gatys IMAGES --style {files[row]} --out restyled/; and put "
+                "styleaug.precomputed.Precomputed('restyled/') before StyleAugment."
             )
     return 0
 

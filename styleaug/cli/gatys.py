@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from styleaug.cli.pictures import load_picture, mirrored
 from styleaug.gatys import GatysConfig, GatysProgress, gatys
 from styleaug.gatys.config import METHODS, OPTIMIZERS, PRECISIONS
 from styleaug.images import load_rgb, save_image, to_image, to_tensor
+from styleaug.precomputed import INDEX, digest
 from styleaug.weights import atomic_path
 
 log = logging.getLogger(__name__)
@@ -30,9 +32,9 @@ EXAMPLES = """examples:
 
 Slow (tens of seconds an image on a CPU), and for any style, also those that the network of a pack
 does not master. Folders are mirrored: SRC/a/b.png becomes OUT/a/b.png. Run the same command again
-after an interruption: what is there already is kept. OUT/gatys.json holds the settings.
+after an interruption: what is there already is kept. OUT/gatys.json holds the settings, and which
+picture is of which image: styleaug.precomputed.Precomputed("OUT") takes them over in training.
 """
-SETTINGS = "gatys.json"
 
 
 def add_parser(commands: Any) -> None:
@@ -134,8 +136,8 @@ def run(arguments: argparse.Namespace) -> int:
     jobs = [
         (source, targets[0][0]) for source, targets in mirrored(arguments.sources, arguments.out)
     ]
-    _keep_settings(arguments, config)
-    missing = [job for job in jobs if arguments.overwrite or not job[1].is_file()]
+    index = _Index(arguments, config)
+    missing = [job for job in jobs if job[1] not in index or not job[1].is_file()]
     failed = 0
     with tqdm(total=len(jobs), initial=len(jobs) - len(missing), desc="gatys", unit="image") as bar:
 
@@ -150,40 +152,59 @@ def run(arguments: argparse.Namespace) -> int:
                 continue
             images = torch.stack([image for _, image in found]).to(arguments.device)
             result = gatys(images, styles, config, weights=arguments.weights, progress=tell)
-            for (target, _), image in zip(found, result.images, strict=True):
-                save_image(target, to_image(image))
+            for (target, image), restyled in zip(found, result.images, strict=True):
+                save_image(target, to_image(restyled))
+                index.add(image, target)
                 bar.update()
     written = len(jobs) - failed
     print(f"{written} images in {arguments.out}" + (f", {failed} skipped" if failed else ""))
     return 1 if failed else 0
 
 
-def _keep_settings(arguments: argparse.Namespace, config: GatysConfig) -> None:
-    """Write down what the pictures of a folder were made with, or compare.
+class _Index:
+    """What the pictures of a folder were made with and of, kept beside them.
 
     Raises:
-        ValueError: if they were made otherwise.
+        ValueError: if those that are there were made otherwise.
     """
-    settings = {
-        **asdict(config),
-        "content_layers": list(config.content_layers),
-        "style": [str(path.resolve()) for path in arguments.style],
-        "weights": arguments.weights,
-    }
-    path = arguments.out / SETTINGS
-    if path.is_file() and not arguments.overwrite:
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError:
-            before = {}
-        changed = [name for name, value in settings.items() if before.get(name) != value]
-        if changed:
-            raise ValueError(
-                f"{arguments.out} holds pictures that were made with another "
-                f"{', '.join(changed)}. Choose another --out, or make them anew with --overwrite."
-            )
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+    def __init__(self, arguments: argparse.Namespace, config: GatysConfig) -> None:
+        self.path = arguments.out / INDEX
+        self.settings: dict[str, Any] = {
+            **asdict(config),
+            "content_layers": list(config.content_layers),
+            "style": [str(path.resolve()) for path in arguments.style],
+            "weights": arguments.weights,
+        }
+        self.images: dict[str, str] = {}
+        if self.path.is_file() and not arguments.overwrite:
+            before: dict[str, Any] = {}
+            with suppress(json.JSONDecodeError):
+                before = json.loads(self.path.read_text(encoding="utf-8"))
+            made = before.get("settings", {})
+            changed = [name for name, value in self.settings.items() if made.get(name) != value]
+            if changed:
+                raise ValueError(
+                    f"{arguments.out} holds pictures that were made with another "
+                    f"{', '.join(changed)}. Choose another --out, or make them anew with "
+                    "--overwrite."
+                )
+            self.images = before.get("images", {})
+        self._write()
+
+    def __contains__(self, target: Path) -> bool:
+        """Whether a picture has been made."""
+        return target.relative_to(self.path.parent).as_posix() in self.images
+
+    def add(self, image: Tensor, target: Path) -> None:
+        """Note a picture that has been made of an image (C, H, W)."""
+        self.images[target.relative_to(self.path.parent).as_posix()] = digest(image)
+        self._write()
+
+    def _write(self) -> None:
+        text = json.dumps({"settings": self.settings, "images": self.images}, indent=1)
+        with atomic_path(self.path) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def _batches(

@@ -1,0 +1,201 @@
+"""Restylings made ahead: found by pixels, blended as the transform blends, the rest passes by."""
+
+import json
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from helpers import pictures, torch_generator_stays
+from styleaug.cli import main
+from styleaug.images import load_image, to_image, to_tensor
+from styleaug.precomputed import Precomputed, digest
+from styleaug.render import laid_on
+
+ALWAYS = {"p": 1, "strength": 1, "texture": 1}
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    to_image(pictures(3, 24, 32)).save(folder / "colour.png")
+    to_image(pictures(1, 24, 32, seed=1)).save(folder / "gray.png")
+    to_image(pictures(1, 24, 32, seed=1)).save(folder / "twin.png")
+    to_image(pictures(3, 40, 40, seed=2)).save(tmp_path / "style.png")
+    return folder
+
+
+@pytest.fixture
+def restyled(photos, tmp_path):
+    """What the command writes, with pictures whose colours are known in their place."""
+    run(photos, tmp_path / "out" / "one")
+    for name, level in (("colour", 40), ("gray", 200), ("twin", 200)):
+        mode = "RGB" if name == "colour" else "L"
+        picture = Image.new(mode, (32, 24), (level,) * 3 if mode == "RGB" else level)
+        picture.save(tmp_path / "out" / "one" / f"{name}.png")
+    return tmp_path / "out" / "one"
+
+
+def run(photos, out, *more: str) -> int:
+    style = str(photos.parent / "style.png")
+    fixed = ["--style", style, "--steps", "1", "--device", "cpu"]
+    return main(["gatys", str(photos), "--out", str(out), *fixed, *more])
+
+
+def image_of(photos, name: str) -> Image.Image:
+    return load_image(photos / f"{name}.png")
+
+
+@pytest.mark.parametrize(("name", "level"), [("colour", 40), ("gray", 200)])
+@pytest.mark.parametrize("form", ["pil", "uint8", "float", "image", "rgb"])
+def test_known_images_are_replaced_whatever_their_form(photos, restyled, name, level, form):
+    image = image_of(photos, name)
+    tensor = to_tensor(image)
+    given = {
+        "pil": image,
+        "uint8": tensor,
+        "float": tensor.float() / 255,
+        "image": tv_tensors.Image(tensor),
+        "rgb": tensor.expand(3, -1, -1),
+    }[form]
+    out = Precomputed(restyled, **ALWAYS)(given)
+    assert type(out) is type(given)
+    shown = to_tensor(out) if form == "pil" else out
+    assert shown.shape == (tensor if form != "rgb" else given).shape
+    assert shown.dtype == (torch.float32 if form == "float" else torch.uint8)
+    levels = shown.float() * (255 if form == "float" else 1)
+    assert abs(levels.mean() - level) < 25
+    assert torch.equal(to_tensor(image), tensor)
+
+
+def test_the_blend_is_the_transforms(photos, restyled):
+    image = to_tensor(image_of(photos, "colour"))
+    out = Precomputed(restyled, p=1, strength=0.5, texture=0.25)(image)
+    y = to_tensor(load_image(restyled / "colour.png"))
+    x = image[None].float() / 255
+    wanted = laid_on(x, y[None].float() / 255, torch.tensor([0.5]), torch.tensor([0.25]))
+    assert (out.float() / 255 - wanted[0].clamp(0, 1)).abs().max() <= 1 / 255
+    assert torch.equal(Precomputed(restyled, **{**ALWAYS, "strength": 0})(image), image)
+
+
+def test_p_is_the_share_of_images(photos, restyled):
+    image, transform = image_of(photos, "gray"), Precomputed(restyled, p=0.3)
+    torch.manual_seed(0)
+    changed = [transform(image) is not image for _ in range(200)]
+    assert 0.2 < sum(changed) / len(changed) < 0.4
+    with torch_generator_stays():
+        params = {"taken": True, "number": 0.0, "strength": 1.0, "texture": 1.0}
+        transform.transform(image, params)
+
+
+def test_one_of_several_styles_is_drawn(photos, restyled):
+    run(photos, restyled.parent / "two")
+    for name in ("colour", "gray", "twin"):
+        Image.new("RGB", (32, 24), (120, 120, 120)).save(restyled.parent / "two" / f"{name}.png")
+    transform = Precomputed(restyled.parent, **ALWAYS)
+    image = to_tensor(image_of(photos, "gray"))
+    torch.manual_seed(0)
+    means = [transform(image).float().mean().item() for _ in range(30)]
+    assert {round(mean / 40) for mean in means} == {3, 5}
+
+
+def test_unknown_images_pass_by_with_one_warning(photos, restyled):
+    transform = Precomputed(restyled, **ALWAYS)
+    image = pictures(3, 24, 32, seed=9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(19):
+            assert transform(image) is image
+    with pytest.warns(UserWarning, match="knows none of the first 20 images"):
+        transform(image)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(30):
+            transform(image)
+        transform = Precomputed(restyled, **ALWAYS)
+        transform(image_of(photos, "gray"))
+        for _ in range(30):
+            transform(image)
+
+
+def test_labels_come_back_and_pipelines_pickle(photos, restyled):
+    boxes = tv_tensors.BoundingBoxes([[1, 2, 9, 9]], format="XYXY", canvas_size=(24, 32))
+    pipeline = v2.Compose([Precomputed(restyled, **ALWAYS), v2.RandomHorizontalFlip(0)])
+    pipeline = pickle.loads(pickle.dumps(pipeline))
+    image = tv_tensors.Image(to_tensor(image_of(photos, "colour")))
+    out, same, label = pipeline(image, boxes, 7)
+    assert (out != image).any()
+    assert torch.equal(same, boxes)
+    assert label == 7
+    assert "p=1.0, strength=(1.0, 1.0)" in repr(pipeline)
+
+
+def test_a_digest_tells_pixels_and_shape():
+    image = pictures(3, 8, 12)
+    assert digest(image) == digest(image.clone())
+    assert digest(image) != digest(image.flip(2))
+    assert digest(image) != digest(image.reshape(3, 12, 8))
+    assert digest(image[:1]) == digest(image[:1].expand(3, -1, -1))
+
+
+def test_a_run_notes_what_it_made_and_repeats_nothing(photos, tmp_path):
+    out = tmp_path / "out"
+    assert run(photos, out) == 0
+    images = json.loads((out / "gatys.json").read_text())["images"]
+    assert set(images) == {"colour.png", "gray.png", "twin.png"}
+    assert images["gray.png"] == images["twin.png"] == digest(pictures(1, 24, 32, seed=1))
+    before = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
+    run(photos, out)
+    assert {path: path.stat().st_mtime_ns for path in out.glob("*.png")} == before
+
+
+def test_pictures_that_the_index_lacks_are_made_anew(photos, tmp_path):
+    out = tmp_path / "out"
+    run(photos, out)
+    index = json.loads((out / "gatys.json").read_text())
+    del index["images"]["gray.png"]
+    (out / "gatys.json").write_text(json.dumps(index))
+    Image.new("L", (32, 24), 77).save(out / "gray.png")
+    run(photos, out)
+    assert (np.asarray(load_image(out / "gray.png")) != 77).any()
+    assert "gray.png" in json.loads((out / "gatys.json").read_text())["images"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"images": 3}', '{"images": {"a": []}}'])
+def test_a_damaged_index_is_one_sentence(tmp_path, text):
+    (tmp_path / "gatys.json").write_text(text)
+    with pytest.raises(ValueError, match="must be what 'styleaug gatys' wrote, but is damaged"):
+        Precomputed(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"p": 2}, "p must be a number in"),
+        ({"strength": (0.5, 0.1)}, "strength must satisfy"),
+        ({"texture": 3}, "texture must satisfy"),
+    ],
+)
+def test_bad_settings_are_refused(restyled, settings, message):
+    with pytest.raises(ValueError, match=message):
+        Precomputed(restyled, **settings)
+
+
+def test_bad_folders_and_images_are_refused(photos, restyled, tmp_path):
+    with pytest.raises(ValueError, match=r"there is no gatys\.json in"):
+        Precomputed(photos)
+    with pytest.raises(ValueError, match=r"one image \(C, H, W\) on the CPU"):
+        Precomputed(restyled)(pictures(2, 3, 24, 32))
+    Image.new("L", (5, 5)).save(restyled / "gray.png")
+    Image.new("L", (5, 5)).save(restyled / "twin.png")
+    with pytest.raises(ValueError, match="must be as large as its image"):
+        Precomputed(restyled, **ALWAYS)(image_of(photos, "gray"))
+    (restyled / "colour.png").unlink()
+    with pytest.raises(OSError, match="must be a readable image"):
+        Precomputed(restyled, **ALWAYS)(image_of(photos, "colour"))
