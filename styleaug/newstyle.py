@@ -253,10 +253,11 @@ def optimised_probe(probes: Probes, grams: Sequence[Tensor], *, steps: int = 60)
     x, optimizer, rows = probes.images[:1].clone(), Lbfgs(), torch.zeros(1, dtype=torch.long)
     best, lowest = x, torch.full((1,), torch.inf, device=device)
     for _ in range(steps):
-        pixels = x.detach().requires_grad_()
-        style, kept = probes.judge(pixels, rows, grams, trunk)
-        value = STYLE_WEIGHT * style + kept
-        (gradient,) = torch.autograd.grad(value.sum(), pixels)
+        with torch.inference_mode(False), torch.enable_grad():
+            pixels = x.clone().requires_grad_()
+            style, kept = probes.judge(pixels, rows, grams, trunk)
+            value = STYLE_WEIGHT * style + kept
+            (gradient,) = torch.autograd.grad(value.sum(), pixels)
         better = value.detach() < lowest
         best = torch.where(better.view(-1, 1, 1, 1), x, best)
         lowest = torch.where(better, value.detach(), lowest)

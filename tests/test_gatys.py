@@ -184,6 +184,14 @@ def test_float16_gradients_do_not_underflow():
     assert (found - wanted).norm() < 0.1 * wanted.norm()
 
 
+@pytest.mark.parametrize("guard", [torch.no_grad, torch.inference_mode])
+def test_it_works_where_gradients_are_off(guard):
+    content, config = smooth(32, 32), GatysConfig(steps=3, **EXACT)
+    wanted = gatys(content, [stripes()], config).images
+    with guard():
+        assert torch.allclose(gatys(content, [stripes()], config).images, wanted, atol=1e-4)
+
+
 def test_fast_beats_the_textbook_in_a_tenth_of_its_steps():
     content = smooth(32, 32)
     textbook = gatys(content, [stripes()], GatysConfig(method="textbook", steps=400))

@@ -54,7 +54,11 @@ def gatys(
     prepare_process(content.device)
     _check(content, styles, mask)
     shares = _shares(weights, len(styles), len(content)).to(content.device)
-    with torch.autocast(content.device.type, enabled=False), torch.inference_mode(False):
+    with (
+        torch.autocast(content.device.type, enabled=False),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+    ):
         original = to_rgb(to_float(content.detach())).clone()
         pictures = [to_rgb(to_float(style.detach().to(content.device)))[None] for style in styles]
         allowed = torch.ones_like(original[:, :1])

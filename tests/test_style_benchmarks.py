@@ -1,0 +1,63 @@
+"""benchmarks/gatys.py and benchmarks/newstyle.py, on tiny sets."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers import pictures
+from styleaug import StylePack
+from styleaug.images import to_image
+
+BENCHMARKS = str(Path(__file__).parents[1] / "benchmarks")
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for name, seed in (("parts", 0), ("looks", 10)):
+        (tmp_path / name).mkdir()
+        for k in range(3):
+            image = to_image(pictures(3, 40, 48, seed=seed + k))
+            image.save(tmp_path / name / f"{name}-{k}.png")
+    return tmp_path
+
+
+def result(monkeypatch, folders, name: str, *options: str):
+    """What a benchmark writes."""
+    out = folders / "result.json"
+    sets = ["--content", str(folders / "parts"), "--styles", str(folders / "looks")]
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.setattr(sys, "argv", [name, *sets, *options, "--out", str(out)])
+    importlib.import_module(name).main()
+    return json.loads(out.read_text())
+
+
+def test_gatys_compares_both_methods_on_each_pair(monkeypatch, folders):
+    options = ["--pairs", "2", "--size", "32", "--steps", "8", "--batch", "2", "--rounds", "1"]
+    found = result(monkeypatch, folders, "gatys", *options)
+    assert [pair["content"] for pair in found["pairs"]] == [
+        "parts/parts-0.png",
+        "parts/parts-2.png",
+    ]
+    for pair in found["pairs"]:
+        ratio = pair["fast_objective"] / pair["textbook_objective"]
+        assert pair["objective_ratio"] == pytest.approx(ratio, rel=1e-4)
+        assert pair["speedup"] == pytest.approx(pair["textbook_seconds"] / pair["fast_seconds"])
+    assert found["reached"] == 2  # eight steps of the textbook are not many
+    assert found["batching"]["batch"] == 2
+    assert "--size 32 --steps 8" in found["command"]
+
+
+def test_newstyle_judges_every_way_and_the_choice(monkeypatch, folders):
+    options = ["--count", "1", "--contents", "2", "--steps", "2"]
+    found = result(monkeypatch, folders, "newstyle", *options)
+    assert [row["name"] for row in found["styles"]] == ["looks-1"]
+    for row in found["styles"]:
+        assert set(row["moved"]) == set(row["objective"]) == {"encode", "fit", "gatys"}
+        assert row["objective"]["gatys"] < row["objective"]["encode"]
+    agreeing = [row["chosen"] == row["best"] for row in found["styles"]]
+    assert found["agrees"] == sum(agreeing)
+    assert found["median"]["gatys"]["objective_over_gatys"] == 1
+    assert found["pack_id"] == StylePack.load("base").id
