@@ -23,12 +23,11 @@ from common import machine_record, package_versions, write_json
 from gatys import evenly
 from styleaug import StylePack
 from styleaug.images import to_tensor
-from styleaug.newstyle import (
+from styleaug.newstyle.learn import choose, learn_style
+from styleaug.newstyle.probes import (
     PROBE_SIZE,
     STYLE_WEIGHT,
     Probes,
-    choose,
-    learn_style,
     optimised_probe,
     restyled_probes,
     style_targets,

@@ -52,6 +52,7 @@ FOLDERS = {
     "styleaug.hosts",
     "styleaug.gatys",
     "styleaug.train",
+    "styleaug.newstyle",
     "styleaug.robustness",
     "styleaug.audit",
     "styleaug.bench",

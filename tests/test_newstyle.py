@@ -15,23 +15,18 @@ from helpers import pictures
 from styleaug import StyleAugment, StylePack
 from styleaug.checks import WeightsError
 from styleaug.cli import main
-from styleaug.newstyle import (
+from styleaug.newstyle import NewStyle, fit_code, learn_style, with_styles
+from styleaug.newstyle.learn import ENOUGH, TOO_LITTLE, choose
+from styleaug.newstyle.probes import (
     CONTENT_WEIGHTS,
-    ENOUGH,
     STYLE_WEIGHT,
-    TOO_LITTLE,
-    NewStyle,
     Probes,
-    choose,
-    distinct,
-    fit_code,
-    learn_style,
     optimised_probe,
     restyled_probes,
     style_targets,
     trunk_on,
-    with_styles,
 )
+from styleaug.newstyle.rows import distinct
 from styleaug.train.procedural import draw_finish
 
 CPU = torch.device("cpu")
@@ -192,7 +187,7 @@ def test_what_an_untrained_network_does_not_master_is_left_to_gatys(pack, painti
 
 def test_a_fit_that_makes_it_worse_is_not_taken(pack, painting, monkeypatch):
     worse = pack.codes[0] + 50
-    monkeypatch.setattr("styleaug.newstyle.fit_code", lambda *args, **kwargs: worse)
+    monkeypatch.setattr("styleaug.newstyle.learn.fit_code", lambda *args, **kwargs: worse)
     style = learn_style(pack, painting, "x", way="fit", steps=1)
     assert style.objective["fit"] != style.objective["encode"]
     assert torch.equal(style.code, worse) == (style.objective["fit"] < style.objective["encode"])
@@ -295,7 +290,7 @@ def test_one_picture_is_measured_and_named(pack_file, line, tmp_path, capsys):
     [
         (["--name", "random-0"], "names of their own"),
         (["--name", "x", "--out", "x.pt"], "must end in .safetensors"),
-        (["--name", "x", "--limit", "0"], "--limit must be at least 1"),
+        (["--name", "x", "--limit", "0"], "limit must be at least 1"),
         (["--name", "x", "--steps", "0", "--way", "fit"], "steps must be at least 1"),
     ],
 )

@@ -15,8 +15,9 @@ from tqdm import tqdm
 from styleaug.cli.options import add_device_option, add_pack_option
 from styleaug.cli.sheet import tile
 from styleaug.color import to_dtype
-from styleaug.images import find_images, grid, load_rgb, save_image, to_tensor
-from styleaug.newstyle import WAYS, NewStyle, distinct, learn_style, with_styles
+from styleaug.images import grid, load_rgb, save_image, to_tensor
+from styleaug.newstyle import NewStyle, add_styles
+from styleaug.newstyle.learn import WAYS
 from styleaug.pack import StylePack, bundled_packs
 from styleaug.weights import atomic_path
 
@@ -67,91 +68,56 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--out must be a new file: {old} is the pack that is extended.")
     if arguments.out.suffix != ".safetensors":
         raise ValueError(f"--out must end in .safetensors, but is {arguments.out}.")
-    files = _files(arguments.pictures, arguments.limit)
-    names, tags = _names(files, arguments.name)
-    pack.check_new({*names, arguments.name})
-    kept = _distinct(pack, files, arguments.device)
-    way = arguments.way or ("auto" if len(kept) == 1 else "encode")
-    styles = []
-    for row in tqdm(kept, desc="styles", unit="style", disable=len(kept) == 1):
-        with tqdm(desc=f"fit {names[row]}", unit="step", leave=False, delay=1) as bar:
+    bars: dict[str, Any] = {}
 
-            def tell(step: int, steps: int, bar: Any = bar) -> None:
-                bar.total = steps
-                bar.update(step - bar.n)
+    def tell(what: str, done: int, count: int) -> None:
+        if what not in bars:
+            bars[what] = tqdm(total=count, desc=what, leave=False, delay=1)
+        bars[what].update(done - bars[what].n)
 
-            picture = to_tensor(load_rgb(files[row])).to(arguments.device)
-            settings = {"way": way, "steps": arguments.steps, "progress": tell}
-            # where all are encoded in any case, one tells how well that does
-            measured = way != "encode" or row == kept[0]
-            styles.append(learn_style(pack, picture, names[row], measure=measured, **settings))
-    new = with_styles(pack, styles, tags)
-    _report(arguments.out, styles, [files[row] for row in kept], new)
+    new, styles = add_styles(
+        pack,
+        arguments.pictures,
+        arguments.name,
+        way=arguments.way,
+        steps=arguments.steps,
+        limit=arguments.limit,
+        device=arguments.device,
+        progress=tell,
+    )
+    for bar in bars.values():
+        bar.close()
+    _report(arguments.out, styles, new)
     new.save(arguments.out)
     for style in styles:
         if style.moved:
             print(style.why())
-    dropped = len(files) - len(kept)
+    dropped = bars["encode"].total - len(styles)
     alike = f" ({dropped} near-duplicates left out)" if dropped else ""
     print(f"{arguments.out}: {len(styles)} new styles{alike}, {len(new)} in all.")
     print(f"StyleAugment(styles={arguments.name!r}, pack={str(arguments.out)!r})")
-    for style, row in zip(styles, kept, strict=True):
+    for style in styles:
         if style.way == "gatys":
             print(
                 f"The network does not master {style.name}. Restyle your images by optimisation: "
-                f"styleaug gatys IMAGES --style {files[row]} --out restyled/; and put "
+                f"styleaug gatys IMAGES --style {style.source} --out restyled/; and put "
                 "styleaug.precomputed.Precomputed('restyled/') before StyleAugment."
             )
     return 0
 
 
-def _files(sources: Sequence[Path], limit: int | None) -> list[Path]:
-    files = [
-        path
-        for source in sources
-        for path in ([source] if source.is_file() else find_images(source))
-    ]
-    if limit is None:
-        return files
-    if limit < 1:
-        raise ValueError(f"--limit must be at least 1, but got {limit}.")
-    count = min(limit, len(files))
-    return [files[k * len(files) // count] for k in range(count)]
-
-
-def _names(files: Sequence[Path], name: str) -> tuple[list[str], list[str]]:
-    """Names of the rows, and their tags."""
-    if len(files) == 1:
-        return [name], ["added"]
-    names: list[str] = []
-    for path in files:
-        stem, k = f"{name}/{path.stem}", 2
-        while stem in names:
-            stem, k = f"{name}/{path.stem}-{k}", k + 1
-        names.append(stem)
-    return names, [name, "added"]
-
-
-def _distinct(pack: StylePack, files: Sequence[Path], device: str) -> list[int]:
-    """Which of the files are not near-duplicates of others."""
-    codes = [
-        pack.encode(to_tensor(load_rgb(path))[None].to(device))[0].cpu()
-        for path in tqdm(files, desc="encode", unit="picture", disable=len(files) < 8)
-    ]
-    return distinct(pack, torch.stack(codes))
-
-
-def _report(out: Path, styles: Sequence[NewStyle], files: Sequence[Path], pack: StylePack) -> None:
+def _report(out: Path, styles: Sequence[NewStyle], pack: StylePack) -> None:
     """What was found, as JSON and as a sheet: reference, content, encoded, fitted, optimised."""
-    rows = [{**s.to_dict(), "source": str(f)} for s, f in zip(styles, files, strict=True)]
     with atomic_path(out.with_suffix(".json")) as temporary:
-        text = json.dumps({"pack": pack.id, "styles": rows}, indent=2)
+        text = json.dumps(
+            {"pack": pack.id, "styles": [style.to_dict() for style in styles]}, indent=2
+        )
         temporary.write_text(text + "\n", encoding="utf-8")
     sheet: list[list[Tensor]] = []
-    for style, path in zip(styles, files, strict=True):
-        if len(sheet) < 12 and style.pictures:
+    for style in styles:
+        if style.source and len(sheet) < 12 and style.pictures:
             ways = [name for name in ("content", *WAYS) if name in style.pictures]
             shown = [to_dtype(style.pictures[name], torch.uint8) for name in ways]
-            sheet.append([tile(x, 160) for x in (to_tensor(load_rgb(path)), *shown)])
+            sheet.append([tile(x, 160) for x in (to_tensor(load_rgb(Path(style.source))), *shown)])
     if sheet:
         save_image(out.with_suffix(".png"), grid(sheet))

@@ -1,38 +1,35 @@
-"""New styles for a pack: read off a picture at once, fitted to it in minutes, or left to Gatys."""
+"""The quickest way to a new style that does: encoded at once, fitted in minutes, or Gatys."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from styleaug.checks import check_image_tensor
 from styleaug.color import to_float, to_rgb
-from styleaug.gatys.optimizers import Lbfgs
-from styleaug.losses import content_distance, gram, style_distance
-from styleaug.nn.encoder import STYLE_LAYERS, STYLE_SIZE
-from styleaug.nn.features import VGGFeatures, cached_features
+from styleaug.newstyle.probes import (
+    PROBE_SIZE,
+    STYLE_WEIGHT,
+    drawn_probes,
+    optimised_probe,
+    restyled_probes,
+    style_targets,
+    trunk_on,
+)
+from styleaug.nn.features import cached_features
 from styleaug.pack import StylePack, inference_dtype, prepare_process
-from styleaug.train.procedural import FAMILIES, draw_finish
 
-STYLE_WEIGHT = 8.0
-CONTENT_WEIGHTS = {"conv2_2": 0.5, "conv3_3": 1.0, "conv4_1": 0.5}
-"""Weights of the objective: those that the bundled pack was trained with."""
-PROBE_SIZE = 128
-"""Side, in pixels, of the contents that a style is tried on."""
 ENOUGH, TOO_LITTLE = 0.95, 0.8
 """Share of the style moved by an optimisation of the pixels: from the first on, a code is good
 enough as it is; below the second, the network does not master the style."""
 WAYS = ("encode", "fit", "gatys")
 
 _PER_STEP = 4
-_APART = 0.25
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,7 @@ class NewStyle:
         seconds: spent on each way.
         code: of its row (code_size,).
         pictures: the first probe (3, S, S), as each way restyles it.
+        source: file that it was read from, if it was.
     """
 
     name: str
@@ -59,12 +57,13 @@ class NewStyle:
     seconds: Mapping[str, float]
     code: Tensor = field(repr=False)
     pictures: Mapping[str, Tensor] = field(repr=False)
+    source: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able, without the code."""
         kinds = ("moved", "objective", "seconds")
         rounded = {k: {w: round(v, 4) for w, v in getattr(self, k).items()} for k in kinds}
-        return {"name": self.name, "way": self.way, **rounded}
+        return {"name": self.name, "way": self.way, "source": self.source, **rounded}
 
     def why(self) -> str:
         """The choice in a sentence."""
@@ -76,104 +75,6 @@ class NewStyle:
             f"({reached:.2f}), {' and '.join(parts)}; {ENOUGH:.0%} are enough, and below "
             f"{TOO_LITTLE:.0%} the network does not master a style."
         )
-
-
-class Probes:
-    """Contents that styles are tried on, and the objective there.
-
-    Args:
-        images: (P, 3, S, S), float in [0, 1], S = PROBE_SIZE.
-    """
-
-    def __init__(self, images: Tensor) -> None:
-        self.images = images
-        with torch.no_grad():
-            self.wanted = trunk_on(images.device)(images, CONTENT_WEIGHTS)
-
-    @classmethod
-    def drawn(cls, first: int, count: int, device: torch.device) -> Probes:
-        """Drawn surfaces, of which none need be kept; other ones than those that are styles.
-
-        Args:
-            first: number of the first.
-            count: how many.
-            device: where to compute.
-        """
-        return cls(
-            torch.stack(
-                [
-                    # a stride that meets all families
-                    draw_finish(FAMILIES[k * 7 % len(FAMILIES)], 1000 + k, size=PROBE_SIZE)
-                    for k in range(first, first + count)
-                ]
-            ).to(device)
-        )
-
-    def __len__(self) -> int:
-        """Count the contents."""
-        return len(self.images)
-
-    def judge(
-        self, outputs: Tensor, rows: Tensor, grams: Sequence[Tensor], trunk: VGGFeatures
-    ) -> tuple[Tensor, Tensor]:
-        """Style distance and content part of restyled probes: each (B,).
-
-        Args:
-            outputs: (B, 3, S, S).
-            rows: which probes they were (B,).
-            grams: of their styles, (B, C, C) for each style layer.
-            trunk: gives the features.
-        """
-        found = trunk(outputs, {*STYLE_LAYERS, *CONTENT_WEIGHTS})
-        style = torch.stack(
-            [
-                style_distance(gram(found[layer]), target, typical)
-                for layer, target, typical in zip(
-                    STYLE_LAYERS, grams, _typical(outputs.device), strict=True
-                )
-            ]
-        ).mean(0)
-        content = [
-            torch.stack(
-                [
-                    weight * content_distance(found[n][i : i + 1], self.wanted[n][r : r + 1])
-                    for n, weight in CONTENT_WEIGHTS.items()
-                ]
-            ).sum()
-            for i, r in enumerate(rows.tolist())
-        ]
-        return style, torch.stack(content)
-
-
-@lru_cache(maxsize=4)
-def _probes(first: int, count: int, device: torch.device) -> Probes:
-    return Probes.drawn(first, count, device)
-
-
-def trunk_on(device: torch.device) -> VGGFeatures:
-    """What measures style and content: the bundled trunk in float32."""
-    return cached_features("vgg16", device, torch.float32)
-
-
-@lru_cache(maxsize=4)
-def _typical(device: torch.device) -> tuple[Tensor, ...]:
-    """Median norm of each style layer's Gram matrices, over drawn finishes."""
-    pictures = torch.stack([draw_finish(family, 1000, size=PROBE_SIZE) for family in FAMILIES])
-    with torch.no_grad():
-        found = trunk_on(device)(pictures.to(device), STYLE_LAYERS)
-    return tuple(gram(found[layer]).norm(dim=(1, 2)).median() for layer in STYLE_LAYERS)
-
-
-def style_targets(picture: Tensor) -> list[Tensor]:
-    """Gram matrices (1, C, C) of a picture (3, h, w), float in [0, 1], at the style size."""
-    scale = STYLE_SIZE / min(picture.shape[-2:])
-    size = [max(STYLE_SIZE, round(length * scale)) for length in picture.shape[-2:]]
-    seen = F.interpolate(
-        picture[None], size=size, mode="bilinear", antialias=True, align_corners=False
-    )
-    with torch.no_grad():
-        found = trunk_on(picture.device)(seen, STYLE_LAYERS)
-    return [gram(found[layer]) for layer in STYLE_LAYERS]
 
 
 def fit_code(
@@ -209,7 +110,7 @@ def fit_code(
     network = pack.stylizer(device, torch.float32).net
     dtype = inference_dtype(device)
     trunk = cached_features("vgg16", device, dtype)
-    probes, grams = _probes(0, 32, device), style_targets(picture)
+    probes, grams = drawn_probes(0, 32, device), style_targets(picture)
     targets = [g.expand(_PER_STEP, -1, -1) for g in grams]
     spread = pack.codes.std(0, correction=0).to(device) + 1e-4
     shift = torch.zeros_like(start, requires_grad=True)
@@ -234,35 +135,6 @@ def fit_code(
             if progress is not None:
                 progress(step + 1, steps)
     return (start + spread * shift).detach()
-
-
-def restyled_probes(pack: StylePack, code: Tensor, probes: Probes) -> Tensor:
-    """What the network makes of the probes (P, 3, S, S) under a code (code_size,), in float32."""
-    network = pack.stylizer(code.device, torch.float32).net
-    places = torch.arange(len(probes), device=code.device) * 977
-    with torch.no_grad():
-        noise = network.field(places, PROBE_SIZE, PROBE_SIZE)
-        outputs: Tensor = network(probes.images, code.expand(len(probes), -1), noise)
-    return outputs.float()
-
-
-def optimised_probe(probes: Probes, grams: Sequence[Tensor], *, steps: int = 60) -> Tensor:
-    """The first probe (1, 3, S, S), its pixels optimised for the same objective."""
-    device = probes.images.device
-    trunk = cached_features("vgg16", device, inference_dtype(device))
-    x, optimizer, rows = probes.images[:1].clone(), Lbfgs(), torch.zeros(1, dtype=torch.long)
-    best, lowest = x, torch.full((1,), torch.inf, device=device)
-    for _ in range(steps):
-        with torch.inference_mode(False), torch.enable_grad():
-            pixels = x.clone().requires_grad_()
-            style, kept = probes.judge(pixels, rows, grams, trunk)
-            value = STYLE_WEIGHT * style + kept
-            (gradient,) = torch.autograd.grad(value.sum(), pixels)
-        better = value.detach() < lowest
-        best = torch.where(better.view(-1, 1, 1, 1), x, best)
-        lowest = torch.where(better, value.detach(), lowest)
-        x = optimizer.step(x, value.detach(), gradient).clamp(0, 1)
-    return best
 
 
 def choose(moved: Mapping[str, float]) -> str:
@@ -311,7 +183,7 @@ def learn_style(
     if way == "encode" and not measure:
         seconds = {"encode": time.perf_counter() - start}
         return NewStyle(name, way, {}, {}, seconds, code.cpu(), {})
-    probes, grams = _probes(32, 8, picture.device), style_targets(picture)
+    probes, grams = drawn_probes(32, 8, picture.device), style_targets(picture)
     moved: dict[str, float] = {}
     objective: dict[str, float] = {}
     seconds = {"encode": time.perf_counter() - start}
@@ -344,42 +216,6 @@ def learn_style(
             code = fitted
         taken = choose(moved) if way == "auto" else way
     return NewStyle(name, taken, moved, objective, seconds, code.cpu(), pictures)
-
-
-def with_styles(pack: StylePack, styles: Sequence[NewStyle], tags: Sequence[str]) -> StylePack:
-    """A new pack with rows for some styles after its own, which stay bit for bit.
-
-    Args:
-        pack: the old one, which does not change.
-        styles: what to add.
-        tags: of all the new rows; those that the network does not master get ``gatys``, too.
-    """
-    return pack.extended(
-        torch.stack([style.code for style in styles]),
-        [style.name for style in styles],
-        [(*tags, "gatys") if style.way == "gatys" else tuple(tags) for style in styles],
-        {style.name: style.to_dict() for style in styles},
-    )
-
-
-def distinct(pack: StylePack, codes: Tensor) -> list[int]:
-    """Rows of ``codes`` (N, code_size) that differ: of near-duplicates the first.
-
-    Alike are codes that are closer than a quarter of the median distance of the pack's own rows to
-    their nearest neighbours, in standard deviations over the pack.
-    """
-    spread = pack.codes.std(0, correction=0) + 1e-4
-    own = pack.codes / spread
-    some = own[:: max(1, len(own) // 256)]
-    near = torch.cdist(some, own)
-    near[near < 1e-6] = torch.inf
-    limit = _APART * near.amin(1).median() if len(own) > 1 else torch.tensor(0.0)
-    kept: list[int] = []
-    for row, code in enumerate(codes.cpu() / spread):
-        others = codes[kept].cpu() / spread
-        if not kept or bool((others - code).norm(dim=1).min() > limit):
-            kept.append(row)
-    return kept
 
 
 def _checked(picture: Tensor) -> Tensor:

@@ -1,0 +1,151 @@
+"""Contents that new styles are tried on, and what is measured there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from styleaug.gatys.optimizers import Lbfgs
+from styleaug.losses import content_distance, gram, style_distance
+from styleaug.nn.encoder import STYLE_LAYERS, STYLE_SIZE
+from styleaug.nn.features import VGGFeatures, cached_features
+from styleaug.pack import StylePack, inference_dtype
+from styleaug.train.procedural import FAMILIES, draw_finish
+
+STYLE_WEIGHT = 8.0
+CONTENT_WEIGHTS = {"conv2_2": 0.5, "conv3_3": 1.0, "conv4_1": 0.5}
+"""Weights of the objective: those that the bundled pack was trained with."""
+PROBE_SIZE = 128
+"""Side, in pixels, of the contents that a style is tried on."""
+
+
+class Probes:
+    """Contents that styles are tried on, and the objective there.
+
+    Args:
+        images: (P, 3, S, S), float in [0, 1], S = PROBE_SIZE.
+    """
+
+    def __init__(self, images: Tensor) -> None:
+        self.images = images
+        with torch.no_grad():
+            self.wanted = trunk_on(images.device)(images, CONTENT_WEIGHTS)
+
+    @classmethod
+    def drawn(cls, first: int, count: int, device: torch.device) -> Probes:
+        """Drawn surfaces, of which none need be kept; other ones than those that are styles.
+
+        Args:
+            first: number of the first.
+            count: how many.
+            device: where to compute.
+        """
+        return cls(
+            torch.stack(
+                [
+                    # a stride that meets all families
+                    draw_finish(FAMILIES[k * 7 % len(FAMILIES)], 1000 + k, size=PROBE_SIZE)
+                    for k in range(first, first + count)
+                ]
+            ).to(device)
+        )
+
+    def __len__(self) -> int:
+        """Count the contents."""
+        return len(self.images)
+
+    def judge(
+        self, outputs: Tensor, rows: Tensor, grams: Sequence[Tensor], trunk: VGGFeatures
+    ) -> tuple[Tensor, Tensor]:
+        """Style distance and content part of restyled probes: each (B,).
+
+        Args:
+            outputs: (B, 3, S, S).
+            rows: which probes they were (B,).
+            grams: of their styles, (B, C, C) for each style layer.
+            trunk: gives the features.
+        """
+        found = trunk(outputs, {*STYLE_LAYERS, *CONTENT_WEIGHTS})
+        style = torch.stack(
+            [
+                style_distance(gram(found[layer]), target, typical)
+                for layer, target, typical in zip(
+                    STYLE_LAYERS, grams, _typical(outputs.device), strict=True
+                )
+            ]
+        ).mean(0)
+        content = [
+            torch.stack(
+                [
+                    weight * content_distance(found[n][i : i + 1], self.wanted[n][r : r + 1])
+                    for n, weight in CONTENT_WEIGHTS.items()
+                ]
+            ).sum()
+            for i, r in enumerate(rows.tolist())
+        ]
+        return style, torch.stack(content)
+
+
+@lru_cache(maxsize=4)
+def drawn_probes(first: int, count: int, device: torch.device) -> Probes:
+    """:meth:`Probes.drawn`, once per process."""
+    return Probes.drawn(first, count, device)
+
+
+def trunk_on(device: torch.device) -> VGGFeatures:
+    """What measures style and content: the bundled trunk in float32."""
+    return cached_features("vgg16", device, torch.float32)
+
+
+@lru_cache(maxsize=4)
+def _typical(device: torch.device) -> tuple[Tensor, ...]:
+    """Median norm of each style layer's Gram matrices, over drawn finishes."""
+    pictures = torch.stack([draw_finish(family, 1000, size=PROBE_SIZE) for family in FAMILIES])
+    with torch.no_grad():
+        found = trunk_on(device)(pictures.to(device), STYLE_LAYERS)
+    return tuple(gram(found[layer]).norm(dim=(1, 2)).median() for layer in STYLE_LAYERS)
+
+
+def style_targets(picture: Tensor) -> list[Tensor]:
+    """Gram matrices (1, C, C) of a picture (3, h, w), float in [0, 1], at the style size."""
+    scale = STYLE_SIZE / min(picture.shape[-2:])
+    size = [max(STYLE_SIZE, round(length * scale)) for length in picture.shape[-2:]]
+    seen = F.interpolate(
+        picture[None], size=size, mode="bilinear", antialias=True, align_corners=False
+    )
+    with torch.no_grad():
+        found = trunk_on(picture.device)(seen, STYLE_LAYERS)
+    return [gram(found[layer]) for layer in STYLE_LAYERS]
+
+
+def restyled_probes(pack: StylePack, code: Tensor, probes: Probes) -> Tensor:
+    """What the network makes of the probes (P, 3, S, S) under a code (code_size,), in float32."""
+    network = pack.stylizer(code.device, torch.float32).net
+    places = torch.arange(len(probes), device=code.device) * 977
+    with torch.no_grad():
+        noise = network.field(places, PROBE_SIZE, PROBE_SIZE)
+        outputs: Tensor = network(probes.images, code.expand(len(probes), -1), noise)
+    return outputs.float()
+
+
+def optimised_probe(probes: Probes, grams: Sequence[Tensor], *, steps: int = 60) -> Tensor:
+    """The first probe (1, 3, S, S), its pixels optimised for the same objective."""
+    device = probes.images.device
+    trunk = cached_features("vgg16", device, inference_dtype(device))
+    x, optimizer, rows = probes.images[:1].clone(), Lbfgs(), torch.zeros(1, dtype=torch.long)
+    best, lowest = x, torch.full((1,), torch.inf, device=device)
+    for _ in range(steps):
+        with torch.inference_mode(False), torch.enable_grad():
+            pixels = x.clone().requires_grad_()
+            style, kept = probes.judge(pixels, rows, grams, trunk)
+            value = STYLE_WEIGHT * style + kept
+            (gradient,) = torch.autograd.grad(value.sum(), pixels)
+        better = value.detach() < lowest
+        best = torch.where(better.view(-1, 1, 1, 1), x, best)
+        lowest = torch.where(better, value.detach(), lowest)
+        x = optimizer.step(x, value.detach(), gradient).clamp(0, 1)
+    return best

@@ -1,0 +1,151 @@
+"""New rows for a pack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from styleaug.images import find_images, load_rgb, to_tensor
+from styleaug.newstyle.learn import NewStyle, learn_style
+from styleaug.pack import StylePack
+
+_APART = 0.25
+
+
+def with_styles(pack: StylePack, styles: Sequence[NewStyle], tags: Sequence[str]) -> StylePack:
+    """A new pack with rows for some styles after its own, which stay bit for bit.
+
+    Args:
+        pack: the old one, which does not change.
+        styles: what to add.
+        tags: of all the new rows; those that the network does not master get ``gatys``, too.
+    """
+    return pack.extended(
+        torch.stack([style.code for style in styles]),
+        [style.name for style in styles],
+        [(*tags, "gatys") if style.way == "gatys" else tuple(tags) for style in styles],
+        {style.name: style.to_dict() for style in styles},
+    )
+
+
+def distinct(pack: StylePack, codes: Tensor) -> list[int]:
+    """Rows of ``codes`` (N, code_size) that differ: of near-duplicates the first.
+
+    Alike are codes that are closer than a quarter of the median distance of the pack's own rows to
+    their nearest neighbours, in standard deviations over the pack.
+    """
+    spread = pack.codes.std(0, correction=0) + 1e-4
+    own = pack.codes / spread
+    some = own[:: max(1, len(own) // 256)]
+    near = torch.cdist(some, own)
+    near[near < 1e-6] = torch.inf
+    limit = _APART * near.amin(1).median() if len(own) > 1 else torch.tensor(0.0)
+    kept: list[int] = []
+    for row, code in enumerate(codes.cpu() / spread):
+        others = codes[kept].cpu() / spread
+        if not kept or bool((others - code).norm(dim=1).min() > limit):
+            kept.append(row)
+    return kept
+
+
+def add_styles(
+    pack: StylePack,
+    sources: str | Path | Sequence[str | Path],
+    name: str,
+    *,
+    way: str | None = None,
+    steps: int = 200,
+    limit: int | None = None,
+    device: torch.device | str = "cpu",
+    progress: Callable[[str, int, int], object] | None = None,
+) -> tuple[StylePack, list[NewStyle]]:
+    """Make pictures styles: one by its name; several, without near-duplicates, by a tag.
+
+    Args:
+        pack: the old pack, which does not change.
+        sources: pictures, or folders of pictures.
+        name: of the style; of several the tag, and the first part of each name.
+        way: see :func:`learn_style`; by default ``"auto"`` for one picture, else ``"encode"``.
+        steps: of each fit.
+        limit: take at most so many pictures, evenly from all.
+        device: where to compute.
+        progress: called with what is done, how much of it has been done, and how much there is.
+
+    Returns:
+        The new pack, and what was found of each new style. Of several that are encoded, only the
+        first is measured.
+
+    Raises:
+        ValueError: if a name is taken, or an option is out of bounds.
+        OSError: if a picture cannot be read.
+
+    Examples:
+        >>> import tempfile
+        >>> from styleaug.images import save_image, to_image
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for k in range(2):
+        ...     save_image(folder / f"{k}.png", to_image(torch.full((3, 40, 40), 200 * k).byte()))
+        >>> pack, styles = add_styles(StylePack.random(), folder, "line7", limit=1, way="encode")
+        >>> pack.names[-1], styles[0].way
+        ('line7', 'encode')
+    """
+
+    def tell(what: str, done: int, count: int) -> None:
+        if progress is not None:
+            progress(what, done, count)
+
+    files = _files(sources, limit)
+    names, tags = _names(files, name)
+    pack.check_new({*names, name})
+    codes = []
+    for k, path in enumerate(files):
+        codes.append(pack.encode(to_tensor(load_rgb(path))[None].to(device))[0])
+        tell("encode", k + 1, len(files))
+    kept = distinct(pack, torch.stack(codes))
+    way = way or ("auto" if len(kept) == 1 else "encode")
+    styles = []
+    for row in kept:
+        style = learn_style(
+            pack,
+            to_tensor(load_rgb(files[row])).to(device),
+            names[row],
+            way=way,
+            measure=way != "encode" or row == kept[0],
+            steps=steps,
+            progress=partial(tell, f"fit {names[row]}"),
+        )
+        styles.append(replace(style, source=str(files[row])))
+    return with_styles(pack, styles, tags), styles
+
+
+def _files(sources: str | Path | Sequence[str | Path], limit: int | None) -> list[Path]:
+    listed = [sources] if isinstance(sources, str | Path) else sources
+    files = [
+        path
+        for source in map(Path, listed)
+        for path in ([source] if source.is_file() else find_images(source))
+    ]
+    if limit is None:
+        return files
+    if limit < 1:
+        raise ValueError(f"limit must be at least 1, but got {limit}.")
+    count = min(limit, len(files))
+    return [files[k * len(files) // count] for k in range(count)]
+
+
+def _names(files: Sequence[Path], name: str) -> tuple[list[str], list[str]]:
+    """Names of the rows, and their tags."""
+    if len(files) == 1:
+        return [name], ["added"]
+    names: list[str] = []
+    for path in files:
+        stem, k = f"{name}/{path.stem}", 2
+        while stem in names:
+            stem, k = f"{name}/{path.stem}-{k}", k + 1
+        names.append(stem)
+    return names, [name, "added"]
