@@ -15,7 +15,6 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
@@ -26,17 +25,14 @@ from styleaug.images import to_tensor
 from styleaug.newstyle.learn import choose, learn_style
 from styleaug.newstyle.probes import (
     PROBE_SIZE,
-    STYLE_WEIGHT,
     Probes,
     optimised_probe,
     restyled_probes,
     style_targets,
-    trunk_on,
 )
 from styleaug.train.styles import is_held_out, list_styles
 
 RESULT = Path(__file__).parent / "results" / "newstyle.json"
-CPU = torch.device("cpu")
 
 
 def unseen(folders: list[Path], pack: StylePack, count: int) -> list[tuple[str, Image.Image]]:
@@ -54,14 +50,10 @@ def unseen(folders: list[Path], pack: StylePack, count: int) -> list[tuple[str, 
     return chosen
 
 
-def judged(probes: Probes, outputs: torch.Tensor, grams: list[torch.Tensor]) -> tuple[float, float]:
-    """Style moved and objective of restyled contents."""
-    rows = torch.arange(len(outputs))
-    targets = [g.expand(len(outputs), -1, -1) for g in grams]
-    with torch.no_grad():
-        before, _ = probes.judge(probes.images[: len(outputs)], rows, targets, trunk_on(CPU))
-        style, kept = probes.judge(outputs, rows, targets, trunk_on(CPU))
-    return (1 - style / before).mean().item(), (STYLE_WEIGHT * style + kept).mean().item()
+def rule(moved: dict[str, float], objective: dict[str, float]) -> str:
+    """What is chosen by all measurements of a style, tried in the usual order."""
+    quick = {way: moved[way] for way in ("encode", "gatys")}
+    return "encode" if choose(quick, objective) == "encode" else choose(moved, objective)
 
 
 def main() -> None:
@@ -87,25 +79,24 @@ def main() -> None:
         grams = style_targets(picture)
         # fitted in any case, to know what a fit would have brought
         learned = learn_style(pack, picture, name, way="fit", steps=options.steps)
-        quick = {way: learned.moved[way] for way in ("encode", "gatys")}
-        chosen = choose(quick) if choose(quick) == "encode" else choose(learned.moved)
+        chosen = rule(learned.moved, learned.objective)
         encoded = pack.encode(picture[None])[0]
         fitted = learned.code
         found = {
-            "encode": judged(real, restyled_probes(pack, encoded, real), grams),
-            "fit": judged(real, restyled_probes(pack, fitted, real), grams),
-            "gatys": judged(real, optimised_probe(real, grams), grams),
+            "encode": real.measure(restyled_probes(pack, encoded, real), grams),
+            "fit": real.measure(restyled_probes(pack, fitted, real), grams),
+            "gatys": real.measure(optimised_probe(real, grams), grams),
         }
         moved = {way: value[0] for way, value in found.items()}
-        first = {way: moved[way] for way in ("encode", "gatys")}
-        best = choose(first) if choose(first) == "encode" else choose(moved)
+        objective = {way: value[1] for way, value in found.items()}
+        best = rule(moved, objective)
         rows.append(
             {
                 "name": name,
                 "chosen": chosen,
                 "best": best,
                 "moved": moved,
-                "objective": {way: value[1] for way, value in found.items()},
+                "objective": objective,
                 "seconds": dict(learned.seconds),
             }
         )

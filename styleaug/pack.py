@@ -303,17 +303,9 @@ class StylePack:
             raise ValueError(
                 f"encode needs reference images (B, C, H, W), but got {tuple(images.shape)}."
             )
-        images = _middle(images)
-        height, width = images.shape[-2:]
-        scale = STYLE_SIZE / min(height, width)
-        size = (max(STYLE_SIZE, round(height * scale)), max(STYLE_SIZE, round(width * scale)))
         # no_grad, not inference_mode: whoever trains on a code needs an ordinary tensor
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-            x = to_rgb(to_float(images))
-            if size != (height, width):
-                x = F.interpolate(
-                    x, size=size, mode="bilinear", antialias=True, align_corners=False
-                )
+            x = as_style(images)
             # float32: a code serves many images, so its precision is worth its time
             stylizer = self.stylizer(x.device, torch.float32)
             return stylizer.encode(x, cached_features("vgg16", x.device, torch.float32)).float()
@@ -323,6 +315,18 @@ def bundled_packs() -> dict[str, Path]:
     """Names and files of the packs that ship with the package."""
     files = sorted(bundled_dir().glob("*/pack.safetensors"))
     return {file.parent.name: file for file in files}
+
+
+def as_style(images: Tensor) -> Tensor:
+    """Reference images (B, C, H, W) as they are looked at: RGB, float, short side STYLE_SIZE."""
+    images = _middle(images)
+    height, width = images.shape[-2:]
+    scale = STYLE_SIZE / min(height, width)
+    size = (max(STYLE_SIZE, round(height * scale)), max(STYLE_SIZE, round(width * scale)))
+    x = to_rgb(to_float(images))
+    if size == (height, width):
+        return x
+    return F.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
 
 
 def _middle(images: Tensor) -> Tensor:

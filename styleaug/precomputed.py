@@ -71,7 +71,7 @@ class Precomputed(v2.Transform):
         self.strength = check_range("strength", strength, 0, 1)
         self.texture = check_range("texture", texture, 0, 1)
         self._files = _read(Path(folder))
-        self._unknown: int | None = 0  # images so far, if all were; None once one was known
+        self._unknown: int | None = 0  # images looked up, if all were; None once one was known
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw for the sample: its images share strength, texture, and the restyling's number."""
@@ -109,16 +109,19 @@ class Precomputed(v2.Transform):
 
     def _replaced(self, image: Tensor, params: dict[str, Any]) -> Tensor | None:
         """The restyled image, or None where it stays."""
-        files = self._files.get(digest(to_dtype(to_float(image), torch.uint8)), [])
+        if not params["taken"]:
+            return None
+        seen = image if image.dtype == torch.uint8 else to_dtype(to_float(image), torch.uint8)
+        files = self._files.get(digest(seen), [])
         if self._unknown is not None:
             self._unknown = None if files else self._unknown + 1
             if self._unknown is not None and self._unknown == _PATIENCE:
                 warn(
-                    f"Precomputed knows none of the first {_PATIENCE} images: it must come before "
+                    f"Precomputed knows none of {_PATIENCE} images: it must come before "
                     f"all that changes pixels, and see them as Pillow reads the files that "
                     f"{self.folder} was made of."
                 )
-        if not files or not params["taken"]:
+        if not files:
             return None
         restyled = to_tensor(load_rgb(files[int(params["number"] * len(files))]))
         if restyled.shape[-2:] != image.shape[-2:]:

@@ -128,12 +128,9 @@ class StyleAugment(v2.Transform):
         self._sampler: StyleSampler | None = self._make_sampler()
         self._progress = torch.full((), math.nan, device="cpu")  # NaN: not yet told
         self._share_progress()
-        stages = {
-            name: getattr(self.sampler, name) for name in ("strength", "light", "blur", "grain")
-        }
-        if not (
-            p and any(high and (stage_p or name == "light") for name, (_, high) in stages.items())
-        ):
+        drawn = self.sampler
+        staged = stage_p * max(drawn.strength[1], drawn.blur[1], drawn.grain[1])
+        if not p * (staged + drawn.light[1]):
             warn(
                 "StyleAugment can change nothing: p is 0, or strength, light, blur and grain "
                 "together are (stage_p = 0 leaves the light alone)."

@@ -435,20 +435,39 @@ def test_the_command_refuses_in_one_sentence(photos, tmp_path, capsys, more, mes
     assert error.count("\n") == 1
 
 
+def named(out):
+    """Pictures that the index says are done: it is whole at any moment."""
+    index = out / "gatys.json"
+    return (
+        [out / name for name in json.loads(index.read_text())["images"]] if index.exists() else []
+    )
+
+
+@pytest.mark.parametrize("text", ['{"settings"', "[1, 2]", '{"settings": {}, "images": 3}'])
+def test_a_damaged_index_is_told(photos, tmp_path, capsys, text):
+    arguments = command(photos, tmp_path, "--steps", "1")
+    (tmp_path / "gatys.json").write_text(text)
+    assert main(arguments) == 1
+    assert "is damaged" in capsys.readouterr().err
+    assert (tmp_path / "gatys.json").read_text() == text
+    assert main([*arguments, "--overwrite"]) == 0
+    assert len(named(tmp_path)) == 3
+
+
 def test_a_killed_run_leaves_whole_pictures_and_goes_on(photos, tmp_path):
     out = tmp_path / "out"
     arguments = command(photos, out, "--steps", "12", "--batch", "1")
     start = [sys.executable, "-m", "styleaug", *arguments]
     with subprocess.Popen(start, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 60
-        while not any(out.rglob("*.png")) and time.monotonic() < deadline:
+        while not named(out) and time.monotonic() < deadline:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
-    done = {path: path.stat().st_mtime_ns for path in out.rglob("[!.]*.png")}
-    assert done
-    for path in done:
+    for path in out.rglob("[!.]*.png"):
         with Image.open(path) as image:
             image.load()
+    done = {path: path.stat().st_mtime_ns for path in named(out)}
+    assert 0 < len(done) < 3
     assert main(arguments) == 0
     assert {path: path.stat().st_mtime_ns for path in done} == done
     assert len([p for p in out.rglob("[!.]*.*") if p.suffix in (".png", ".jpg")]) == 3

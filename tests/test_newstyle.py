@@ -15,11 +15,11 @@ from helpers import pictures
 from styleaug import StyleAugment, StylePack
 from styleaug.checks import WeightsError
 from styleaug.cli import main
+from styleaug.losses import gram
 from styleaug.newstyle import NewStyle, fit_code, learn_style, with_styles
 from styleaug.newstyle.learn import ENOUGH, TOO_LITTLE, choose
 from styleaug.newstyle.probes import (
     CONTENT_WEIGHTS,
-    STYLE_WEIGHT,
     Probes,
     optimised_probe,
     restyled_probes,
@@ -27,6 +27,7 @@ from styleaug.newstyle.probes import (
     trunk_on,
 )
 from styleaug.newstyle.rows import distinct
+from styleaug.nn.encoder import STYLE_LAYERS
 from styleaug.train.procedural import draw_finish
 
 CPU = torch.device("cpu")
@@ -48,14 +49,6 @@ def painting():
     coarse = pictures(1, 3, 24, 24, dtype=torch.float32, seed=3)
     blocks = torch.nn.functional.interpolate(coarse, size=(256, 256), mode="nearest")[0]
     return (1.6 * (blocks - 0.5) + 0.5).clamp(0, 1)
-
-
-def objective(probes, outputs, grams):
-    rows = torch.arange(len(outputs))
-    targets = [g.expand(len(outputs), -1, -1) for g in grams]
-    with torch.no_grad():
-        style, content = probes.judge(outputs, rows, targets, trunk_on(CPU))
-    return STYLE_WEIGHT * style + content
 
 
 # ---------------------------------------------------------------- measuring
@@ -90,14 +83,25 @@ def test_content_is_compared_with_the_probe_that_was_restyled(probes):
 
 def test_an_optimised_probe_is_nearer_than_the_network(base, probes, painting):
     grams = style_targets(painting)
-    network = objective(
-        probes, restyled_probes(base, base.encode(painting[None])[0], probes), grams
-    )
+    network = restyled_probes(base, base.encode(painting[None])[0], probes)
     optimised = optimised_probe(probes, grams, steps=25)
     assert optimised.shape == (1, 3, 128, 128)
     assert optimised.min() >= 0
     assert optimised.max() <= 1
-    assert objective(probes, optimised, grams)[0] < 0.7 * network[0]
+    moved, objective = probes.measure(optimised, grams)
+    before, reached = probes.measure(network[:1], grams)
+    assert objective < 0.7 * reached
+    assert 1 > moved > before
+
+
+def test_measuring_knows_what_has_not_moved_and_what_has_arrived(probes):
+    with torch.no_grad():
+        found = trunk_on(CPU)(probes.images[[1]], STYLE_LAYERS)
+    there = [gram(found[layer]) for layer in STYLE_LAYERS]
+    assert probes.measure(probes.images[:1], there)[0] == pytest.approx(0, abs=1e-4)
+    moved, objective = probes.measure(probes.images[[1]], there)
+    assert moved == pytest.approx(1, abs=1e-4)
+    assert objective > 0.1 * sum(CONTENT_WEIGHTS.values())  # the content of another probe
 
 
 # ---------------------------------------------------------------- fitting
@@ -111,9 +115,9 @@ def test_a_fit_serves_contents_that_it_has_not_seen(base, probes, painting):
     assert not code.requires_grad
     grams = style_targets(painting)
     before, after = (
-        objective(probes, restyled_probes(base, c, probes), grams) for c in (start, code)
+        probes.measure(restyled_probes(base, c, probes), grams)[1] for c in (start, code)
     )
-    assert after.mean() < 0.9 * before.mean()
+    assert after < 0.9 * before
 
 
 def test_a_fit_changes_neither_pack_nor_global_randomness(base, painting):
@@ -148,12 +152,19 @@ def test_a_fit_starts_where_it_is_told(base, painting):
         ({"encode": 0.60, "fit": 0.90, "gatys": 0.98}, "fit"),
         ({"encode": 0.60, "fit": 0.70, "gatys": 0.98}, "gatys"),
         ({"encode": 0.60, "fit": 0.60, "gatys": 0.70}, "fit"),
-        ({"encode": 0.79, "fit": 0.10, "gatys": 0.98}, "fit"),
+        ({"encode": 0.82, "fit": 0.10, "gatys": 0.98}, "encode"),
+        ({"encode": 0.60, "fit": 0.10, "gatys": 0.98}, "gatys"),
     ],
 )
 def test_the_way_follows_from_what_is_moved(moved, way):
-    assert choose(moved) == way
+    assert choose(moved, {name: 1 - share for name, share in moved.items()}) == way
     assert TOO_LITTLE < ENOUGH < 1
+
+
+def test_the_better_of_two_codes_is_the_one_with_the_lower_objective():
+    moved = {"encode": 0.85, "fit": 0.84, "gatys": 0.98}
+    assert choose(moved, {"encode": 5, "fit": 3}) == "fit"
+    assert choose(moved, {"encode": 3, "fit": 5}) == "encode"
 
 
 def test_a_finish_that_the_network_knows_is_encoded(base):
@@ -173,24 +184,23 @@ def test_a_way_can_be_asked_for(pack, painting, way):
     assert set(style.pictures) == {"content", *style.moved}
 
 
-def test_an_encoded_style_need_not_be_measured(pack, painting):
-    style = learn_style(pack, painting, "x", way="encode", measure=False)
-    assert not style.moved
-    assert torch.equal(style.code, pack.encode(painting[None])[0])
-
-
 def test_what_an_untrained_network_does_not_master_is_left_to_gatys(pack, painting):
     style = learn_style(pack, painting, "hard", steps=3)
     assert style.way == "gatys"
     assert with_styles(pack, [style], ["mine"]).tags[-1] == ("mine", "gatys")
 
 
-def test_a_fit_that_makes_it_worse_is_not_taken(pack, painting, monkeypatch):
-    worse = pack.codes[0] + 50
+def test_a_fit_that_makes_it_worse_is_taken_if_asked_for_alone(base, painting, monkeypatch):
+    worse = base.codes[0] + 50 * base.codes.std(0)
     monkeypatch.setattr("styleaug.newstyle.learn.fit_code", lambda *args, **kwargs: worse)
-    style = learn_style(pack, painting, "x", way="fit", steps=1)
-    assert style.objective["fit"] != style.objective["encode"]
-    assert torch.equal(style.code, worse) == (style.objective["fit"] < style.objective["encode"])
+    encoded = base.encode(painting[None])[0]
+    style = learn_style(base, painting, "x")
+    assert style.objective["fit"] > style.objective["encode"]
+    assert style.way != "fit"
+    assert torch.equal(style.code, encoded)
+    asked = learn_style(base, painting, "x", way="fit")
+    assert asked.way == "fit"
+    assert torch.equal(asked.code, worse)
 
 
 # ---------------------------------------------------------------- packs
@@ -214,14 +224,13 @@ def test_old_rows_stay_bit_for_bit(pack, tmp_path):
     assert new.info["added"]["b"]["way"] == "gatys"
     again = with_styles(new, [style_of(pack, "c")], ["x"])
     assert set(again.info["added"]) == {"a", "b", "c"}
-    image = pictures(1, 3, 32, 32)
-    for source in (pack, new):
+
+    def restyled(source):
         torch.manual_seed(0)
         augment = StyleAugment(pack.names[2], pack=source, p=1, mix=0, light=0, blur=0, grain=0)
-        shown = augment(image)
-        if source is pack:
-            first = shown
-    assert torch.equal(first, shown)
+        return augment(pictures(1, 3, 32, 32))
+
+    assert torch.equal(restyled(pack), restyled(new))
 
 
 @pytest.mark.parametrize("name", ["random-0", "random", "all", "batch"])
@@ -264,10 +273,10 @@ def test_a_folder_becomes_rows_with_its_tag(pack, pack_file, line, tmp_path, cap
     assert len(new.rows("line7")) == 3
     assert torch.equal(new.codes[: len(pack)], pack.codes)
     assert "1 near-duplicates left out" in capsys.readouterr().out
-    report = json.loads(out.with_suffix(".json").read_text())
+    report = json.loads(out.with_suffix(".report.json").read_text())
     assert report["pack"] == new.id
     assert [style["way"] for style in report["styles"]] == ["encode"] * 3
-    with Image.open(out.with_suffix(".png")) as sheet:
+    with Image.open(out.with_suffix(".report.png")) as sheet:
         assert sheet.width > sheet.height
     images = pictures(2, 3, 32, 32)
     styled = StyleAugment("line7", pack=str(out), p=1, jitter=0.5)(images)
@@ -280,9 +289,17 @@ def test_one_picture_is_measured_and_named(pack_file, line, tmp_path, capsys):
     assert add(pack_file, *arguments) == 0
     assert StylePack.load(out).names[-1] == "lamp"
     shown = capsys.readouterr().out
-    way = json.loads(out.with_suffix(".json").read_text())["styles"][0]["way"]
+    way = json.loads(out.with_suffix(".report.json").read_text())["styles"][0]["way"]
     assert f"lamp: {way}" in shown
     assert ("styleaug gatys IMAGES --style" in shown) == (way == "gatys")
+
+
+def test_the_picture_beside_the_pack_stays(pack_file, line):
+    picture = line / "0.png"
+    before = picture.read_bytes()
+    out = str(line / "0.safetensors")
+    assert add(pack_file, str(picture), "--name", "x", "--out", out, "--way", "encode") == 0
+    assert picture.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ EXAMPLES = """examples:
 One picture is encoded and measured; where that is not enough, its code is fitted, which takes a
 minute or two; and where that does not do either, the row gets the tag "gatys", and you are told how
 to go on. The pictures of a folder are encoded, near-duplicates collapse, and all rows get the tag
-NAME: StyleAugment(styles="line7", pack="mine.safetensors"). Beside the pack, a report tells which
-way was taken and why (.json), and shows it (.png).
+NAME: StyleAugment(styles="line7", pack="mine.safetensors"). Beside the pack, mine.report.json tells
+which way was taken and why, and mine.report.png shows it.
 """
 
 
@@ -87,8 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     for bar in bars.values():
         bar.close()
-    _report(arguments.out, styles, new)
     new.save(arguments.out)
+    _report(arguments.out, styles, new)
     for style in styles:
         if style.moved:
             print(style.why())
@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _report(out: Path, styles: Sequence[NewStyle], pack: StylePack) -> None:
     """What was found, as JSON and as a sheet: reference, content, encoded, fitted, optimised."""
-    with atomic_path(out.with_suffix(".json")) as temporary:
+    with atomic_path(out.with_suffix(".report.json")) as temporary:
         text = json.dumps(
             {"pack": pack.id, "styles": [style.to_dict() for style in styles]}, indent=2
         )
@@ -120,4 +120,4 @@ def _report(out: Path, styles: Sequence[NewStyle], pack: StylePack) -> None:
             shown = [to_dtype(style.pictures[name], torch.uint8) for name in ways]
             sheet.append([tile(x, 160) for x in (to_tensor(load_rgb(Path(style.source))), *shown)])
     if sheet:
-        save_image(out.with_suffix(".png"), grid(sheet))
+        save_image(out.with_suffix(".report.png"), grid(sheet))

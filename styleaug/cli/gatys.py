@@ -6,7 +6,6 @@ import argparse
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -152,10 +151,10 @@ def run(arguments: argparse.Namespace) -> int:
                 continue
             images = torch.stack([image for _, image in found]).to(arguments.device)
             result = gatys(images, styles, config, weights=arguments.weights, progress=tell)
-            for (target, image), restyled in zip(found, result.images, strict=True):
+            for (target, _), restyled in zip(found, result.images, strict=True):
                 save_image(target, to_image(restyled))
-                index.add(image, target)
-                bar.update()
+            index.add(found)
+            bar.update(len(found))
     written = len(jobs) - failed
     print(f"{written} images in {arguments.out}" + (f", {failed} skipped" if failed else ""))
     return 1 if failed else 0
@@ -178,10 +177,14 @@ class _Index:
         }
         self.images: dict[str, str] = {}
         if self.path.is_file() and not arguments.overwrite:
-            before: dict[str, Any] = {}
-            with suppress(json.JSONDecodeError):
+            try:
                 before = json.loads(self.path.read_text(encoding="utf-8"))
-            made = before.get("settings", {})
+                made, self.images = dict(before["settings"]), dict(before["images"])
+            except (ValueError, TypeError, LookupError) as error:
+                raise ValueError(
+                    f"{self.path} must be what this command wrote, but is damaged ({error!r}). "
+                    "Choose another --out, or make its pictures anew with --overwrite."
+                ) from error
             changed = [name for name, value in self.settings.items() if made.get(name) != value]
             if changed:
                 raise ValueError(
@@ -189,16 +192,16 @@ class _Index:
                     f"{', '.join(changed)}. Choose another --out, or make them anew with "
                     "--overwrite."
                 )
-            self.images = before.get("images", {})
         self._write()
 
     def __contains__(self, target: Path) -> bool:
         """Whether a picture has been made."""
         return target.relative_to(self.path.parent).as_posix() in self.images
 
-    def add(self, image: Tensor, target: Path) -> None:
-        """Note a picture that has been made of an image (C, H, W)."""
-        self.images[target.relative_to(self.path.parent).as_posix()] = digest(image)
+    def add(self, made: Sequence[tuple[Path, Tensor]]) -> None:
+        """Note pictures that have been made, each with its image (C, H, W)."""
+        for target, image in made:
+            self.images[target.relative_to(self.path.parent).as_posix()] = digest(image)
         self._write()
 
     def _write(self) -> None:

@@ -29,7 +29,7 @@ class GatysConfig:
         method: ``"fast"``: L-BFGS from coarse to fine, in the device's fastest dtype, until nothing
             more is gained. ``"textbook"``: Adam with a learning rate of 0.003 on full-sized images
             in float32, for comparison.
-        optimizer: ``"lbfgs"``, or ``"adam"`` with a learning rate of 0.05; of the fast method.
+        optimizer: ``"lbfgs"``, or ``"adam"`` with a learning rate of 0.06; of the fast method.
         steps: at most, at full size; by default 60, and 1000 of the textbook. Coarser scales take
             as many.
         content_layers: where content is compared.

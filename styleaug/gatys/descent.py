@@ -61,20 +61,17 @@ def gatys(
     ):
         original = to_rgb(to_float(content.detach())).clone()
         pictures = [to_rgb(to_float(style.detach().to(content.device)))[None] for style in styles]
-        allowed = torch.ones_like(original[:, :1])
-        if mask is not None:
-            allowed = mask.detach().to(content.device, torch.float32)
+        allowed = None if mask is None else mask.detach().to(content.device, torch.float32)
         x = original
         if config.preserve_color:
             x, pictures = luma(x).expand_as(x), [_toned(p, x) for p in pictures]
         size = _worked(x.shape[-2], x.shape[-1], config.working_size)
-        small, where = _bordered(resized(x, size)), _bordered(resized(allowed, size))
-        found = _coarse_to_fine(
-            small, pictures, shares, None if mask is None else where, config, progress
-        )
+        small = _bordered(resized(x, size))
+        where = None if allowed is None else _bordered(resized(allowed, size))
+        found = _coarse_to_fine(small, pictures, shares, where, config, progress)
         change = (found[0] - small)[..., : size[0], : size[1]]
         change = resized(luma(change) if config.preserve_color else change, original.shape[-2:])
-        out = original + allowed * change
+        out = original + (change if allowed is None else allowed * change)
         if content.shape[1] == 1:
             out = luma(out)
         images = to_dtype(out, content.dtype)
@@ -124,14 +121,21 @@ def _coarse_to_fine(
         allowed = None if mask is None else resized(mask, size)
         grams = style_grams(pictures, shares, min(size), config.features, config.tile)
         objective = Objective(trunk, target, grams, allowed, config)
-
         tell = None
         if progress is not None:
             tell = _teller(progress, steps, size, number, len(sizes))
-        candidates, taken = _descend(objective, x, steps, config, tell)
-        judge = objective if number < len(sizes) or dtype == torch.float32 else None
-        judge = judge or Objective(exact, target, grams, allowed, config)
-        x, parts = _best(candidates, judge)
+        if textbook:
+            candidates, taken = [_textbook(objective, x, steps, tell)], steps
+        else:
+            first = steps if config.optimizer == "adam" else APPROACH
+            candidates, taken = descend(
+                objective, x, steps, approach=first, mask=allowed, tell=tell
+            )
+        x = candidates[0]
+    judge = (
+        objective if dtype == torch.float32 else Objective(exact, target, grams, allowed, config)
+    )
+    x, parts = _best(candidates, judge)
     return x, parts, taken
 
 
@@ -156,44 +160,75 @@ def _sizes(height: int, width: int) -> list[tuple[int, int]]:
     return sizes
 
 
-def _descend(
-    objective: Objective,
+APPROACH = 6
+"""Steps of Adam that come before L-BFGS: far away, a quadratic model leads astray."""
+_PATIENCE, _GAIN = 10, 0.1
+"""Steps in which the objective must fall by this share."""
+
+Look = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""An objective: images -> its parts (B, P) and their sum's gradient (B, C, H, W)."""
+
+
+def descend(
+    look: Look,
     start: Tensor,
     steps: int,
-    config: GatysConfig,
-    tell: Callable[[int, Tensor], object] | None,
+    *,
+    approach: int = APPROACH,
+    mask: Tensor | None = None,
+    tell: Callable[[int, Tensor], object] | None = None,
 ) -> tuple[list[Tensor], int]:
-    """Candidates for the best images, and the steps taken."""
-    textbook = config.method == "textbook"
-    optimizer: Adam | Lbfgs = Adam(0.003, 0.9, 0.999) if textbook else Adam(0.06, 0.9, 0.99)
+    """Minimise an objective over pixels in [0, 1], each image of a batch on its own.
+
+    Args:
+        look: the objective.
+        start: images (B, C, H, W).
+        steps: at most.
+        approach: how many of them are Adam's; the others are of L-BFGS.
+        mask: where pixels may change, above 0 (B, 1, H, W).
+        tell: called with each step's number and values (B,).
+
+    Returns:
+        Candidates for the best images, the lowest met and the average of the last ones; and the
+        steps taken: fewer, where no image gains anything more.
+    """
+    optimizer: Adam | Lbfgs = Adam(0.06, 0.9, 0.99)
     x, best, average = start, start, start
-    lowest = torch.full((len(x),), torch.inf, device=x.device)
-    before = lowest
+    lowest = before = torch.full((len(x),), torch.inf, device=x.device)
     step = 0
     for step in range(1, steps + 1):
-        if step == _APPROACH + 1 and config.optimizer == "lbfgs" and not textbook:
+        if step == approach + 1:
             optimizer = Lbfgs()
-        parts, gradient = objective(x)
+        parts, gradient = look(x)
         value = parts.sum(1)
         better = value < lowest
         best = torch.where(better.view(-1, 1, 1, 1), x, best)
         lowest = torch.where(better, value, lowest)
         if tell is not None:
             tell(step, value)
-        if step % _PATIENCE == 1 and not textbook:
+        if step % _PATIENCE == 1:
             if step > 1 and bool((lowest > (1 - _GAIN) * before).all()):
                 break  # no image gains anything more
             before = lowest
         moved = optimizer.step(x, value, gradient).clamp(0, 1)
-        x = moved if objective.mask is None else torch.where(objective.mask > 0, moved, start)
+        x = moved if mask is None else torch.where(mask > 0, moved, start)
         average = torch.lerp(average, x, 0.1)
-    return ([x] if textbook else [x, best, average]), step
+    return [best, x, average], step
 
 
-_APPROACH = 6
-"""Steps of Adam that come before L-BFGS: far away, a quadratic model leads astray."""
-_PATIENCE, _GAIN = 10, 0.1
-"""Steps in which the objective must fall by this share."""
+def _textbook(
+    objective: Objective, x: Tensor, steps: int, tell: Callable[[int, Tensor], object] | None
+) -> Tensor:
+    """All steps of Adam with a learning rate of 0.003, and where the last one leads."""
+    optimizer, start = Adam(0.003, 0.9, 0.999), x
+    for step in range(1, steps + 1):
+        parts, gradient = objective(x)
+        value = parts.sum(1)
+        if tell is not None:
+            tell(step, value)
+        moved = optimizer.step(x, value, gradient).clamp(0, 1)
+        x = moved if objective.mask is None else torch.where(objective.mask > 0, moved, start)
+    return x
 
 
 def _best(candidates: Sequence[Tensor], objective: Objective) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,6 @@ from styleaug.newstyle.probes import (
     optimised_probe,
     restyled_probes,
     style_targets,
-    trunk_on,
 )
 from styleaug.nn.features import cached_features
 from styleaug.pack import StylePack, inference_dtype, prepare_process
@@ -137,17 +136,20 @@ def fit_code(
     return (start + spread * shift).detach()
 
 
-def choose(moved: Mapping[str, float]) -> str:
+def choose(moved: Mapping[str, float], objective: Mapping[str, float]) -> str:
     """The way that a style's measurements ask for: see ``ENOUGH`` and ``TOO_LITTLE``.
 
     Args:
         moved: style moved by ``encode``, by ``gatys``, and, once it was tried, by ``fit``.
+        objective: the same of the objective, which tells the better of two codes.
     """
     reached = max(moved["gatys"], 1e-6)
     if moved["encode"] >= ENOUGH * reached:
         return "encode"
-    best = max(moved["encode"], moved.get("fit", -1.0))
-    return "gatys" if "fit" in moved and best < TOO_LITTLE * reached else "fit"
+    if "fit" not in moved:
+        return "fit"
+    better = min(("fit", "encode"), key=lambda way: objective[way])
+    return "gatys" if moved[better] < TOO_LITTLE * reached else better
 
 
 def learn_style(
@@ -156,7 +158,6 @@ def learn_style(
     name: str,
     *,
     way: str = "auto",
-    measure: bool = True,
     steps: int = 200,
     progress: Callable[[int, int], object] | None = None,
 ) -> NewStyle:
@@ -170,52 +171,53 @@ def learn_style(
         picture: (C, h, w), uint8 or float in [0, 1].
         name: for the row.
         way: ``"auto"``, or ``"encode"`` or ``"fit"`` to take this way in any case.
-        measure: whether to measure a style that is encoded in any case.
         steps: of a fit.
         progress: see :func:`fit_code`.
+
+    Raises:
+        ValueError: if the picture is not (C, h, w), an option is unknown, or steps below 1.
+        TypeError: if the picture's dtype is neither uint8 nor floating point.
     """
-    if way not in ("auto", "encode", "fit"):
-        raise ValueError(f"way must be auto, encode or fit, but got {way!r}.")
+    check_way(way)
     prepare_process(picture.device)
     picture = _checked(picture)
-    start = time.perf_counter()
-    code = pack.encode(picture[None])[0]
-    if way == "encode" and not measure:
-        seconds = {"encode": time.perf_counter() - start}
-        return NewStyle(name, way, {}, {}, seconds, code.cpu(), {})
     probes, grams = drawn_probes(32, 8, picture.device), style_targets(picture)
     moved: dict[str, float] = {}
     objective: dict[str, float] = {}
-    seconds = {"encode": time.perf_counter() - start}
+    seconds: dict[str, float] = {}
     pictures = {"content": probes.images[0].cpu()}
-    rows = torch.arange(len(probes))
-    targets = [g.expand(len(probes), -1, -1) for g in grams]
-    trunk = trunk_on(picture.device)
-    with torch.no_grad():
-        before, _ = probes.judge(probes.images, rows, targets, trunk)
+    codes: dict[str, Tensor] = {}
 
-    def keep(way: str, outputs: Tensor) -> None:
+    def measure(way: str, start: float, outputs: Tensor) -> None:
+        seconds[way] = time.perf_counter() - start
         pictures[way] = outputs[0].cpu()
-        some = slice(0, len(outputs))
-        with torch.no_grad():
-            style, kept = probes.judge(outputs, rows[some], [g[some] for g in targets], trunk)
-        moved[way] = (1 - style / before[some].clamp_min(1e-6)).mean().item()
-        objective[way] = (STYLE_WEIGHT * style + kept).mean().item()
+        moved[way], objective[way] = probes.measure(outputs, grams)
 
-    keep("encode", restyled_probes(pack, code, probes))
     start = time.perf_counter()
-    keep("gatys", optimised_probe(probes, grams))
-    seconds["gatys"] = time.perf_counter() - start
-    taken = choose(moved) if way == "auto" else way
+    codes["encode"] = pack.encode(picture[None])[0]
+    measure("encode", start, restyled_probes(pack, codes["encode"], probes))
+    start = time.perf_counter()
+    measure("gatys", start, optimised_probe(probes, grams))
+    taken = choose(moved, objective) if way == "auto" else way
     if taken == "fit":
         start = time.perf_counter()
-        fitted = fit_code(pack, picture, start=code, steps=steps, progress=progress)
-        seconds["fit"] = time.perf_counter() - start
-        keep("fit", restyled_probes(pack, fitted, probes))
-        if objective["fit"] < objective["encode"]:
-            code = fitted
-        taken = choose(moved) if way == "auto" else way
+        codes["fit"] = fit_code(
+            pack, picture, start=codes["encode"], steps=steps, progress=progress
+        )
+        measure("fit", start, restyled_probes(pack, codes["fit"], probes))
+        taken = choose(moved, objective) if way == "auto" else way
+    code = codes[min(codes, key=lambda w: objective[w]) if way == "auto" else way]
     return NewStyle(name, taken, moved, objective, seconds, code.cpu(), pictures)
+
+
+def check_way(way: str) -> None:
+    """Raise unless ``way`` can be asked for.
+
+    Raises:
+        ValueError: if it is unknown.
+    """
+    if way not in ("auto", "encode", "fit"):
+        raise ValueError(f"way must be auto, encode or fit, but got {way!r}.")
 
 
 def _checked(picture: Tensor) -> Tensor:

@@ -7,13 +7,12 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from styleaug.gatys.optimizers import Lbfgs
+from styleaug.gatys.descent import descend
 from styleaug.losses import content_distance, gram, style_distance
-from styleaug.nn.encoder import STYLE_LAYERS, STYLE_SIZE
+from styleaug.nn.encoder import STYLE_LAYERS
 from styleaug.nn.features import VGGFeatures, cached_features
-from styleaug.pack import StylePack, inference_dtype
+from styleaug.pack import StylePack, as_style, inference_dtype
 from styleaug.train.procedural import FAMILIES, draw_finish
 
 STYLE_WEIGHT = 8.0
@@ -57,6 +56,25 @@ class Probes:
     def __len__(self) -> int:
         """Count the contents."""
         return len(self.images)
+
+    def measure(self, outputs: Tensor, grams: Sequence[Tensor]) -> tuple[float, float]:
+        """Style moved, and the objective: means over the first probes, restyled.
+
+        Style moved is ``1 - D(output) / D(probe)``, D the squared relative distance of Gram
+        matrices.
+
+        Args:
+            outputs: (B, 3, S, S), of the first B probes.
+            grams: of one style, (1, C, C) for each style layer.
+        """
+        rows = torch.arange(len(outputs))
+        targets = [g.expand(len(outputs), -1, -1) for g in grams]
+        trunk = trunk_on(outputs.device)
+        with torch.no_grad():
+            before, _ = self.judge(self.images[: len(outputs)], rows, targets, trunk)
+            style, kept = self.judge(outputs, rows, targets, trunk)
+        moved = (1 - style / before.clamp_min(1e-6)).mean().item()
+        return moved, (STYLE_WEIGHT * style + kept).mean().item()
 
     def judge(
         self, outputs: Tensor, rows: Tensor, grams: Sequence[Tensor], trunk: VGGFeatures
@@ -111,14 +129,9 @@ def _typical(device: torch.device) -> tuple[Tensor, ...]:
 
 
 def style_targets(picture: Tensor) -> list[Tensor]:
-    """Gram matrices (1, C, C) of a picture (3, h, w), float in [0, 1], at the style size."""
-    scale = STYLE_SIZE / min(picture.shape[-2:])
-    size = [max(STYLE_SIZE, round(length * scale)) for length in picture.shape[-2:]]
-    seen = F.interpolate(
-        picture[None], size=size, mode="bilinear", antialias=True, align_corners=False
-    )
+    """Gram matrices (1, C, C) of a picture (C, h, w), looked at as the encoder does."""
     with torch.no_grad():
-        found = trunk_on(picture.device)(seen, STYLE_LAYERS)
+        found = trunk_on(picture.device)(as_style(picture[None]), STYLE_LAYERS)
     return [gram(found[layer]) for layer in STYLE_LAYERS]
 
 
@@ -136,16 +149,15 @@ def optimised_probe(probes: Probes, grams: Sequence[Tensor], *, steps: int = 60)
     """The first probe (1, 3, S, S), its pixels optimised for the same objective."""
     device = probes.images.device
     trunk = cached_features("vgg16", device, inference_dtype(device))
-    x, optimizer, rows = probes.images[:1].clone(), Lbfgs(), torch.zeros(1, dtype=torch.long)
-    best, lowest = x, torch.full((1,), torch.inf, device=device)
-    for _ in range(steps):
+    first = torch.zeros(1, dtype=torch.long)
+
+    def look(images: Tensor) -> tuple[Tensor, Tensor]:
         with torch.inference_mode(False), torch.enable_grad():
-            pixels = x.clone().requires_grad_()
-            style, kept = probes.judge(pixels, rows, grams, trunk)
+            pixels = images.clone().requires_grad_()
+            style, kept = probes.judge(pixels, first, grams, trunk)
             value = STYLE_WEIGHT * style + kept
             (gradient,) = torch.autograd.grad(value.sum(), pixels)
-        better = value.detach() < lowest
-        best = torch.where(better.view(-1, 1, 1, 1), x, best)
-        lowest = torch.where(better, value.detach(), lowest)
-        x = optimizer.step(x, value.detach(), gradient).clamp(0, 1)
+        return value.detach()[:, None], gradient
+
+    (best, *_), _ = descend(look, probes.images[:1], steps)
     return best

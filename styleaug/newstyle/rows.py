@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from styleaug.images import find_images, load_rgb, to_tensor
-from styleaug.newstyle.learn import NewStyle, learn_style
+from styleaug.newstyle.learn import NewStyle, check_way, learn_style
 from styleaug.pack import StylePack
 
 _APART = 0.25
@@ -46,8 +46,8 @@ def distinct(pack: StylePack, codes: Tensor) -> list[int]:
     near[near < 1e-6] = torch.inf
     limit = _APART * near.amin(1).median() if len(own) > 1 else torch.tensor(0.0)
     kept: list[int] = []
-    for row, code in enumerate(codes.cpu() / spread):
-        others = codes[kept].cpu() / spread
+    for row, code in enumerate(codes / spread):
+        others = codes[kept] / spread
         if not kept or bool((others - code).norm(dim=1).min() > limit):
             kept.append(row)
     return kept
@@ -99,26 +99,29 @@ def add_styles(
         if progress is not None:
             progress(what, done, count)
 
+    check_way(way or "auto")
     files = _files(sources, limit)
     names, tags = _names(files, name)
     pack.check_new({*names, name})
     codes = []
     for k, path in enumerate(files):
-        codes.append(pack.encode(to_tensor(load_rgb(path))[None].to(device))[0])
+        codes.append(pack.encode(to_tensor(load_rgb(path))[None].to(device))[0].cpu())
         tell("encode", k + 1, len(files))
     kept = distinct(pack, torch.stack(codes))
     way = way or ("auto" if len(kept) == 1 else "encode")
-    styles = []
+    styles: list[NewStyle] = []
     for row in kept:
-        style = learn_style(
-            pack,
-            to_tensor(load_rgb(files[row])).to(device),
-            names[row],
-            way=way,
-            measure=way != "encode" or row == kept[0],
-            steps=steps,
-            progress=partial(tell, f"fit {names[row]}"),
-        )
+        if way == "encode" and styles:
+            style = NewStyle(names[row], way, {}, {}, {}, codes[row], {})
+        else:
+            style = learn_style(
+                pack,
+                to_tensor(load_rgb(files[row])).to(device),
+                names[row],
+                way=way,
+                steps=steps,
+                progress=partial(tell, f"fit {names[row]}"),
+            )
         styles.append(replace(style, source=str(files[row])))
     return with_styles(pack, styles, tags), styles
 
