@@ -20,7 +20,6 @@ from quality_subjects import Defect, Subjects, read_mask
 from styleaug import StylePlan, StyleSampler, render
 from styleaug.audit.measures import around, flat_energy, separability, surroundings
 from styleaug.color import to_dtype, to_float
-from styleaug.light import draw_light
 from styleaug.transform import StyleAugment
 
 # What is asked of the sampler; what is not named keeps the defaults of StyleAugment.
@@ -261,16 +260,7 @@ def tradeoff(subjects: Subjects) -> dict[str, Any]:
     kept, _ = retention(subjects, settings)
     points = []
     for texture in TEXTURES:
-        plan = StylePlan(
-            codes=group.codes[:count],
-            strength=torch.ones(count),
-            texture=torch.full((count,), texture),
-            grain=torch.zeros(count),
-            place=subjects.places(count),
-            light=draw_light(torch.zeros(count)),
-            donors=torch.full((count,), -1),
-            styles=("",) * count,
-        )
+        plan = StylePlan.of(group.codes[:count], texture=texture, place=subjects.places(count))
         moved = [
             subjects.moved(
                 to_float(content[part]),

@@ -262,6 +262,34 @@ class StylePack:
             chosen.update(dict.fromkeys(found))
         return list(chosen)
 
+    def code(self, style: str | Mapping[str, float]) -> Tensor:
+        """The code (code_size,) of a style, or of a mixture.
+
+        Args:
+            style: a name, or a tag, which stands for the mean of its rows; or several with their
+                weights, of which only the ratios count.
+
+        Raises:
+            ValueError: if an entry is unknown, or the weights are negative or all 0.
+
+        Examples:
+            >>> pack = StylePack.random()
+            >>> half = pack.code({"random-0": 1, "random-1": 1})
+            >>> torch.allclose(half, (pack.codes[0] + pack.codes[1]) / 2)
+            True
+        """
+        weights = {style: 1.0} if isinstance(style, str) else dict(style)
+        total = sum(weights.values())
+        if not total > 0 or min(weights.values()) < 0:
+            raise ValueError(
+                f"Weights of styles must be at least 0, and some above, but got {style}."
+            )
+        codes = torch.stack([self.codes[self.rows(entry)].mean(0) for entry in weights])
+        shares = torch.tensor(
+            [w / total for w in weights.values()], dtype=torch.float32, device="cpu"
+        )
+        return shares @ codes
+
     def stylizer(self, device: torch.device, dtype: torch.dtype | None = None) -> Stylizer:
         """The network and encoder on a device, cached per process; do not change it.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from styleaug.checks import check_fraction, check_range
 from styleaug.images import find_images, load_rgb, to_tensor
@@ -30,6 +31,7 @@ _DTYPES = {
     "place": torch.int64,
     "light": torch.float32,
     "donors": torch.int64,
+    "where": torch.float32,
 }
 
 
@@ -49,6 +51,8 @@ class StylePlan:
         light: light parameters (B, L), see :data:`styleaug.light.NAMES`.
         donors: index of the image in the batch whose style is taken in place of ``codes``, or -1
             (B,).
+        where: factor on strength over the image, in [0, 1] (B, 1, h, w), which is stretched to the
+            image's size; (B, 1, 1, 1) is the same everywhere.
         styles: the styles' names, for reports.
     """
 
@@ -60,10 +64,83 @@ class StylePlan:
     place: Tensor
     light: Tensor
     donors: Tensor
+    where: Tensor
     styles: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.styles)
+
+    @classmethod
+    def of(
+        cls,
+        codes: Tensor,
+        *,
+        strength: float | Tensor = 1.0,
+        texture: float | Tensor = 1.0,
+        blur: float | Tensor = 0.0,
+        grain: float | Tensor = 0.0,
+        light: Tensor | None = None,
+        where: Tensor | None = None,
+        place: int | Tensor = 0,
+        styles: Sequence[str] | None = None,
+    ) -> StylePlan:
+        """A plan made by hand, which does what is asked and nothing else.
+
+        Args:
+            codes: of B images, (B, code_size); see :meth:`styleaug.StylePack.code`.
+            strength: of all images, or of each (B,); so are the others.
+            texture: the same.
+            blur: the same; or (B, 2), see :class:`StylePlan`.
+            grain: the same.
+            light: (B, L); by default the light stays as it is.
+            where: factor on strength over the image, in [0, 1] (B, 1, h, w).
+            place: the same as strength: where on the noise field an image looks.
+            styles: names, for reports.
+
+        Raises:
+            ValueError: if a shape does not fit, or a value is out of range.
+
+        Examples:
+            >>> pack = StylePack.random()
+            >>> mixture = pack.code({"random-0": 1, "random-1": 3})
+            >>> plan = StylePlan.of(mixture.expand(2, -1), strength=torch.tensor([0.3, 0.9]))
+            >>> len(plan), plan.describe(1)["strength"]
+            (2, 0.9)
+        """
+        count = len(codes)
+
+        def rows(name: str, value: Tensor | float, *shape: int) -> Tensor:
+            given = torch.as_tensor(value, dtype=_DTYPES[name], device="cpu")
+            try:
+                full = given.expand(count, *shape).contiguous()
+            except RuntimeError as error:
+                raise ValueError(
+                    f"{name} must be {(count, *shape)} for {count} codes, but is "
+                    f"{tuple(given.shape)}."
+                ) from error
+            return full
+
+        def amounts(name: str, value: Tensor | float, *shape: int) -> Tensor:
+            full = rows(name, value, *shape)
+            if not ((full >= 0) & (full <= 1)).all():
+                raise ValueError(f"{name} must lie in [0, 1], but got {value}.")
+            return full
+
+        if isinstance(blur, Tensor) and blur.ndim == 1:
+            blur = blur[:, None]
+        where = torch.ones(1, 1, 1, 1) if where is None else where
+        return cls(
+            codes=rows("codes", codes, codes.shape[-1]),
+            strength=amounts("strength", strength),
+            texture=amounts("texture", texture),
+            blur=amounts("blur", blur, 2),
+            grain=amounts("grain", grain),
+            place=rows("place", place),
+            light=neutral_light(count) if light is None else rows("light", light, len(NAMES)),
+            donors=torch.full((count,), -1, device="cpu"),
+            where=amounts("where", where, 1, *where.shape[2:]),
+            styles=("",) * count if styles is None else tuple(styles),
+        )
 
     @property
     def restyled(self) -> Tensor:
@@ -105,6 +182,8 @@ class StylePlan:
     @classmethod
     def join(cls, plans: Sequence[StylePlan]) -> StylePlan:
         """One plan of the rows of several; their donors are rows of one batch."""
+        size = [max(plan.where.shape[axis] for plan in plans) for axis in (2, 3)]
+        plans = [replace(plan, where=stretched(plan.where, size)) for plan in plans]
         tensors = {name: torch.cat([getattr(plan, name) for plan in plans]) for name in _DTYPES}
         return cls(**tensors, styles=tuple(name for plan in plans for name in plan.styles))
 
@@ -143,7 +222,16 @@ class StylePlan:
         tensors["codes"] = tensors["codes"].reshape(count, -1 if count else 0)
         tensors["blur"] = tensors["blur"].reshape(count, 2)
         tensors["light"] = tensors["light"].reshape(count, len(NAMES))
+        if not count:
+            tensors["where"] = torch.ones(0, 1, 1, 1, device="cpu")
         return cls(**tensors, styles=tuple(data["styles"]))
+
+
+def stretched(where: Tensor, size: Sequence[int]) -> Tensor:
+    """Factors (B, 1, h, w) at every pixel of images of (height, width)."""
+    if where.shape[-2:] == (1, 1):
+        return where.expand(-1, -1, *size)
+    return F.interpolate(where, size=tuple(size), mode="bilinear", align_corners=False)
 
 
 class StyleSampler:
@@ -253,6 +341,7 @@ class StyleSampler:
             place=integers(NoiseField.PLACES),
             light=draw_light(light, generator),
             donors=donors,
+            where=torch.ones(count, 1, 1, 1, dtype=torch.float32, device="cpu"),
             styles=tuple(
                 self._name(int(a), int(b), float(w), int(d))
                 for a, b, w, d in zip(first, second, share, donors, strict=True)

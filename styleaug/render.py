@@ -13,7 +13,7 @@ from styleaug.color import luma, to_dtype, to_float, to_rgb
 from styleaug.light import relight
 from styleaug.nn.guided import bounded_texture, tone_change, tone_map
 from styleaug.pack import StylePack, prepare_process
-from styleaug.plan import StylePlan
+from styleaug.plan import StylePlan, stretched
 
 WORKING_SIZE = 512
 """Default short side, in pixels, above which the network runs on a smaller copy."""
@@ -40,11 +40,11 @@ def render(
 ) -> Tensor:
     """Restyle and relight a batch as its plan says, blur it, and give it grain.
 
-    ``out = soften(relight(x + strength * ((tone - x) + texture * (y - tone)))) + 0.08 * grain *
-    noise``, where soften is a Gaussian of standard deviation 2 * blur pixels, y is the network's
-    output for x and tone its part that is a local affine map of x; the texture, y - tone, is scaled
-    down where it would drown what stands out in x. Images that the plan leaves alone come back bit
-    for bit.
+    ``out = soften(relight(x + strength * where * ((tone - x) + texture * (y - tone)))) + 0.08 *
+    grain * noise``, where soften is a Gaussian of standard deviation 2 * blur pixels, y is the
+    network's output for x and tone its part that is a local affine map of x; the texture, y - tone,
+    is scaled down where it would drown what stands out in x. Images that the plan leaves alone come
+    back bit for bit.
 
     Args:
         images: (B, C, H, W), uint8 or float in [0, 1], C = 1 or 3; never changed.
@@ -96,6 +96,9 @@ def render(
             some = plan.select(touched[rows].tolist())
             code = _codes(images, some, pack)
             mask = None if keep is None else _take(keep, touched[rows])
+            if (some.where != 1).any():
+                where = stretched(some.where.to(x.device, non_blocking=True), x.shape[-2:])
+                mask = where if mask is None else where * mask.to(x.device)
             x = _put(x, rows, _restyle(_take(x, rows), code, some, pack, working_size, mask))
         rows = relit[touched].nonzero().flatten()
         if len(rows):

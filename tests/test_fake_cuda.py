@@ -6,6 +6,7 @@ that plans are drawn as ever.
 """
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 import torch
@@ -104,6 +105,9 @@ def test_protection_may_come_from_the_host_or_the_device(pack, device):
     images, keep = on_cuda(6, 3, 24, 32), torch.ones(6, 1, 24, 32, device=device)
     plan = StyleSampler(pack, p=0.5).draw(6)
     assert 0 < plan.restyled.sum() < 6
+    check(render(images, plan, pack, keep=keep), images)
+    plan = replace(plan, where=torch.full((6, 1, 2, 2), 0.5))
+    check(render(images, plan, pack), images)
     check(render(images, plan, pack, keep=keep), images)
 
 

@@ -288,6 +288,20 @@ def test_codes_are_ordinary_tensors_and_do_not_know_of_autocast(pack):
         assert torch.equal(pack.encode(images), code.detach())
 
 
+def test_codes_are_mixed_by_their_weights(pack):
+    a, b = pack.codes[:2]
+    assert torch.equal(pack.code("random-1"), b)
+    mixture = pack.code({"random-0": 3, "random-1": 1, "random-2": 0})
+    torch.testing.assert_close(mixture, 0.75 * a + 0.25 * b)
+    torch.testing.assert_close(pack.code("random"), pack.codes.mean(0))
+
+
+@pytest.mark.parametrize("weights", [{}, {"random-0": 0}, {"random-0": 2, "random-1": -1}])
+def test_weights_that_make_no_mixture_are_refused(pack, weights):
+    with pytest.raises(ValueError, match="Weights of styles must be at least 0"):
+        pack.code(weights)
+
+
 def test_unknown_entries_are_refused(pack):
     assert pack.rows() == list(range(len(pack)))
     assert pack.rows(["random-2", "random-0", "random-2"]) == [2, 0]

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from styleaug.nn.stylenet import NoiseField
 
 pytestmark = pytest.mark.usefixtures("small_references")
 
-FIELDS = ("codes", "strength", "texture", "grain", "place", "light", "donors")
+FIELDS = ("codes", "strength", "texture", "blur", "grain", "place", "light", "donors", "where")
 
 
 def generator(seed=0):
@@ -97,7 +98,8 @@ def test_a_plan_has_one_row_an_image(pack):
     plan = everything(pack).draw(7, generator())
     assert len(plan) == len(plan.styles) == 7
     assert [tuple(getattr(plan, f).shape) for f in FIELDS] == [
-        *[(7, TINY.code_size), (7,), (7,), (7,), (7,), (7, len(NAMES)), (7,)],
+        *[(7, TINY.code_size), (7,), (7,), (7, 2), (7,), (7,), (7, len(NAMES)), (7,)],
+        (7, 1, 1, 1),
     ]
     assert len(everything(pack).draw(0)) == 0
 
@@ -215,6 +217,52 @@ def test_grain_begins_anywhere_on_the_noise_field(pack):
 def test_plans_are_joined_row_by_row(pack):
     plan = everything(pack, styles="batch").draw(6, generator())
     assert equal(StylePlan.join([plan.select([0, 1, 2]), plan.select([3, 4, 5])]), plan)
+
+
+def test_maps_of_joined_plans_are_brought_to_one_size(pack):
+    codes = pack.codes[:1]
+    maps = [None, torch.tensor([[[[0.0, 1.0]]]]), torch.full((1, 1, 3, 1), 0.5)]
+    joined = StylePlan.join([StylePlan.of(codes, where=where) for where in maps]).where
+    assert joined.shape == (3, 1, 3, 2)
+    assert (joined[0] == 1).all()
+    assert torch.equal(joined[1, 0], torch.tensor([[0.0, 1.0]] * 3))
+    assert (joined[2] == 0.5).all()
+
+
+def test_a_plan_by_hand_does_what_is_asked_and_nothing_else(pack):
+    plan = StylePlan.of(pack.codes[:3], strength=0.5, styles=["a", "b", "c"])
+    assert plan.restyled.all()
+    assert not (plan.relit | plan.blurred | plan.grainy).any()
+    assert plan.styles == ("a", "b", "c")
+    fields = {name: getattr(plan, name) for name in FIELDS}
+    drawn = everything(pack).draw(3)
+    for name, value in fields.items():
+        assert (value.shape, value.dtype) == (
+            getattr(drawn, name).shape,
+            getattr(drawn, name).dtype,
+        )
+    each = torch.tensor([0.1, 0.2, 0.3])
+    plan = StylePlan.of(pack.codes[:3], strength=each, blur=each, grain=each, light=drawn.light)
+    assert torch.equal(plan.strength, each)
+    assert torch.equal(plan.blur, each[:, None].expand(3, 2))
+    assert torch.equal(plan.light, drawn.light)
+    assert equal(StylePlan.from_dict(json.loads(json.dumps(plan.to_dict()))), replace(plan))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"strength": 1.5}, r"strength must lie in \[0, 1\], but got 1.5"),
+        ({"texture": float("nan")}, "texture must lie in"),
+        ({"grain": torch.zeros(2)}, r"grain must be \(3,\) for 3 codes, but is \(2,\)"),
+        ({"where": torch.ones(3, 4, 4)}, r"where must be \(3, 1, 4\)"),
+        ({"where": torch.ones(3, 3, 4, 4)}, r"where must be \(3, 1, 4, 4\)"),
+        ({"light": torch.zeros(3, 2)}, "light must be"),
+    ],
+)
+def test_a_plan_by_hand_is_checked(pack, settings, message):
+    with pytest.raises(ValueError, match=message):
+        StylePlan.of(pack.codes[:3], **settings)
 
 
 def test_without_mix_and_jitter_codes_are_rows_of_the_pack(pack):

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 import styleaug.pack
 from helpers import DTYPES, distance, pictures, torch_generator_stays
-from styleaug import StylePack, StyleSampler, render
+from styleaug import StylePack, StylePlan, StyleSampler, render
 from styleaug.light import neutral_light, relight
 from styleaug.nn.guided import bounded_texture, tone_change, tone_map
 from styleaug.render import GRAIN
@@ -340,6 +340,26 @@ def test_half_protection_halves_the_strength(pack):
     half = render(images, plan, pack, keep=torch.full((1, 1, 24, 24), 0.5))
     weak = render(images, replace(plan, strength=torch.tensor([0.4])), pack)
     torch.testing.assert_close(half, weak)
+
+
+def test_a_map_of_the_plan_says_where_and_how_much(pack):
+    images = pictures(2, 3, 24, 32, dtype=torch.float32)
+    full = StylePlan.of(pack.codes[:2])
+    where = torch.tensor([[0.0, 0.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]])[:, None, None]
+    out, free = render(images, replace(full, where=where), pack), render(images, full, pack)
+    assert torch.equal(out[0, :, :, :12], images[0, :, :, :12])
+    torch.testing.assert_close(out[0, :, :, 20:], free[0, :, :, 20:])
+    torch.testing.assert_close(out[1], free[1])
+    between = (out[0, :, :, 16] - images[0, :, :, 16]) / (free[0, :, :, 16] - images[0, :, :, 16])
+    assert between.median() == pytest.approx(9 / 16, abs=0.01)
+
+
+def test_the_map_of_the_plan_and_that_of_the_labels_multiply(pack):
+    images = pictures(1, 3, 10, 12, dtype=torch.float32)  # smaller than the network takes
+    halves = StylePlan.of(pack.codes[:1], where=torch.full((1, 1, 1, 1), 0.5))
+    quarter = render(images, halves, pack, keep=torch.full((1, 1, 10, 12), 0.5))
+    weak = render(images, StylePlan.of(pack.codes[:1], strength=0.25), pack)
+    torch.testing.assert_close(quarter, weak)
 
 
 def test_a_large_image_costs_the_network_no_more_than_its_small_copy(pack, stand_in):
