@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import mean
@@ -275,6 +276,51 @@ def _geometry(record: dict[str, Any]) -> str:
 {_table(head, rows)}"""
 
 
+def gatys(record: dict[str, Any]) -> str:
+    """How much sooner the fast optimisation is there."""
+    rows = [
+        f"{pair['content']} | {pair['style']} | {pair['objective_ratio']:.2f} | "
+        f"{pair['textbook_seconds']:.0f} | {pair['fast_seconds']:.0f} | {pair['speedup']:.1f}"
+        for pair in record["pairs"]
+    ]
+    batch, speedup, machine = record["batching"], record["speedup"], record["machine"]
+    low, high = batch["quartiles"]
+    head = (
+        "content | style | objective, over the textbook's | textbook, s | fast, s | times as fast"
+    )
+    return f"""\
+The fast method against 1000 steps of the textbook's recipe (Adam, learning rate 0.003, float32),
+from the same start, for the same objective, measured in float32, at {record["size"]} pixels on
+{machine["torch_threads"]} threads ({machine["cpu"]}; `python benchmarks/gatys.py`):
+
+{_table(head, rows)}
+It arrives below the textbook's objective on {record["reached"]} of {len(rows)} pairs,
+{speedup["least"]:.0f} times as fast at least (median {speedup["median"]:.0f}). In a batch of
+{batch["batch"]} an image takes {batch["ratio"]:.2f} of the time that it takes alone (quartiles
+{low:.2f} to {high:.2f}).
+"""
+
+
+def newstyle(record: dict[str, Any]) -> str:
+    """What the three ways reach."""
+    rows = [
+        f"{way} | {row['objective_over_gatys']:.2f} | {row['moved']:.2f} | {row['seconds']:.1f}"
+        for way, row in record["median"].items()
+    ]
+    chosen = Counter(style["chosen"] for style in record["styles"])
+    listed = ", ".join(f"{way} {count}" for way, count in chosen.items())
+    machine, count = record["machine"], len(record["styles"])
+    return f"""\
+{count} styles that the pack was not trained on, judged on real contents that no fit saw; medians;
+on {machine["torch_threads"]} threads ({machine["cpu"]}; `python benchmarks/newstyle.py`):
+
+{_table("way | objective, Gatys = 1 | style moved | seconds", rows)}
+A fit lowers the encoder's objective by a fifth or more on {record["fit_lowers_by_a_fifth"]:.0%} of
+them. Chosen, on drawn probes: {listed}; on the real contents the same rule chooses the same way for
+{record["agrees"]:.0%}.
+"""
+
+
 def demo(record: dict[str, Any]) -> str:
     """What the demo found: a table of both policies, and its conclusion."""
     rows = []
@@ -311,6 +357,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "quality": quality,
     "quality_brief": quality_brief,
     "demo": demo,
+    "gatys": gatys,
+    "newstyle": newstyle,
 }
 # What gathers several results.
 PAIRS = {

@@ -115,6 +115,7 @@ def main() -> None:
         + " ".join(folder.name for folder in options.styles)
         + f" --pairs {options.pairs} --size {options.size} --steps {options.steps}"
         + f" --strength {options.strength} --batch {options.batch} --rounds {options.rounds}",
+        "size": options.size,
         "pairs": pairs,
         "speedup": {"median": float(np.median(speedups)), "least": min(speedups)},
         "reached": sum(pair["objective_ratio"] <= 1 for pair in pairs),

@@ -50,8 +50,12 @@ def result(kind, scores):
 
 
 def test_policies_are_compared_over_all_pairs_that_they_ran_on(tmp_path):
-    both = {"flips only": ([90, 92], [40, 40]), "mine": ([88, 90], [60, 64])}
-    more = {"flips only": ([70, 72], [20, 20]), "mine": ([72, 74], [30, 34]), "rare": ([0, 0],) * 2}
+    both = {"flips only": ([90, 92], [40, 40]), "StyleAugment": ([88, 90], [60, 64])}
+    more = {
+        "flips only": ([70, 72], [20, 20]),
+        "StyleAugment": ([72, 74], [30, 34]),
+        "rare": ([0, 0],) * 2,
+    }
     for kind, scores in (("classification", both), ("detection", more)):
         (tmp_path / f"robustness_s-{kind}.json").write_text(json.dumps(result(kind, scores)))
     for other in ("robustness_s-detection_validation", "robustness_s-detection_quick", "quality"):
@@ -61,14 +65,23 @@ def test_policies_are_compared_over_all_pairs_that_they_ran_on(tmp_path):
     assert head.split(" | ")[1:3] == ["clean", "over flips"]
     # gains by seed: mPC (20 + 10) / 2 and (24 + 14) / 2; clean 0 and 0
     assert flips.startswith("| flips only | 81.0 |  | 30.0 |  | 51.0 |")
-    assert mine.startswith("| mine | 81.0 | +0.0 (+0.0 to +0.0) | 47.0 | +17.0 (-8.4 to +42.4) |")
+    assert mine.startswith(
+        "| StyleAugment | 81.0 | +0.0 (+0.0 to +0.0) | 47.0 | +17.0 (-8.4 to +42.4) |"
+    )
     assert "| rare |" in monkey  # where it ran
-    assert sum(line.startswith("| rare") for line in monkey.splitlines()) == 1
-    assert "| mine | 47 |" in monkey  # under contrast, over both
+    assert sum(line.startswith("| rare | 0.0 ±") for line in monkey.splitlines()) == 1
+    assert "| StyleAugment | 47 |" in monkey  # under contrast, over both
     brief = fill_docs.PAIRS["robustness_brief"](tmp_path)
     assert "2 pairs of set and task" in brief
-    assert mine in brief
-    assert "| mine | 42.0 | 71.0 | 61.0 | 71.0 | 71.0 |" in monkey  # severity 3, re-adapted
+    over = [line for line in brief.splitlines() if line.startswith("| flips only")]
+    assert over == [
+        "| flips only | classification: s | -2.0 (-2.0 to -2.0) | +22.0 (-3.4 to +47.4) | "
+        "+0.0 (+0.0 to +0.0) |",
+        "| flips only | detection: s | +2.0 (+2.0 to +2.0) | +12.0 (-13.4 to +37.4) | "
+        "+0.0 (+0.0 to +0.0) |",
+    ]
+    assert "| rare | detection: s | +73.0" in brief
+    assert "| StyleAugment | 42.0 | 71.0 | 61.0 | 71.0 | 71.0 |" in monkey  # severity 3, re-adapted
     assert fill_docs.PAIRS["robustness"](tmp_path / "none") == ""
 
 

@@ -48,6 +48,9 @@ def test_gatys_compares_both_methods_on_each_pair(monkeypatch, folders):
     assert found["reached"] == 2  # eight steps of the textbook are not many
     assert found["batching"]["batch"] == 2
     assert "--size 32 --steps 8" in found["command"]
+    shown = importlib.import_module("fill_docs").gatys(found)
+    assert "| parts/parts-2.png | looks/looks-2.png |" in shown
+    assert "below the textbook's objective on 2 of 2 pairs" in shown
 
 
 def test_newstyle_judges_every_way_and_the_choice(monkeypatch, folders):
@@ -61,3 +64,6 @@ def test_newstyle_judges_every_way_and_the_choice(monkeypatch, folders):
     assert found["agrees"] == sum(agreeing)
     assert found["median"]["gatys"]["objective_over_gatys"] == 1
     assert found["pack_id"] == StylePack.load("base").id
+    shown = importlib.import_module("fill_docs").newstyle(found)
+    assert "| gatys | 1.00 |" in shown
+    assert f"Chosen, on drawn probes: {found['styles'][0]['chosen']} 1;" in shown
