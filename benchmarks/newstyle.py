@@ -5,7 +5,7 @@
 Styles that the bundled pack was never trained on: of the folders that it was trained on, those
 that it held out; of others, all. Each is learned as ``styleaug add-style`` does; then all ways are
 judged on real contents, which no fit saw, and compared with what an optimisation of the pixels
-reaches on the first of them. ``agrees`` is the share of styles for which the way that was chosen on
+reaches on the same. ``agrees`` is the share of styles for which the way that was chosen on
 drawn probes is the one that the same rule chooses on the real contents.
 """
 
@@ -26,7 +26,7 @@ from styleaug.newstyle.learn import choose, learn_style
 from styleaug.newstyle.probes import (
     PROBE_SIZE,
     Probes,
-    optimised_probe,
+    optimised_probes,
     restyled_probes,
     style_targets,
 )
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--content", nargs="+", type=Path, required=True, metavar="DIR")
     parser.add_argument("--styles", nargs="+", type=Path, required=True, metavar="DIR")
     parser.add_argument("--count", type=int, default=20, help="styles")
-    parser.add_argument("--contents", type=int, default=8)
+    parser.add_argument("--contents", type=int, default=3)
     parser.add_argument("--steps", type=int, default=200, help="of each fit")
     parser.add_argument("--pack", default="base")
     parser.add_argument("--out", type=Path, default=RESULT)
@@ -85,7 +85,7 @@ def main() -> None:
         found = {
             "encode": real.measure(restyled_probes(pack, encoded, real), grams),
             "fit": real.measure(restyled_probes(pack, fitted, real), grams),
-            "gatys": real.measure(optimised_probe(real, grams), grams),
+            "gatys": real.measure(optimised_probes(real, grams, len(real)), grams),
         }
         moved = {way: value[0] for way, value in found.items()}
         objective = {way: value[1] for way, value in found.items()}

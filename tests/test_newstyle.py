@@ -21,7 +21,7 @@ from styleaug.newstyle.learn import ENOUGH, TOO_LITTLE, choose
 from styleaug.newstyle.probes import (
     CONTENT_WEIGHTS,
     Probes,
-    optimised_probe,
+    optimised_probes,
     restyled_probes,
     style_targets,
     trunk_on,
@@ -84,7 +84,7 @@ def test_content_is_compared_with_the_probe_that_was_restyled(probes):
 def test_an_optimised_probe_is_nearer_than_the_network(base, probes, painting):
     grams = style_targets(painting)
     network = restyled_probes(base, base.encode(painting[None])[0], probes)
-    optimised = optimised_probe(probes, grams, steps=25)
+    optimised = optimised_probes(probes, grams, 1, steps=25)
     assert optimised.shape == (1, 3, 128, 128)
     assert optimised.min() >= 0
     assert optimised.max() <= 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,7 @@ from styleaug.newstyle.probes import (
     PROBE_SIZE,
     STYLE_WEIGHT,
     drawn_probes,
-    optimised_probe,
+    optimised_probes,
     restyled_probes,
     style_targets,
 )
@@ -188,26 +189,33 @@ def learn_style(
     pictures = {"content": probes.images[0].cpu()}
     codes: dict[str, Tensor] = {}
 
-    def measure(way: str, start: float, outputs: Tensor) -> None:
-        seconds[way] = time.perf_counter() - start
+    def measure(way: str, outputs: Tensor) -> None:
         pictures[way] = outputs[0].cpu()
         moved[way], objective[way] = probes.measure(outputs, grams)
 
-    start = time.perf_counter()
-    codes["encode"] = pack.encode(picture[None])[0]
-    measure("encode", start, restyled_probes(pack, codes["encode"], probes))
-    start = time.perf_counter()
-    measure("gatys", start, optimised_probe(probes, grams))
+    with _timed(seconds, "encode"):
+        codes["encode"] = pack.encode(picture[None])[0]
+    measure("encode", restyled_probes(pack, codes["encode"], probes))
+    with _timed(seconds, "gatys"):
+        optimised = optimised_probes(probes, grams, 1)
+    measure("gatys", optimised)
     taken = choose(moved, objective) if way == "auto" else way
     if taken == "fit":
-        start = time.perf_counter()
-        codes["fit"] = fit_code(
-            pack, picture, start=codes["encode"], steps=steps, progress=progress
-        )
-        measure("fit", start, restyled_probes(pack, codes["fit"], probes))
+        with _timed(seconds, "fit"):
+            codes["fit"] = fit_code(
+                pack, picture, start=codes["encode"], steps=steps, progress=progress
+            )
+        measure("fit", restyled_probes(pack, codes["fit"], probes))
         taken = choose(moved, objective) if way == "auto" else way
     code = codes[min(codes, key=lambda w: objective[w]) if way == "auto" else way]
     return NewStyle(name, taken, moved, objective, seconds, code.cpu(), pictures)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], way: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[way] = time.perf_counter() - start
 
 
 def check_way(way: str) -> None:

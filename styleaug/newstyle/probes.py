@@ -145,19 +145,21 @@ def restyled_probes(pack: StylePack, code: Tensor, probes: Probes) -> Tensor:
     return outputs.float()
 
 
-def optimised_probe(probes: Probes, grams: Sequence[Tensor], *, steps: int = 60) -> Tensor:
-    """The first probe (1, 3, S, S), its pixels optimised for the same objective."""
+def optimised_probes(
+    probes: Probes, grams: Sequence[Tensor], count: int, *, steps: int = 60
+) -> Tensor:
+    """The first probes (count, 3, S, S), their pixels optimised for the same objective."""
     device = probes.images.device
     trunk = cached_features("vgg16", device, inference_dtype(device))
-    first = torch.zeros(1, dtype=torch.long)
+    rows, targets = torch.arange(count), [g.expand(count, -1, -1) for g in grams]
 
     def look(images: Tensor) -> tuple[Tensor, Tensor]:
         with torch.inference_mode(False), torch.enable_grad():
             pixels = images.clone().requires_grad_()
-            style, kept = probes.judge(pixels, first, grams, trunk)
+            style, kept = probes.judge(pixels, rows, targets, trunk)
             value = STYLE_WEIGHT * style + kept
             (gradient,) = torch.autograd.grad(value.sum(), pixels)
         return value.detach()[:, None], gradient
 
-    (best, *_), _ = descend(look, probes.images[:1], steps)
+    (best, *_), _ = descend(look, probes.images[:count], steps)
     return best
