@@ -52,7 +52,7 @@ def add_parser(commands: Any) -> None:
         choices=("auto", "encode", "fit"),
         help="how codes are found (default: auto for one picture, encode for several)",
     )
-    parser.add_argument("--steps", type=int, default=200, help="of each fit (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=100, help="of each fit (default: %(default)s)")
     parser.add_argument(
         "--limit", type=int, metavar="N", help="take at most N pictures, evenly from all"
     )

@@ -24,7 +24,7 @@ from styleaug.newstyle.probes import (
 from styleaug.nn.features import cached_features
 from styleaug.pack import StylePack, inference_dtype, prepare_process
 
-ENOUGH, TOO_LITTLE = 0.95, 0.8
+ENOUGH, TOO_LITTLE = 0.92, 0.8
 """Share of the style moved by an optimisation of the pixels: from the first on, a code is good
 enough as it is; below the second, the network does not master the style."""
 WAYS = ("encode", "fit", "gatys")
@@ -82,7 +82,7 @@ def fit_code(
     picture: Tensor,
     *,
     start: Tensor | None = None,
-    steps: int = 200,
+    steps: int = 100,
     seed: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> Tensor:
@@ -159,7 +159,7 @@ def learn_style(
     name: str,
     *,
     way: str = "auto",
-    steps: int = 200,
+    steps: int = 100,
     progress: Callable[[int, int], object] | None = None,
 ) -> NewStyle:
     """Find the quickest way to a style that does, by measurement, and its code.

@@ -59,7 +59,7 @@ def add_styles(
     name: str,
     *,
     way: str | None = None,
-    steps: int = 200,
+    steps: int = 100,
     limit: int | None = None,
     device: torch.device | str = "cpu",
     progress: Callable[[str, int, int], object] | None = None,
