@@ -6,7 +6,7 @@ Styles that the bundled pack was never trained on: of the folders that it was tr
 that it held out; of others, all. Each is learned as ``styleaug add-style`` does; then all ways are
 judged on real contents, which no fit saw, and compared with what an optimisation of the pixels
 reaches on the same. ``agrees`` is the share of styles for which the way that was chosen on
-drawn probes is the one that the same rule chooses on the real contents.
+its own contents (drawn ones, or ``--own``) is the one that the same rule chooses on the others.
 """
 
 from __future__ import annotations
@@ -65,20 +65,36 @@ def main() -> None:
     parser.add_argument("--styles", nargs="+", type=Path, required=True, metavar="DIR")
     parser.add_argument("--count", type=int, default=20, help="styles")
     parser.add_argument("--contents", type=int, default=2)
+    parser.add_argument(
+        "--own",
+        type=int,
+        default=0,
+        metavar="N",
+        help="learn on so many other images of the same folders, as with add-style --content "
+        "(default: on drawn surfaces)",
+    )
     parser.add_argument("--steps", type=int, default=100, help="of each fit")
     parser.add_argument("--pack", default="base")
     parser.add_argument("--out", type=Path, default=RESULT)
     options = parser.parse_args()
     pack = StylePack.load(options.pack)
-    _, contents = evenly(options.content, options.contents, PROBE_SIZE)
-    real = Probes(contents.float().div(255))
+    _, contents = evenly(options.content, options.contents + options.own, PROBE_SIZE)
+    contents = contents.float().div(255)
+    real, own = Probes(contents[: options.contents]), contents[options.contents :]
     rows = []
     for name, image in tqdm(unseen(options.styles, pack, options.count), desc="styles"):
         side = min(image.size)
         picture = to_tensor(ImageOps.fit(image, (side, side))).float().div(255)
         grams = style_targets(picture)
         # fitted in any case, to know what a fit would have brought
-        learned = learn_style(pack, picture, name, way="fit", steps=options.steps)
+        learned = learn_style(
+            pack,
+            picture,
+            name,
+            way="fit",
+            contents=own if options.own else None,
+            steps=options.steps,
+        )
         chosen = rule(learned.moved, learned.objective)
         encoded = pack.encode(picture[None])[0]
         fitted = learned.code
@@ -112,7 +128,8 @@ def main() -> None:
         + " ".join(folder.name for folder in options.content)
         + " --styles "
         + " ".join(folder.name for folder in options.styles)
-        + f" --count {options.count} --contents {options.contents} --steps {options.steps}",
+        + f" --count {options.count} --contents {options.contents} --steps {options.steps}"
+        + (f" --own {options.own}" if options.own else ""),
         "pack": options.pack,
         "pack_id": pack.id,
         "median": {

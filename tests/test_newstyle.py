@@ -16,7 +16,7 @@ from styleaug import StyleAugment, StylePack
 from styleaug.checks import WeightsError
 from styleaug.cli import main
 from styleaug.losses import gram
-from styleaug.newstyle import NewStyle, fit_code, learn_style, with_styles
+from styleaug.newstyle import NewStyle, fit_code, learn_style, rows, with_styles
 from styleaug.newstyle.learn import ENOUGH, TOO_LITTLE, choose
 from styleaug.newstyle.probes import (
     CONTENT_WEIGHTS,
@@ -184,6 +184,28 @@ def test_a_way_can_be_asked_for(pack, painting, way):
     assert set(style.pictures) == {"content", *style.moved}
 
 
+def test_styles_are_tried_and_fitted_on_contents_of_ones_own(base, painting, monkeypatch):
+    own = pictures(5, 3, 128, 128, dtype=torch.float32, seed=5)
+    fitted_on = []
+
+    def fit(*args, contents, **kwargs):
+        fitted_on.append(contents)
+        return fit_code(*args, contents=contents, **kwargs)
+
+    monkeypatch.setattr("styleaug.newstyle.learn.fit_code", fit)
+    style = learn_style(base, painting, "x", way="fit", contents=own, steps=1)
+    assert torch.equal(style.pictures["content"], own[1])
+    assert torch.equal(fitted_on[0], own[[0, 2, 4]])
+    measured = Probes(own[[1, 3]]).measure(
+        restyled_probes(base, style.code, Probes(own[[1, 3]])), style_targets(painting)
+    )
+    assert style.moved["fit"] == pytest.approx(measured[0], abs=1e-4)
+    with pytest.raises(ValueError, match="contents must be at least 2 images, but are 1"):
+        learn_style(base, painting, "x", contents=own[:1])
+    with pytest.raises(ValueError, match=r"one image of \(3, 128, 128\), but are \(2, 3, 64, 64\)"):
+        fit_code(base, painting, contents=torch.rand(2, 3, 64, 64))
+
+
 def test_what_an_untrained_network_does_not_master_is_left_to_gatys(pack, painting):
     style = learn_style(pack, painting, "hard", steps=3)
     assert style.way == "gatys"
@@ -292,6 +314,22 @@ def test_one_picture_is_measured_and_named(pack_file, line, tmp_path, capsys):
     way = json.loads(out.with_suffix(".report.json").read_text())["styles"][0]["way"]
     assert f"lamp: {way}" in shown
     assert ("styleaug gatys IMAGES --style" in shown) == (way == "gatys")
+
+
+def test_the_command_takes_contents(pack_file, line, tmp_path, monkeypatch):
+    seen = []
+    learn = rows.learn_style
+
+    def spy(*args, contents, **kwargs):
+        seen.append(contents)
+        return learn(*args, contents=contents, **kwargs)
+
+    monkeypatch.setattr(rows, "learn_style", spy)
+    arguments = [str(line / "0.png"), "--name", "x", "--out", str(tmp_path / "new.safetensors")]
+    more = ["--way", "encode", "--content", str(line), str(line / "1.png")]
+    assert add(pack_file, *arguments, *more) == 0
+    assert seen[0].shape == (5, 3, 128, 128)
+    assert 0 < seen[0].max() <= 1
 
 
 def test_the_picture_beside_the_pack_stays(pack_file, line):

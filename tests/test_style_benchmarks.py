@@ -54,7 +54,7 @@ def test_gatys_compares_both_methods_on_each_pair(monkeypatch, folders):
 
 
 def test_newstyle_judges_every_way_and_the_choice(monkeypatch, folders):
-    options = ["--count", "1", "--contents", "2", "--steps", "2"]
+    options = ["--count", "1", "--contents", "1", "--own", "2", "--steps", "2"]
     found = result(monkeypatch, folders, "newstyle", *options)
     assert [row["name"] for row in found["styles"]] == ["looks-1"]
     for row in found["styles"]:
@@ -65,5 +65,6 @@ def test_newstyle_judges_every_way_and_the_choice(monkeypatch, folders):
     assert found["median"]["gatys"]["objective_over_gatys"] == 1
     assert found["pack_id"] == StylePack.load("base").id
     shown = importlib.import_module("fill_docs").newstyle(found)
+    assert "--contents 1 --steps 2 --own 2" in found["command"]
     assert "| gatys | 1.00 |" in shown
-    assert f"Chosen, on drawn probes: {found['styles'][0]['chosen']} 1;" in shown
+    assert f"Chosen, on drawn contents: {found['styles'][0]['chosen']} 1;" in shown

@@ -25,6 +25,7 @@ EXAMPLES = """examples:
   styleaug add-style brushed.jpg --name brushed --out mine.safetensors
   styleaug add-style line7/ --name line7 --out mine.safetensors
   styleaug add-style line7/ --name line7 --out mine.safetensors --way fit --steps 300
+  styleaug add-style rust.jpg --name rust --out mine.safetensors --content train/images/
 
 One picture is encoded and measured; where that is not enough, its code is fitted, which takes a
 minute or two; and where that does not do either, the row gets the tag "gatys", and you are told how
@@ -51,6 +52,15 @@ def add_parser(commands: Any) -> None:
         "--way",
         choices=("auto", "encode", "fit"),
         help="how codes are found (default: auto for one picture, encode for several)",
+    )
+    parser.add_argument(
+        "--content",
+        nargs="+",
+        type=Path,
+        default=(),
+        metavar="SRC",
+        help="images that you will restyle, or folders of them, to try and fit styles on "
+        "(default: drawn surfaces)",
     )
     parser.add_argument("--steps", type=int, default=100, help="of each fit (default: %(default)s)")
     parser.add_argument(
@@ -80,6 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.pictures,
         arguments.name,
         way=arguments.way,
+        contents=arguments.content,
         steps=arguments.steps,
         limit=arguments.limit,
         device=arguments.device,

@@ -16,6 +16,7 @@ from styleaug.color import to_float, to_rgb
 from styleaug.newstyle.probes import (
     PROBE_SIZE,
     STYLE_WEIGHT,
+    Probes,
     drawn_probes,
     optimised_probes,
     restyled_probes,
@@ -81,12 +82,13 @@ def fit_code(
     pack: StylePack,
     picture: Tensor,
     *,
+    contents: Tensor | None = None,
     start: Tensor | None = None,
     steps: int = 100,
     seed: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> Tensor:
-    """Fit one style's code, the network fixed, on drawn contents.
+    """Fit one style's code, the network fixed, on contents.
 
     Adam on the code in units of the pack's spread; what is minimised is the logarithm of style and
     content parts together, so that the step does not depend on how far the style is.
@@ -94,6 +96,7 @@ def fit_code(
     Args:
         pack: the network.
         picture: (C, h, w), uint8 or float in [0, 1].
+        contents: (N, 3, S, S), float in [0, 1], S = PROBE_SIZE; drawn ones by default.
         start: code (code_size,); the encoder's by default.
         steps: of gradient descent.
         seed: of the choice of contents.
@@ -110,8 +113,9 @@ def fit_code(
     network = pack.stylizer(device, torch.float32).net
     dtype = inference_dtype(device)
     trunk = cached_features("vgg16", device, dtype)
-    probes, grams = drawn_probes(0, 32, device), style_targets(picture)
-    targets = [g.expand(_PER_STEP, -1, -1) for g in grams]
+    probes = drawn_probes(0, 32, device) if contents is None else Probes(contents.to(device))
+    count = min(_PER_STEP, len(probes))
+    targets = [g.expand(count, -1, -1) for g in style_targets(picture)]
     spread = pack.codes.std(0, correction=0).to(device) + 1e-4
     shift = torch.zeros_like(start, requires_grad=True)
     optimizer = torch.optim.Adam([shift], lr=0.1, betas=(0.9, 0.99))
@@ -119,9 +123,9 @@ def fit_code(
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode(False), torch.enable_grad():
         for step in range(steps):
-            rows = torch.randperm(len(probes), generator=generator)[:_PER_STEP]
-            places = torch.randint(network.field.PLACES, (_PER_STEP,), generator=generator)
-            code = (start + spread * shift).expand(_PER_STEP, -1)
+            rows = torch.randperm(len(probes), generator=generator)[:count]
+            places = torch.randint(network.field.PLACES, (count,), generator=generator)
+            code = (start + spread * shift).expand(count, -1)
             content = probes.images[rows.to(device)]
             noise = network.field(places.to(device), PROBE_SIZE, PROBE_SIZE)
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
@@ -159,6 +163,7 @@ def learn_style(
     name: str,
     *,
     way: str = "auto",
+    contents: Tensor | None = None,
     steps: int = 100,
     progress: Callable[[int, int], object] | None = None,
 ) -> NewStyle:
@@ -172,6 +177,9 @@ def learn_style(
         picture: (C, h, w), uint8 or float in [0, 1].
         name: for the row.
         way: ``"auto"``, or ``"encode"`` or ``"fit"`` to take this way in any case.
+        contents: at least two of the images that are to be restyled, (N, 3, S, S), float in [0, 1],
+            S = PROBE_SIZE: half of them to fit on, half to measure on; drawn ones by default. How
+            near the network comes to a style depends on the content, too.
         steps: of a fit.
         progress: see :func:`fit_code`.
 
@@ -182,7 +190,13 @@ def learn_style(
     check_way(way)
     prepare_process(picture.device)
     picture = _checked(picture)
-    probes, grams = drawn_probes(32, 8, picture.device), style_targets(picture)
+    if contents is None:
+        probes = drawn_probes(32, 8, picture.device)
+    elif len(contents) < 2:
+        raise ValueError(f"contents must be at least 2 images, but are {len(contents)}.")
+    else:
+        probes, contents = Probes(contents[1::2][:8].to(picture.device)), contents[::2]
+    grams = style_targets(picture)
     moved: dict[str, float] = {}
     objective: dict[str, float] = {}
     seconds: dict[str, float] = {}
@@ -203,7 +217,12 @@ def learn_style(
     if taken == "fit":
         with _timed(seconds, "fit"):
             codes["fit"] = fit_code(
-                pack, picture, start=codes["encode"], steps=steps, progress=progress
+                pack,
+                picture,
+                contents=contents,
+                start=codes["encode"],
+                steps=steps,
+                progress=progress,
             )
         measure("fit", restyled_probes(pack, codes["fit"], probes))
         taken = choose(moved, objective) if way == "auto" else way

@@ -40,9 +40,17 @@ class Probes:
 
     Args:
         images: (P, 3, S, S), float in [0, 1], S = PROBE_SIZE.
+
+    Raises:
+        ValueError: if they are not.
     """
 
     def __init__(self, images: Tensor) -> None:
+        size = (3, PROBE_SIZE, PROBE_SIZE)
+        if images.shape[1:] != size or not len(images):
+            raise ValueError(
+                f"contents must be at least one image of {size}, but are {tuple(images.shape)}."
+            )
         self.images = images
         with torch.no_grad():
             self.wanted = trunk_on(images.device)(images, CONTENT_WEIGHTS)

@@ -8,10 +8,13 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from PIL import Image, ImageOps
 from torch import Tensor
 
+from styleaug.color import to_float
 from styleaug.images import find_images, load_rgb, to_tensor
 from styleaug.newstyle.learn import NewStyle, check_way, learn_style
+from styleaug.newstyle.probes import PROBE_SIZE
 from styleaug.pack import StylePack
 
 _APART = 0.25
@@ -59,6 +62,7 @@ def add_styles(
     name: str,
     *,
     way: str | None = None,
+    contents: Sequence[str | Path] = (),
     steps: int = 100,
     limit: int | None = None,
     device: torch.device | str = "cpu",
@@ -71,6 +75,8 @@ def add_styles(
         sources: pictures, or folders of pictures.
         name: of the style; of several the tag, and the first part of each name.
         way: see :func:`learn_style`; by default ``"auto"`` for one picture, else ``"encode"``.
+        contents: images that are to be restyled, or folders of them: styles are tried and fitted on
+            up to 32 of these; by default on drawn surfaces.
         steps: of each fit.
         limit: take at most so many pictures, evenly from all.
         device: where to compute.
@@ -109,6 +115,7 @@ def add_styles(
         tell("encode", k + 1, len(files))
     kept = distinct(pack, torch.stack(codes))
     way = way or ("auto" if len(kept) == 1 else "encode")
+    tried = _contents(contents) if contents else None
     styles: list[NewStyle] = []
     for row in kept:
         if way == "encode" and styles:
@@ -119,11 +126,22 @@ def add_styles(
                 to_tensor(load_rgb(files[row])).to(device),
                 names[row],
                 way=way,
+                contents=tried,
                 steps=steps,
                 progress=partial(tell, f"fit {names[row]}"),
             )
         styles.append(replace(style, source=str(files[row])))
     return with_styles(pack, styles, tags), styles
+
+
+def _contents(sources: Sequence[str | Path]) -> Tensor:
+    """Squares (N, 3, S, S), float, of at most 32 images, evenly from all."""
+    size = (PROBE_SIZE, PROBE_SIZE)
+    squares = [
+        to_tensor(ImageOps.fit(load_rgb(path), size, Image.Resampling.BILINEAR))
+        for path in _files(sources, 32)
+    ]
+    return to_float(torch.stack(squares))
 
 
 def _files(sources: str | Path | Sequence[str | Path], limit: int | None) -> list[Path]:
