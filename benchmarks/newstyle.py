@@ -5,8 +5,8 @@
 Styles that the bundled pack was never trained on: of the folders that it was trained on, those
 that it held out; of others, all. Each is learned as ``styleaug add-style`` does; then all ways are
 judged on real contents, which no fit saw, and compared with what an optimisation of the pixels
-reaches on the same. ``agrees`` is the share of styles for which the way that was chosen on
-its own contents (drawn ones, or ``--own``) is the one that the same rule chooses on the others.
+reaches on the same. ``agrees`` is the share of styles for which the way that was chosen on the
+contents of the learning (drawn ones, or ``--own``) is the one that the same rule chooses on these.
 """
 
 from __future__ import annotations
@@ -50,12 +50,6 @@ def unseen(folders: list[Path], pack: StylePack, count: int) -> list[tuple[str, 
     return chosen
 
 
-def rule(moved: dict[str, float], objective: dict[str, float]) -> str:
-    """What is chosen by all measurements of a style, tried in the usual order."""
-    quick = {way: moved[way] for way in ("encode", "gatys")}
-    return "encode" if choose(quick, objective) == "encode" else choose(moved, objective)
-
-
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(
@@ -95,7 +89,7 @@ def main() -> None:
             contents=own if options.own else None,
             steps=options.steps,
         )
-        chosen = rule(learned.moved, learned.objective)
+        chosen = choose(learned.moved, learned.objective)
         encoded = pack.encode(picture[None])[0]
         fitted = learned.code
         found = {
@@ -105,7 +99,7 @@ def main() -> None:
         }
         moved = {way: value[0] for way, value in found.items()}
         objective = {way: value[1] for way, value in found.items()}
-        best = rule(moved, objective)
+        best = choose(moved, objective)
         rows.append(
             {
                 "name": name,

@@ -128,7 +128,7 @@ class StylePlan:
 
         if isinstance(blur, Tensor) and blur.ndim == 1:
             blur = blur[:, None]
-        where = torch.ones(1, 1, 1, 1) if where is None else where
+        where = torch.ones(1, 1, 1, 1, device="cpu") if where is None else where
         return cls(
             codes=rows("codes", codes, codes.shape[-1]),
             strength=amounts("strength", strength),

@@ -62,7 +62,7 @@ def add_styles(
     name: str,
     *,
     way: str | None = None,
-    contents: Sequence[str | Path] = (),
+    contents: str | Path | Sequence[str | Path] = (),
     steps: int = 100,
     limit: int | None = None,
     device: torch.device | str = "cpu",
@@ -109,13 +109,13 @@ def add_styles(
     files = _files(sources, limit)
     names, tags = _names(files, name)
     pack.check_new({*names, name})
+    tried = _contents(contents) if contents else None
     codes = []
     for k, path in enumerate(files):
         codes.append(pack.encode(to_tensor(load_rgb(path))[None].to(device))[0].cpu())
         tell("encode", k + 1, len(files))
     kept = distinct(pack, torch.stack(codes))
     way = way or ("auto" if len(kept) == 1 else "encode")
-    tried = _contents(contents) if contents else None
     styles: list[NewStyle] = []
     for row in kept:
         if way == "encode" and styles:
@@ -134,7 +134,7 @@ def add_styles(
     return with_styles(pack, styles, tags), styles
 
 
-def _contents(sources: Sequence[str | Path]) -> Tensor:
+def _contents(sources: str | Path | Sequence[str | Path]) -> Tensor:
     """Squares (N, 3, S, S), float, of at most 32 images, evenly from all."""
     size = (PROBE_SIZE, PROBE_SIZE)
     squares = [
