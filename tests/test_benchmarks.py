@@ -51,6 +51,7 @@ def result(kind, scores):
 
 def test_policies_are_compared_over_all_pairs_that_they_ran_on(tmp_path):
     both = {"flips only": ([90, 92], [40, 40]), "StyleAugment": ([88, 90], [60, 64])}
+    both["x + StyleAugment"] = ([88, 90], [60, 64])
     more = {
         "flips only": ([70, 72], [20, 20]),
         "StyleAugment": ([72, 74], [30, 34]),
@@ -81,6 +82,7 @@ def test_policies_are_compared_over_all_pairs_that_they_ran_on(tmp_path):
         "+0.0 (+0.0 to +0.0) |",
     ]
     assert "| rare | detection: s | +73.0" in brief
+    assert sum(line.startswith("| ") for line in brief.splitlines()) == 2 + len(over) + 1
     assert "| StyleAugment | 42.0 | 71.0 | 61.0 | 71.0 | 71.0 |" in monkey  # severity 3, re-adapted
     assert fill_docs.PAIRS["robustness"](tmp_path / "none") == ""
 

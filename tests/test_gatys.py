@@ -15,7 +15,7 @@ from helpers import DTYPES, pictures
 from styleaug.cli import main
 from styleaug.color import luma
 from styleaug.gatys import GatysConfig, gatys
-from styleaug.gatys.descent import _sizes
+from styleaug.gatys.descent import APPROACH, _sizes, descend
 from styleaug.gatys.objective import Objective, style_grams
 from styleaug.gatys.optimizers import Adam, Lbfgs
 from styleaug.nn.features import cached_features
@@ -478,6 +478,44 @@ def test_a_run_in_pieces_gives_the_same_pictures(photos, tmp_path):
         main(command(photos, tmp_path / out, "--steps", "3", "--batch", str(batch)))
     a, b = (np.asarray(Image.open(tmp_path / out / "b.png")).astype(int) for out in ("one", "two"))
     assert np.abs(a - b).max() <= 12
+
+
+def test_of_all_images_met_the_lowest_comes_first():
+    values = iter([3.0, 1.0, 2.0, 5.0])
+    met = []
+
+    def look(x):
+        met.append(x)
+        return torch.full((1, 1), next(values)), torch.ones_like(x)
+
+    (best, last, _), steps = descend(look, torch.full((1, 3, 4, 4), 0.5), 4)
+    assert steps == 4
+    assert torch.equal(best, met[1])
+    assert not torch.equal(last, met[3])
+
+
+def test_what_the_mask_leaves_out_never_moves():
+    start, mask = torch.full((1, 3, 4, 4), 0.5), torch.zeros(1, 1, 4, 4)
+    mask[..., 2:] = 0.3
+    found, _ = descend(lambda x: (x.sum().view(1, 1), torch.ones_like(x)), start, 9, mask=mask)
+    for x in found:
+        assert torch.equal(x[..., :2], start[..., :2])
+    assert (found[0][..., 2:] < 0.4).all()
+
+
+@pytest.mark.parametrize(("optimizer", "steps"), [("lbfgs", 4), ("adam", 0)])
+def test_lbfgs_comes_after_the_approach_unless_adam_is_asked_for(monkeypatch, optimizer, steps):
+    taken = []
+
+    class Spy(Lbfgs):
+        def step(self, *args):
+            taken.append(1)
+            return super().step(*args)
+
+    monkeypatch.setattr("styleaug.gatys.descent.Lbfgs", Spy)
+    content, style = pictures(1, 3, 32, 32), pictures(3, 32, 32, seed=1)
+    gatys(content, [style], GatysConfig(steps=APPROACH + 4, optimizer=optimizer))
+    assert len(taken) == steps
 
 
 def test_scales_halve():

@@ -304,6 +304,7 @@ def test_a_folder_becomes_rows_with_its_tag(pack, pack_file, line, tmp_path, cap
     report = json.loads(out.with_suffix(".report.json").read_text())
     assert report["pack"] == new.id
     assert [style["way"] for style in report["styles"]] == ["encode"] * 3
+    assert [bool(style["moved"]) for style in report["styles"]] == [True, False, False]
     with Image.open(out.with_suffix(".report.png")) as sheet:
         assert sheet.width > sheet.height
     images = pictures(2, 3, 32, 32)

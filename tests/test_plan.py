@@ -242,8 +242,11 @@ def test_a_plan_by_hand_does_what_is_asked_and_nothing_else(pack):
             getattr(drawn, name).dtype,
         )
     each = torch.tensor([0.1, 0.2, 0.3])
-    plan = StylePlan.of(pack.codes[:3], strength=each, blur=each, grain=each, light=drawn.light)
+    plan = StylePlan.of(
+        pack.codes[:3], strength=each, blur=each, grain=each, light=drawn.light, place=drawn.place
+    )
     assert torch.equal(plan.strength, each)
+    assert torch.equal(plan.place, drawn.place)
     assert torch.equal(plan.blur, each[:, None].expand(3, 2))
     assert torch.equal(plan.light, drawn.light)
     assert equal(StylePlan.from_dict(json.loads(json.dumps(plan.to_dict()))), replace(plan))
