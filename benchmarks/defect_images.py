@@ -66,7 +66,9 @@ class DefectImages:
         }
 
 
-def load_elpv(*, size: int, max_train: int, max_test: int) -> DefectImages:
+def load_elpv(
+    *, size: int, max_train: int, max_test: int, crystal: str | None = None
+) -> DefectImages:
     """Read the 2,624 solar cells of the package ``elpv-dataset`` as functional or defective.
 
     Its four defect probabilities say how sure the experts were: 0 is "functional, sure", 1/3
@@ -77,13 +79,15 @@ def load_elpv(*, size: int, max_train: int, max_test: int) -> DefectImages:
     A quarter of the cells is drawn for testing, the same share of mono- and polycrystalline cells
     of either class. The package does not say which cells come from one module, so modules reach
     into both parts, and accuracies are kinder than on a new module. All policies profit alike.
+
+    With ``crystal``, "mono" or "poly", cells of the other kind are left out.
     """
     from elpv_dataset.utils import load_dataset
 
     cells, probability, kind = load_dataset()
     sure = (probability < 0.01) | (probability > 0.5)
     labels = (probability > 0.5).astype(np.int64)
-    kept = np.flatnonzero(sure)
+    kept = np.flatnonzero(sure & (kind == crystal) if crystal else sure)
     train, test = stratified_split((2 * labels + (kind == "mono"))[kept], test_fraction=0.25)
     train = stratified_subset(kept[train], labels, max_train)
     test = stratified_subset(kept[test], labels, max_test)

@@ -3,6 +3,8 @@
     python benchmarks/robustness.py --data DIR --task classification --jobs 2
     python benchmarks/robustness.py --data elpv --jobs 2            # solar cells of a package
     python benchmarks/robustness.py --data DIR --quick              # a few minutes
+    python benchmarks/robustness.py --data elpv --line poly         # learn on monocrystalline cells
+    python benchmarks/robustness.py --data DIR --line DIR --same scratches=surface_scratch
     python benchmarks/robustness.py --data DIR --validation --policies "flips only" \\
         --policy "brighter=StyleAugment(p=0.7, light=(0, 0.7))"
 
@@ -19,8 +21,8 @@ all corrupted sets, rPC is mPC / P (Michaelis et al. 2019), all in percent; the 
 have a mean of their own. Grain and noise are akin to the noise corruptions, so mPC without these is
 given too. A cell, one policy trained with one seed, is kept in the cache when it is done: an
 interrupted run goes on where it was. ``--lamp brightness`` trains on the darkest images of each
-class, and tests on the brightest, "elsewhere": a stand-in for a second lamp. ``--quick`` tries one
-seed, four policies and one severity.
+class, and tests on the brightest, "elsewhere": a stand-in for a second lamp. ``--line DIR`` tests
+"elsewhere" on the images of another line. ``--quick`` tries one seed, four policies, one severity.
 """
 
 from __future__ import annotations
@@ -37,21 +39,13 @@ from typing import Any
 import torch
 
 from common import machine_record, package_versions, write_json
-from robustness_cells import (
-    LAMP_MEASURES,
-    Settings,
-    corrupt_test_images,
-    load_problem,
-    make_cells,
-    run_cells,
-)
+from robustness_cells import corrupt_test_images, make_cells, run_cells
 from robustness_figures import figures, policy_scores, seconds, table
 from robustness_policies import POLICIES, make_policy, named_policies
+from robustness_problems import LAMP_MEASURES, Settings, kind_of_data, load_problem
 from styleaug import StylePack
 from styleaug.bench.models import KINDS
-from styleaug.bench.tasks import kind_of
 from styleaug.checks import StyleAugError
-from styleaug.datasets import read_defects
 from styleaug.robustness.corruptions import SUITES
 
 RESULTS = Path(__file__).parent / "results"
@@ -62,7 +56,7 @@ _VERSIONS_OF = ("styleaug", "torch", "torchvision", "timm", "numpy", "imagecorru
 
 def run(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, Any]:
     """Run what was asked for and write the result; returns what it holds."""
-    kind = options.task or _kind(options.data)
+    kind = options.task or kind_of_data(options.data)
     settings = settings_of(options, kind)
     chosen = options.policies if options.policies is not None or not options.quick else QUICK
     policies = named_policies(chosen, options.policy)
@@ -70,7 +64,9 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, Any]
     for expression in policies.values():  # before anything takes time
         make_policy(expression, options.pack)
     device = torch.device(options.device)
-    problem = load_problem(options.data, kind, settings, lamp=options.lamp)
+    problem = load_problem(
+        options.data, kind, settings, lamp=options.lamp, line=options.line, same=options.same
+    )
     cells = make_cells(policies, seeds, problem, settings, options.pack)
     workers = options.jobs if options.jobs > 1 else 0
     sets = corrupt_test_images(problem.test.images, settings, options.cache, workers=workers)
@@ -104,14 +100,11 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, Any]
     }
     suffix = "_validation" if options.validation else "_quick" if options.quick else ""
     suffix += f"_{options.lamp}" if options.lamp else ""
+    suffix += f"_to-{options.line.resolve().name}" if options.line else ""
     out = options.out or RESULTS / f"robustness_{problem.name}-{kind}{suffix}.json"
     write_json(out, result)
     print(f"\n{table(result)}\n\n{out}")
     return result
-
-
-def _kind(data: Path) -> str:
-    return "classification" if data == Path("elpv") else kind_of(read_defects(data))
 
 
 def settings_of(options: argparse.Namespace, kind: str) -> Settings:
@@ -120,7 +113,7 @@ def settings_of(options: argparse.Namespace, kind: str) -> Settings:
     changes: dict[str, Any] = {n: getattr(options, n) for n in names if getattr(options, n)}
     if options.validation:
         changes["corruptions"] = SUITES["validation"]
-    if options.lamp:
+    if options.lamp or options.line:
         changes["corruptions"] = ("exposure", "contrast")  # the split is the test
     if options.quick:
         changes["severities"] = (3,)
@@ -158,6 +151,20 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         choices=tuple(LAMP_MEASURES),
         help="part a set of classes by this, as if a second lamp had lit the other half",
     )
+    add(
+        "--line",
+        type=Path,
+        metavar="DIR",
+        help="the set of another line to test on, in the classes that both have; of elpv: mono or "
+        "poly, to train on the others",
+    )
+    add(
+        "--same",
+        type=_pair,
+        nargs="+",
+        metavar="CLASS=CLASS",
+        help="a class of --data and its name in --line, where these differ",
+    )
     add("--pack", default="base", help="style pack: name or path")
     add("--model", metavar="NAME", help="backbone: efficientnet-lite0, small-cnn, or one of timm's")
     add("--steps", **count, help="of training; by default what suits the task, as for the others:")
@@ -172,7 +179,19 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     options = parser.parse_args(arguments)
     if options.seeds and len(set(options.seeds)) < len(options.seeds):
         parser.error("--seeds must differ from each other")
+    if options.line and (options.lamp or options.task not in (None, "classification")):
+        parser.error("--line parts a set of classes, and not by --lamp as well")
+    if options.same and not options.line:
+        parser.error("--same needs --line")
+    options.same = dict(options.same or ())
     return options
+
+
+def _pair(text: str) -> tuple[str, str]:
+    ours, equals, theirs = text.partition("=")
+    if not (ours and equals and theirs):
+        raise argparse.ArgumentTypeError(f"must be CLASS=CLASS, but is {text!r}")
+    return ours, theirs
 
 
 def _at_least_one(text: str) -> int:

@@ -8,9 +8,9 @@ import inspect
 import json
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,38 +21,19 @@ from tqdm import tqdm
 
 import styleaug
 from common import package_versions, write_atomically, write_json
-from defect_images import load_elpv
 from robustness_policies import Reference, make_policy
+from robustness_problems import Problem, Settings
 from styleaug import StyleAugment, StylePack
 from styleaug.bench import models, tasks
 from styleaug.bench import train as training
-from styleaug.bench.models import LITE
 from styleaug.bench.policies import GaussianNoise, PerImage, Photometric
-from styleaug.bench.tasks import (
-    Labelled,
-    Task,
-    fast_arithmetic,
-    kind_of,
-    make_task,
-    parted,
-    predict,
-    to_inputs,
-)
-from styleaug.datasets import DefectSet, read_defects
-from styleaug.robustness.corruptions import (
-    CORRUPTIONS,
-    SUITES,
-    Condition,
-    conditions,
-    corrupted_sets,
-)
+from styleaug.bench.tasks import fast_arithmetic, predict, to_inputs
+from styleaug.robustness.corruptions import Condition, conditions, corrupted_sets
 from styleaug.robustness.evaluation import readapted
 from styleaug.robustness.metrics import metric
 
-# Without glass_blur, the slowest.
-TEST_CORRUPTIONS = tuple(name for name in CORRUPTIONS if name != "glass_blur")
 # What is reported beside the score that the task is judged by.
-ALSO = {"segmentation": ("pixel AP",), "detection": ("box AP50",)}
+ALSO = {"classification": ("AUROC",), "segmentation": ("pixel AP",), "detection": ("box AP50",)}
 # The severity at which scores are taken with batch norms adapted to the images, too.
 READAPTED = 3
 # What decides how an image is restyled; the pack itself has an id.
@@ -60,74 +41,6 @@ _STYLING = ("color", "light", "pack", "plan", "render", "transform", "nn/*")
 
 
 Scores = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The protocol; the command line takes its defaults from here.
-
-    Attributes:
-        model: backbone, see `styleaug.bench.models.make_backbone`.
-        steps: of training.
-        batch_size: images a step.
-        learning_rate: at the peak of the one-cycle schedule.
-        size: side of the network's input in pixels.
-        max_train: most training images used.
-        max_test: most test images used.
-        corruptions: names of corruptions and shifts.
-        severities: of 1 to 5.
-    """
-
-    model: str = LITE
-    steps: int = 160
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    size: int = 96
-    max_train: int = 1000
-    max_test: int = 360
-    corruptions: tuple[str, ...] = (*TEST_CORRUPTIONS, *SUITES["industrial"])
-    severities: tuple[int, ...] = (1, 3, 5)
-
-    @classmethod
-    def of(cls, kind: str) -> Settings:
-        """What suits a kind of task: pixels and boxes need larger images and longer training."""
-        base = cls()
-        if kind == "classification":
-            return base
-        return replace(base, steps=300, batch_size=16, size=128, max_test=200)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A task with its images.
-
-    Attributes:
-        name: of the set.
-        task: what is learned.
-        train: the images to train on.
-        test: the images to test on.
-        notes: what a reader of the result must know.
-        elsewhere: images from under another lamp, see `part_by_lamp`.
-    """
-
-    name: str
-    task: Task
-    train: Labelled
-    test: Labelled
-    notes: tuple[str, ...]
-    elsewhere: Labelled | None = None
-
-    def record(self) -> dict[str, Any]:
-        """What results say of it."""
-        return {
-            "name": self.name,
-            "kind": self.task.kind,
-            "metric": self.task.metric,
-            "classes": list(self.task.classes),
-            "train": len(self.train),
-            "test": len(self.test),
-            "notes": list(self.notes),
-        }
 
 
 @dataclass(frozen=True)
@@ -156,83 +69,6 @@ class Cell:
 
 
 # ---------------------------------------------------------------- images
-
-
-def load_problem(
-    folder: Path, kind: str | None, settings: Settings, *, lamp: str | None = None
-) -> Problem:
-    """Read a labelled set, or ``elpv``, the solar cells of the package; all seeds share one split.
-
-    Args:
-        folder: the set.
-        kind: of task; by default what the labels allow.
-        settings: sizes and limits.
-        lamp: one of `LAMP_MEASURES`, to part the set by instead of at random.
-
-    Raises:
-        ValueError: if the labels do not allow the task.
-        OSError: if an image cannot be read.
-    """
-    if folder == Path("elpv") and not folder.exists():
-        limits = {"max_train": settings.max_train, "max_test": settings.max_test}
-        cells = load_elpv(size=settings.size, **limits)
-        return Problem(
-            "elpv",
-            Task("classification", cells.classes, settings.size),
-            Labelled(cells.train, cells.train_labels),
-            Labelled(cells.test, cells.test_labels),
-            cells.notes,
-        )
-    defects = read_defects(folder)
-    task = make_task(defects, kind or kind_of(defects), settings.size)
-    if lamp is not None:
-        return part_by_lamp(task.read(defects.samples, len(defects.samples)), lamp, task, defects)
-    train, test = parted(defects)
-    own = any(sample.split for sample in defects.samples)
-    split = "The set's own split." if own else "Split at random, class by class, 80 to 20 %."
-    return Problem(
-        defects.name,
-        task,
-        task.read(train.samples, settings.max_train),
-        task.read(test.samples, settings.max_test),
-        (split,),
-    )
-
-
-LAMP_MEASURES: dict[str, Callable[[Tensor], Tensor]] = {
-    "brightness": lambda images: images.float().mean((1, 2, 3)),
-    "contrast": lambda images: images.float().mean(1).std((1, 2)),
-}
-"""What tells the light of an image: of (N, 3, H, W), one value an image."""
-_SIDE = 0.4
-"""Share of a class on either side of a split by lamp; the middle is left out."""
-
-
-def part_by_lamp(every: Labelled, lamp: str, task: Task, defects: DefectSet) -> Problem:
-    """Train on the darkest (or faintest) images of each class, and see the brightest elsewhere.
-
-    A stand-in for a second lamp: of the low side, four fifths to train on and one to test on.
-    """
-    generator = torch.Generator().manual_seed(0)
-    values = LAMP_MEASURES[lamp](every.images)
-    train, test, elsewhere = [], [], []
-    for label in every.targets.unique():
-        members = (every.targets == label).nonzero().flatten()
-        members = members[values[members].argsort()]
-        count = round(_SIDE * len(members))
-        low = members[:count][torch.randperm(count, generator=generator)]
-        tested = max(1, count // 5)
-        train.append(low[tested:])
-        test.append(low[:tested])
-        elsewhere.append(members[-count:])
-    parts = [torch.cat(places) for places in (train, test, elsewhere)]
-    chosen = [Labelled(every.images[rows], every.targets[rows]) for rows in parts]
-    means = [round(values[rows].mean().item()) for rows in parts]
-    note = (
-        f"Trained and tested on the {_SIDE:.0%} of each class that are lowest in {lamp} (mean "
-        f"{means[0]} levels), and tested elsewhere on the highest (mean {means[2]})."
-    )
-    return Problem(defects.name, task, chosen[0], chosen[1], (note,), chosen[2])
 
 
 def corrupt_test_images(images: Tensor, settings: Settings, cache: Path, *, workers: int) -> Path:
@@ -313,7 +149,7 @@ def run_cell(
         title=f"seed {cell.seed}, {cell.name}",
     )
     trained = time.perf_counter()
-    names = (task.metric, *ALSO.get(task.kind, ()))
+    names = (task.metric, *ALSO[task.kind])
 
     def scores(images: Tensor, targets: Any = problem.test.targets, adapt: bool = False) -> Scores:
         with fast_arithmetic(device, task.kind):
@@ -327,7 +163,10 @@ def run_cell(
         return found
 
     clean = scores(problem.test.images)
-    other = problem.elsewhere
+    far: list[Scores] = [{}, {}]  # as it is, and with batch norms adapted to the images
+    if problem.elsewhere:
+        images, targets = problem.elsewhere.images, problem.elsewhere.targets
+        far = [scores(images, targets, adapt) for adapt in (False, True)]
     shifted: dict[str, dict[str, Scores]] = {name: {} for name in names}
     adapted: dict[str, Scores] = {}
     for condition in conditions(settings.corruptions, settings.severities):
@@ -341,12 +180,21 @@ def run_cell(
         "key": cell.key,
         "clean": clean[task.metric],
         "corrupted": shifted[task.metric],
-        "elsewhere": scores(other.images, other.targets)[task.metric] if other else None,
+        "elsewhere": far[0].get(task.metric),
         "readapted": {
             "clean": scores(problem.test.images, adapt=True)[task.metric],
             "corrupted": adapted,
+            "elsewhere": far[1].get(task.metric),
         },
-        "also": {n: {"clean": clean[n], "corrupted": shifted[n]} for n in names[1:]},
+        "also": {
+            name: {
+                "clean": clean[name],
+                "corrupted": shifted[name],
+                "elsewhere": far[0].get(name),
+                "readapted": {"elsewhere": far[1].get(name)},
+            }
+            for name in names[1:]
+        },
         "seconds": {
             "train": trained - start,
             "test": time.perf_counter() - trained,

@@ -155,6 +155,27 @@ def lamps(folder: Path) -> str:
     return _table(["set", "policy", "same light", "other light"], rows)
 
 
+def lines(folder: Path) -> str:
+    """Networks of one line on another one: its materials, finish, camera and lamp."""
+    rows = []
+    for path in sorted(folder.glob("robustness_*_to-*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        name = f"{record['task']['name']} to {path.stem.rpartition('_to-')[2]}"
+        scores = record["scores"]
+        for policy, row in sorted(scores.items(), key=lambda r: r[1]["elsewhere"]["mean"]):
+            columns = ("P", "elsewhere", "elsewhere readapted")
+            cells = [f"{row[c]['mean']:.1f} ± {row[c]['std']:.1f}" for c in columns]
+            seeds = [scores[n]["elsewhere"]["per_seed"] for n in (policy, "flips only")]
+            shown = "" if policy == "flips only" else "{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+            cells.insert(2, shown.format(**difference(*seeds)))
+            curve = " / ".join(f"{row['also']['AUROC'][c]['mean']:.1f}" for c in columns)
+            rows.append([name, policy, *cells, curve])
+    if not rows:
+        return ""
+    head = ["lines", "policy", "same line", "other line", "over flips", "other line, re-adapted"]
+    return _table([*head, "AUROC: same / other / re-adapted"], rows)
+
+
 def ablation(folder: Path) -> str:
     """What each setting does to the scores that settings are chosen by: means over the sets."""
     records = {

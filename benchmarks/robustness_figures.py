@@ -96,14 +96,19 @@ def _also(metric: str, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Another score than the one that the task is judged by."""
     entries = [record["also"][metric] for record in records]
     scores, shifts = policy_scores(entries), policy_scores(entries, industrial=True)
-    columns = {"P": scores.clean, "mPC": scores.mpc, **_industrial(shifts)}
+    columns = {"P": scores.clean, **_elsewhere(entries), "mPC": scores.mpc, **_industrial(shifts)}
     return {name: spread(values) for name, values in columns.items()}
 
 
 def _elsewhere(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, ...]]:
-    """Scores under another lamp, of sets that are parted by it."""
-    found = tuple(record["elsewhere"] for record in records)
-    return {} if None in found else {"elsewhere": found}
+    """Scores under another lamp or on another line, if there is one; older cells have none."""
+    parts = {
+        "elsewhere": tuple(record.get("elsewhere") for record in records),
+        "elsewhere readapted": tuple(
+            record.get("readapted", {}).get("elsewhere") for record in records
+        ),
+    }
+    return {name: found for name, found in parts.items() if None not in found}
 
 
 def _readapted(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, ...]]:
@@ -135,7 +140,8 @@ def table(record: Mapping[str, Any]) -> str:
     corruptions = record["settings"]["corruptions"]
     columns = ["P", "mPC", "mPC without noise", "rPC"]
     first = next(iter(scores.values()))
-    columns += [c for c in ("elsewhere", "industrial", "industrial without colour") if c in first]
+    further = ("elsewhere", "elsewhere readapted", "industrial", "industrial without colour")
+    columns += [c for c in further if c in first]
     heads = ["policy", *columns, *(f"mPC over {name}" for name in baselines), "a run"]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name, row in scores.items():

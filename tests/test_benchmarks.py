@@ -99,6 +99,27 @@ def test_splits_by_lamp_have_a_table_of_their_own(tmp_path):
     assert fill_docs.PAIRS["robustness"](tmp_path) == ""  # these are no pairs of set and task
 
 
+def test_other_lines_have_a_table_of_their_own(tmp_path):
+    assert fill_docs.PAIRS["robustness_lines"](tmp_path) == ""
+    scores = {"rare": ([90, 92], [40, 40]), "flips only": ([80, 84], [40, 40])}
+    record = result("classification", scores)
+    for row, values in zip(record["scores"].values(), ([70, 72], [60, 60]), strict=True):
+        row["elsewhere"] = {"mean": sum(values) / 2, "std": 1.0, "per_seed": values}
+        row["elsewhere readapted"] = {"mean": 65.0, "std": 0.0, "per_seed": [65, 65]}
+        row["also"] = {"AUROC": {**row, "P": {"mean": 99.0}}}
+    (tmp_path / "robustness_s-classification_to-t.json").write_text(json.dumps(record))
+    lines = fill_docs.PAIRS["robustness_lines"](tmp_path).splitlines()
+    assert (
+        lines[2]
+        == "| s to t | flips only | 82.0 ± 1.0 | 60.0 ± 1.0 |  | 65.0 ± 0.0 | 99.0 / 60.0 / 65.0 |"
+    )
+    assert lines[3] == (
+        "| s to t | rare | 91.0 ± 1.0 | 71.0 ± 1.0 | +11.0 (-1.7 to +23.7) | 65.0 ± 0.0 | "
+        "99.0 / 71.0 / 65.0 |"
+    )
+    assert fill_docs.PAIRS["robustness"](tmp_path) == ""  # these are no pairs of set and task
+
+
 def test_settings_are_told_apart_by_means_over_sets_and_seeds(tmp_path):
     assert fill_docs.PAIRS["robustness_ablation"](tmp_path) == ""
     for name, shift in (("s", 0), ("t", 10)):

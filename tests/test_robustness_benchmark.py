@@ -31,6 +31,11 @@ def cells(module):
 
 
 @pytest.fixture
+def problems(module):
+    return module("robustness_problems")
+
+
+@pytest.fixture
 def policies(module):
     return module("robustness_policies")
 
@@ -53,15 +58,15 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def settings(cells):
-    return cells.Settings(
+def settings(problems):
+    return problems.Settings(
         model=SMALL, steps=2, batch_size=8, size=32, corruptions=("saturate",), severities=(1, 5)
     )
 
 
 @pytest.fixture
-def problem(cells, folder, settings):
-    return cells.load_problem(folder, None, settings)
+def problem(problems, folder, settings):
+    return problems.load_problem(folder, None, settings)
 
 
 @pytest.fixture
@@ -175,8 +180,8 @@ def test_names_that_mean_no_policy_are_refused(policies, chosen, added, message)
 # ---------------------------------------------------------------- images
 
 
-def test_the_task_is_what_the_labels_allow(cells, folder, settings):
-    problem = cells.load_problem(folder, None, settings)
+def test_the_task_is_what_the_labels_allow(problems, folder, settings):
+    problem = problems.load_problem(folder, None, settings)
     assert problem.task.kind == "classification"
     assert problem.task.classes == ("flat_area", "rolled-in_scale")
     assert problem.train.images.shape == (16, 3, 32, 32)
@@ -185,15 +190,15 @@ def test_the_task_is_what_the_labels_allow(cells, folder, settings):
     assert problem.record()["metric"] == "balanced accuracy"
 
 
-def test_solar_cells_come_from_their_package(cells, settings):
-    problem = cells.load_problem(Path("elpv"), None, replace(settings, size=16))
+def test_solar_cells_come_from_their_package(problems, settings):
+    problem = problems.load_problem(Path("elpv"), None, replace(settings, size=16))
     assert problem.task.classes == ("functional", "defective")
     assert problem.train.images.shape == (1000, 3, 16, 16)
     assert len(problem.test) == 360
 
 
 def test_a_split_by_lamp_trains_in_the_dark_and_tests_in_the_light(
-    cells, figures, folder, settings, tmp_path
+    cells, problems, figures, folder, settings, tmp_path
 ):
     rng = np.random.default_rng(0)
     for name in ("flat_area", "rolled-in_scale"):
@@ -201,7 +206,7 @@ def test_a_split_by_lamp_trains_in_the_dark_and_tests_in_the_light(
             level = 20 * number + (5 if name == "flat_area" else 0)
             pixels = np.uint8(level + rng.integers(0, 4, (32, 32)))
             Image.fromarray(pixels).save(folder / "images" / f"{name}_{number}.png")
-    problem = cells.load_problem(folder, None, settings, lamp="brightness")
+    problem = problems.load_problem(folder, None, settings, lamp="brightness")
     for part, counts in ((problem.train, [3, 3]), (problem.elsewhere, [4, 4])):
         assert part.targets.bincount().tolist() == counts
     low, high = (p.images.float().mean((1, 2, 3)) for p in (problem.train, problem.elsewhere))
@@ -215,6 +220,81 @@ def test_a_split_by_lamp_trains_in_the_dark_and_tests_in_the_light(
         figures.figures({"flips only": [found]})["scores"]["flips only"]["elsewhere"]["mean"]
         == (found["elsewhere"])
     )
+
+
+@pytest.fixture
+def other_line(tmp_path):
+    """Pale images of the same classes, one of them under another name, and of a third class."""
+    for name, level in (("flat_area", 90), ("scale", 220), ("stain", 200)):
+        (tmp_path / "plant" / name).mkdir(parents=True)
+        for number in range(3):
+            pixels = np.full((32, 32), level + number, dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "plant" / name / f"{number}.png")
+    return tmp_path / "plant"
+
+
+def test_another_line_is_seen_in_the_classes_that_both_have(
+    cells, problems, figures, folder, other_line, settings, tmp_path
+):
+    problem = problems.load_problem(
+        folder, None, settings, line=other_line, same={"rolled-in_scale": "scale"}
+    )
+    assert problem.task.classes == ("flat_area", "rolled-in_scale")
+    assert (len(problem.train), len(problem.test)) == (16, 4)
+    means = problem.elsewhere.images.float().mean((1, 2, 3))
+    for label, level in enumerate((91, 221)):  # the stain is left out
+        found = means[problem.elsewhere.targets == label]
+        assert sorted(found.tolist()) == [level - 1, level, level + 1]
+    assert problem.record()["elsewhere"] == 6
+    assert problem.notes[1] == "Trained and tested on steel, and tested elsewhere on plant."
+    sets = cells.corrupt_test_images(problem.test.images, settings, tmp_path, workers=0)
+    (cell,) = cells.make_cells({"flips only": ""}, [0], problem, settings, "base")
+    found = cells.run_cell(cell, problem, settings, sets, device=torch.device("cpu"))
+    scores = figures.figures({"flips only": [found]})["scores"]["flips only"]
+    assert scores["elsewhere"]["mean"] == found["elsewhere"]
+    assert scores["elsewhere readapted"]["mean"] == found["readapted"]["elsewhere"]
+    far = found["also"]["AUROC"]
+    assert scores["also"]["AUROC"]["elsewhere"]["mean"] == far["elsewhere"]
+    assert scores["also"]["AUROC"]["elsewhere readapted"]["mean"] == far["readapted"]["elsewhere"]
+
+
+@pytest.mark.parametrize(
+    ("same", "message"),
+    [
+        ({}, "steel and plant must share two classes at least, but share 1"),
+        ({"rolled-in_scale": "rust"}, "there is no rust in plant"),
+        ({"rust": "stain"}, "there is no rust in steel"),
+    ],
+)
+def test_lines_that_share_too_little_are_refused(
+    problems, folder, other_line, settings, same, message
+):
+    with pytest.raises(ValueError, match=message):
+        problems.load_problem(folder, None, settings, line=other_line, same=same)
+
+
+def test_solar_cells_of_one_crystal_meet_those_of_the_other(problems, settings):
+    small = replace(settings, size=16)
+    problem = problems.load_problem(Path("elpv"), None, small, line=Path("poly"))
+    assert (len(problem.train), len(problem.test), len(problem.elsewhere)) == (718, 239, 1343)
+    assert "polycrystalline" in problem.notes[-1]
+    with pytest.raises(ValueError, match="mono or poly, but got 'thin'"):
+        problems.load_problem(Path("elpv"), None, small, line=Path("thin"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--line", "d", "--lamp", "brightness"],
+        ["--line", "d", "--task", "detection"],
+        ["--same", "a=b"],
+        ["--line", "d", "--same", "a"],
+    ],
+)
+def test_lines_are_asked_for_in_full(bench, arguments, capsys):
+    with pytest.raises(SystemExit):
+        bench.parse_arguments(["--data", "x", *arguments])
+    assert "line" in capsys.readouterr().err or "CLASS=CLASS" in arguments
 
 
 def test_corrupted_sets_are_made_once(cells, problem, settings, tmp_path, monkeypatch):
@@ -325,9 +405,9 @@ def test_two_jobs_come_to_what_one_comes_to(cells, one_cell, tmp_path):
 
 @pytest.mark.parametrize("kind", ["segmentation", "detection"])
 def test_pixels_and_boxes_have_a_second_score(
-    cells, figures, defect_boxes, settings, tmp_path, kind
+    cells, problems, figures, defect_boxes, settings, tmp_path, kind
 ):
-    problem = cells.load_problem(defect_boxes, kind, settings)
+    problem = problems.load_problem(defect_boxes, kind, settings)
     sets = cells.corrupt_test_images(problem.test.images, settings, tmp_path, workers=0)
     (cell,) = cells.make_cells({"flips only": ""}, [0], problem, settings, "base")
     found = cells.run_cell(cell, problem, settings, sets, device=torch.device("cpu"))
