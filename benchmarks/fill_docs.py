@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from robustness_docs import ablation, lamps, lines, robustness, robustness_brief
+from robustness_docs import ablation, lines, looks, robustness, robustness_brief
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -365,7 +365,7 @@ PAIRS = {
     "robustness": robustness,
     "robustness_brief": robustness_brief,
     "robustness_ablation": ablation,
-    "robustness_lamps": lamps,
+    "robustness_looks": looks,
     "robustness_lines": lines,
 }
 

@@ -20,8 +20,9 @@ P is the score on clean images (balanced accuracy, IoU of all pixels, or box AP)
 all corrupted sets, rPC is mPC / P (Michaelis et al. 2019), all in percent; the industrial shifts
 have a mean of their own. Grain and noise are akin to the noise corruptions, so mPC without these is
 given too. A cell, one policy trained with one seed, is kept in the cache when it is done: an
-interrupted run goes on where it was. ``--lamp brightness`` trains on the darkest images of each
-class, and tests on the brightest, "elsewhere": a stand-in for a second lamp. ``--line DIR`` tests
+interrupted run goes on where it was. ``--part-by brightness`` trains on the darkest images of
+each class, and tests on the brightest, "elsewhere": a stand-in for a second lamp; by ``roughness``,
+for another finish. ``--line DIR`` tests
 "elsewhere" on the images of another line. ``--quick`` tries one seed, four policies, one severity.
 """
 
@@ -42,7 +43,7 @@ from common import machine_record, package_versions, write_json
 from robustness_cells import corrupt_test_images, make_cells, run_cells
 from robustness_figures import figures, policy_scores, seconds, table
 from robustness_policies import POLICIES, make_policy, named_policies
-from robustness_problems import LAMP_MEASURES, Settings, kind_of_data, load_problem
+from robustness_problems import MEASURES, Settings, kind_of_data, load_problem
 from styleaug import StylePack
 from styleaug.bench.models import KINDS
 from styleaug.checks import StyleAugError
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, Any]
         make_policy(expression, options.pack)
     device = torch.device(options.device)
     problem = load_problem(
-        options.data, kind, settings, lamp=options.lamp, line=options.line, same=options.same
+        options.data, kind, settings, look=options.part_by, line=options.line, same=options.same
     )
     cells = make_cells(policies, seeds, problem, settings, options.pack)
     workers = options.jobs if options.jobs > 1 else 0
@@ -99,7 +100,7 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, Any]
         "versions": package_versions(_VERSIONS_OF),
     }
     suffix = "_validation" if options.validation else "_quick" if options.quick else ""
-    suffix += f"_{options.lamp}" if options.lamp else ""
+    suffix += f"_{options.part_by}" if options.part_by else ""
     suffix += f"_to-{options.line.resolve().name}" if options.line else ""
     out = options.out or RESULTS / f"robustness_{problem.name}-{kind}{suffix}.json"
     write_json(out, result)
@@ -113,7 +114,7 @@ def settings_of(options: argparse.Namespace, kind: str) -> Settings:
     changes: dict[str, Any] = {n: getattr(options, n) for n in names if getattr(options, n)}
     if options.validation:
         changes["corruptions"] = SUITES["validation"]
-    if options.lamp or options.line:
+    if options.part_by or options.line:
         changes["corruptions"] = ("exposure", "contrast")  # the split is the test
     if options.quick:
         changes["severities"] = (3,)
@@ -147,9 +148,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         "--validation", action="store_true", help="use the validation corruptions and lamps instead"
     )
     add(
-        "--lamp",
-        choices=tuple(LAMP_MEASURES),
-        help="part a set of classes by this, as if a second lamp had lit the other half",
+        "--part-by",
+        choices=tuple(MEASURES),
+        help="part a set of classes by this, as if another lamp or finish had made the other half",
     )
     add(
         "--line",
@@ -179,8 +180,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     options = parser.parse_args(arguments)
     if options.seeds and len(set(options.seeds)) < len(options.seeds):
         parser.error("--seeds must differ from each other")
-    if options.line and (options.lamp or options.task not in (None, "classification")):
-        parser.error("--line parts a set of classes, and not by --lamp as well")
+    if options.line and (options.part_by or options.task not in (None, "classification")):
+        parser.error("--line parts a set of classes, and not by --part-by as well")
     if options.same and not options.line:
         parser.error("--same needs --line")
     options.same = dict(options.same or ())

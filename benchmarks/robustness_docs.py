@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from robustness_figures import difference, spread
+from robustness_problems import MEASURES
 from styleaug.bench.models import KINDS
 from styleaug.robustness.corruptions import LAMPS, SUITES, VALIDATION_CORRUPTIONS
 
@@ -139,12 +140,10 @@ def _at_three(row: Mapping[str, Any], industrial: bool) -> float:
     return mean(mean(row["corrupted"][name]["3"]) for name in names)
 
 
-def lamps(folder: Path) -> str:
-    """Sets parted by light, as if a second lamp had lit one half."""
+def looks(folder: Path) -> str:
+    """Sets parted by look, as if another lamp or finish had made one half."""
     rows = []
-    for path in sorted(folder.glob("robustness_*_brightness.json")) + sorted(
-        folder.glob("robustness_*_contrast.json")
-    ):
+    for path in (p for look in MEASURES for p in sorted(folder.glob(f"robustness_*_{look}.json"))):
         record = json.loads(path.read_text(encoding="utf-8"))
         name = f"{record['task']['name']}, by {path.stem.rpartition('_')[2]}"
         for policy, row in record["scores"].items():
@@ -152,7 +151,7 @@ def lamps(folder: Path) -> str:
             rows.append([name, policy, *cells])
     if not rows:
         return ""
-    return _table(["set", "policy", "same light", "other light"], rows)
+    return _table(["set", "policy", "same side", "other side"], rows)
 
 
 def lines(folder: Path) -> str:

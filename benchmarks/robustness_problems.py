@@ -1,4 +1,4 @@
-"""The tasks of the robustness benchmark: sets split at random, by lamp, or by line."""
+"""The tasks of the robustness benchmark: sets split at random, by look, or by line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from defect_images import load_elpv
 from styleaug.bench.models import LITE
@@ -94,7 +95,7 @@ def load_problem(
     kind: str | None,
     settings: Settings,
     *,
-    lamp: str | None = None,
+    look: str | None = None,
     line: Path | None = None,
     same: Mapping[str, str] | None = None,
 ) -> Problem:
@@ -104,7 +105,7 @@ def load_problem(
         folder: the set.
         kind: of task; by default what the labels allow.
         settings: sizes and limits.
-        lamp: one of `LAMP_MEASURES`, to part the set by instead of at random.
+        look: one of `MEASURES`, to part the set by instead of at random.
         line: the set of another line, see `part_by_line`; of ``elpv``, ``mono`` or ``poly``.
         same: what the classes of ``folder`` are called in ``line``, where the names differ.
 
@@ -118,8 +119,8 @@ def load_problem(
     if line is not None:
         return part_by_line(defects, read_defects(line), same or {}, settings)
     task = make_task(defects, kind or kind_of(defects), settings.size)
-    if lamp is not None:
-        return part_by_lamp(task.read(defects.samples, len(defects.samples)), lamp, task, defects)
+    if look is not None:
+        return part_by_look(task.read(defects.samples, len(defects.samples)), look, task, defects)
     return _at_random(defects, task, settings)
 
 
@@ -215,22 +216,30 @@ def _line_note(ours: str, theirs: str) -> str:
     return f"Trained and tested on {ours}, and tested elsewhere on {theirs}."
 
 
-LAMP_MEASURES: dict[str, Callable[[Tensor], Tensor]] = {
+MEASURES: dict[str, Callable[[Tensor], Tensor]] = {
     "brightness": lambda images: images.float().mean((1, 2, 3)),
     "contrast": lambda images: images.float().mean(1).std((1, 2)),
+    "roughness": lambda images: _detail(images.float().mean(1, keepdim=True)),
 }
-"""What tells the light of an image: of (N, 3, H, W), one value an image."""
+"""What tells the light or the finish of an image: of (N, 3, H, W), one value an image."""
 _SIDE = 0.4
-"""Share of a class on either side of a split by lamp; the middle is left out."""
+"""Share of a class on either side of a split by look; the middle is left out."""
 
 
-def part_by_lamp(every: Labelled, lamp: str, task: Task, defects: DefectSet) -> Problem:
-    """Train on the darkest (or faintest) images of each class, and see the brightest elsewhere.
+def _detail(gray: Tensor) -> Tensor:
+    """How far pixels are from the mean of the 3 by 3 around them, on average: of (N, 1, H, W)."""
+    padded = F.pad(gray, (1, 1, 1, 1), mode="reflect")
+    return (gray - F.avg_pool2d(padded, 3, 1)).abs().mean((1, 2, 3))
 
-    A stand-in for a second lamp: of the low side, four fifths to train on and one to test on.
+
+def part_by_look(every: Labelled, look: str, task: Task, defects: DefectSet) -> Problem:
+    """Train on the darkest (faintest, smoothest) of each class, and see the brightest elsewhere.
+
+    A stand-in for a second lamp or finish: of the low side, four fifths to train on and one to test
+    on.
     """
     generator = torch.Generator().manual_seed(0)
-    values = LAMP_MEASURES[lamp](every.images)
+    values = MEASURES[look](every.images)
     train, test, elsewhere = [], [], []
     for label in every.targets.unique():
         members = (every.targets == label).nonzero().flatten()
@@ -243,9 +252,9 @@ def part_by_lamp(every: Labelled, lamp: str, task: Task, defects: DefectSet) -> 
         elsewhere.append(members[-count:])
     parts = [torch.cat(places) for places in (train, test, elsewhere)]
     chosen = [Labelled(every.images[rows], every.targets[rows]) for rows in parts]
-    means = [round(values[rows].mean().item()) for rows in parts]
+    means = [f"{values[rows].mean().item():.3g}" for rows in parts]
     note = (
-        f"Trained and tested on the {_SIDE:.0%} of each class that are lowest in {lamp} (mean "
+        f"Trained and tested on the {_SIDE:.0%} of each class that are lowest in {look} (mean "
         f"{means[0]} levels), and tested elsewhere on the highest (mean {means[2]})."
     )
     return Problem(defects.name, task, chosen[0], chosen[1], (note,), chosen[2])

@@ -197,7 +197,7 @@ def test_solar_cells_come_from_their_package(problems, settings):
     assert len(problem.test) == 360
 
 
-def test_a_split_by_lamp_trains_in_the_dark_and_tests_in_the_light(
+def test_a_split_by_look_trains_in_the_dark_and_tests_in_the_light(
     cells, problems, figures, folder, settings, tmp_path
 ):
     rng = np.random.default_rng(0)
@@ -206,7 +206,7 @@ def test_a_split_by_lamp_trains_in_the_dark_and_tests_in_the_light(
             level = 20 * number + (5 if name == "flat_area" else 0)
             pixels = np.uint8(level + rng.integers(0, 4, (32, 32)))
             Image.fromarray(pixels).save(folder / "images" / f"{name}_{number}.png")
-    problem = problems.load_problem(folder, None, settings, lamp="brightness")
+    problem = problems.load_problem(folder, None, settings, look="brightness")
     for part, counts in ((problem.train, [3, 3]), (problem.elsewhere, [4, 4])):
         assert part.targets.bincount().tolist() == counts
     low, high = (p.images.float().mean((1, 2, 3)) for p in (problem.train, problem.elsewhere))
@@ -220,6 +220,16 @@ def test_a_split_by_lamp_trains_in_the_dark_and_tests_in_the_light(
         figures.figures({"flips only": [found]})["scores"]["flips only"]["elsewhere"]["mean"]
         == (found["elsewhere"])
     )
+
+
+def test_roughness_is_the_finish_and_not_the_light(problems):
+    smooth = torch.arange(32.0).expand(32, 32)  # a gradient has no detail
+    speckled = smooth + 8 * torch.randn(32, 32, generator=torch.Generator().manual_seed(0))
+    images = torch.stack([smooth + 120, smooth, speckled, 2 * speckled]).clamp(0, 255)
+    levels = problems.MEASURES["roughness"](images.byte()[:, None].expand(-1, 3, -1, -1))
+    assert levels[:2].max() < 1
+    assert levels[2] > 2
+    assert levels[3] > 1.5 * levels[2]
 
 
 @pytest.fixture
@@ -285,7 +295,7 @@ def test_solar_cells_of_one_crystal_meet_those_of_the_other(problems, settings):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--line", "d", "--lamp", "brightness"],
+        ["--line", "d", "--part-by", "brightness"],
         ["--line", "d", "--task", "detection"],
         ["--same", "a=b"],
         ["--line", "d", "--same", "a"],
