@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from robustness_docs import ablation, lines, looks, robustness, robustness_brief
+from robustness_docs import ablation, budgets, lines, looks, robustness, robustness_brief
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -366,6 +366,7 @@ PAIRS = {
     "robustness_brief": robustness_brief,
     "robustness_ablation": ablation,
     "robustness_looks": looks,
+    "robustness_budgets": budgets,
     "robustness_lines": lines,
 }
 

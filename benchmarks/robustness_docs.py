@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from robustness_figures import difference, spread
+from robustness_figures import difference, interval, plus_minus, spread
 from robustness_problems import MEASURES
 from styleaug.bench.models import KINDS
 from styleaug.robustness.corruptions import LAMPS, SUITES, VALIDATION_CORRUPTIONS
@@ -46,8 +46,7 @@ def overall(records: Mapping[str, Record]) -> str:
         for column in COLUMNS:
             cells.append(f"{_mean(records, name, column):.1f}")
             gain = difference(_seeds(records, name, column), _seeds(records, "flips only", column))
-            shown = "" if name == "flips only" else "{mean:+.1f} ({low:+.1f} to {high:+.1f})"
-            cells.append(shown.format(**gain))
+            cells.append("" if name == "flips only" else interval(gain))
         rows.append(cells)
     head = ["policy", *(part for title in COLUMNS.values() for part in (title, "over flips"))]
     return _table(head, rows)
@@ -67,7 +66,7 @@ def against(records: Mapping[str, Record]) -> str:
                 for column in COLUMNS
             }
             sets = ", ".join(r["task"]["name"] for r in both.values())
-            shown = ["{mean:+.1f} ({low:+.1f} to {high:+.1f})".format(**f) for f in found.values()]
+            shown = [interval(gain) for gain in found.values()]
             order = KINDS.index(kind) * 1000 - found["mPC"]["mean"]
             gains.append((order, [name, f"{kind}: {sets}", *shown]))
     rows = [row for _, row in sorted(gains, key=lambda gain: gain[0])]
@@ -81,7 +80,7 @@ def by_pair(records: Mapping[str, Record]) -> str:
         task, settings = record["task"], record["settings"]
         rows = []
         for policy, row in sorted(record["scores"].items(), key=lambda r: r[1]["mPC"]["mean"]):
-            cells = [f"{row[c]['mean']:.1f} ± {row[c]['std']:.1f}" for c in COLUMNS]
+            cells = [plus_minus(row[column]) for column in COLUMNS]
             cells += [
                 " / ".join(f"{other[c]['mean']:.1f}" for c in COLUMNS)
                 for other in row["also"].values()
@@ -146,12 +145,35 @@ def looks(folder: Path) -> str:
     for path in (p for look in MEASURES for p in sorted(folder.glob(f"robustness_*_{look}.json"))):
         record = json.loads(path.read_text(encoding="utf-8"))
         name = f"{record['task']['name']}, by {path.stem.rpartition('_')[2]}"
-        for policy, row in record["scores"].items():
-            cells = [f"{row[c]['mean']:.1f} ± {row[c]['std']:.1f}" for c in ("P", "elsewhere")]
-            rows.append([name, policy, *cells])
-    if not rows:
-        return ""
-    return _table(["set", "policy", "same side", "other side"], rows)
+        rows += [[name, *cells] for cells in _elsewhere(record["scores"])]
+    return _table(["set", "policy", "same side", "other side", "over flips"], rows) if rows else ""
+
+
+def _elsewhere(scores: Mapping[str, Any]) -> list[list[str]]:
+    """Each policy on clean images, elsewhere, and there over flips alone; the best last."""
+    rows = []
+    for policy, row in sorted(scores.items(), key=lambda entry: entry[1]["elsewhere"]["mean"]):
+        seeds = [scores[name]["elsewhere"]["per_seed"] for name in (policy, "flips only")]
+        gain = "" if policy == "flips only" else interval(difference(*seeds))
+        rows.append([policy, plus_minus(row["P"]), plus_minus(row["elsewhere"]), gain])
+    return rows
+
+
+def budgets(folder: Path) -> str:
+    """What the length of training changes: runs of other lengths beside those of the tables."""
+    rows = []
+    for name, record in pairs(folder).items():
+        others = [
+            json.loads(p.read_text("utf-8")) for p in folder.glob(f"robustness_{name}_*-steps.json")
+        ]
+        runs = sorted([record, *others], key=lambda r: r["settings"]["steps"])
+        shared = [n for n in record["scores"] if all(n in r["scores"] for r in runs)]
+        for run in runs if others else ():
+            for policy in shared:
+                row = run["scores"][policy]
+                cells = [plus_minus(row[column]) for column in COLUMNS]
+                rows.append([name, str(run["settings"]["steps"]), policy, *cells])
+    return _table(["set and task", "steps", "policy", *COLUMNS.values()], rows) if rows else ""
 
 
 def lines(folder: Path) -> str:
@@ -160,19 +182,13 @@ def lines(folder: Path) -> str:
     for path in sorted(folder.glob("robustness_*_to-*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
         name = f"{record['task']['name']} to {path.stem.rpartition('_to-')[2]}"
-        scores = record["scores"]
-        for policy, row in sorted(scores.items(), key=lambda r: r[1]["elsewhere"]["mean"]):
-            columns = ("P", "elsewhere", "elsewhere readapted")
-            cells = [f"{row[c]['mean']:.1f} ± {row[c]['std']:.1f}" for c in columns]
-            seeds = [scores[n]["elsewhere"]["per_seed"] for n in (policy, "flips only")]
-            shown = "" if policy == "flips only" else "{mean:+.1f} ({low:+.1f} to {high:+.1f})"
-            cells.insert(2, shown.format(**difference(*seeds)))
-            curve = " / ".join(f"{row['also']['AUROC'][c]['mean']:.1f}" for c in columns)
-            rows.append([name, policy, *cells, curve])
-    if not rows:
-        return ""
+        for cells in _elsewhere(record["scores"]):
+            row = record["scores"][cells[0]]
+            curve = [row["also"]["AUROC"][c]["mean"] for c in ("P", "elsewhere")]
+            adapted = plus_minus(row["elsewhere readapted"])
+            rows.append([name, *cells, adapted, " / ".join(f"{c:.1f}" for c in curve)])
     head = ["lines", "policy", "same line", "other line", "over flips", "other line, re-adapted"]
-    return _table([*head, "AUROC: same / other / re-adapted"], rows)
+    return _table([*head, "AUROC: same / other line"], rows) if rows else ""
 
 
 def ablation(folder: Path) -> str:

@@ -145,10 +145,10 @@ def table(record: Mapping[str, Any]) -> str:
     heads = ["policy", *columns, *(f"mPC over {name}" for name in baselines), "a run"]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name, row in scores.items():
-        entries = [_plus_minus(row[column]) for column in columns]
+        entries = [plus_minus(row[column]) for column in columns]
         for baseline in baselines:
             change = record["differences"][baseline].get(name)
-            entries.append(_interval(change["mPC"]) if change else "")
+            entries.append(interval(change["mPC"]) if change else "")
         lines.append(f"| {name} | {' | '.join(entries)} | {seconds(row['seconds'])} |")
     lines += ["", "| policy | " + " | ".join(c.replace("_", " ") for c in corruptions) + " |"]
     lines.append("|---" + "|---" * len(corruptions) + "|")
@@ -164,11 +164,13 @@ def seconds(entries: Sequence[Mapping[str, float]]) -> str:
     return f"{wall:.0f} s, {cpu:.0f} s of CPU"
 
 
-def _plus_minus(entry: Mapping[str, Any]) -> str:
+def plus_minus(entry: Mapping[str, Any]) -> str:
+    """``97.8 ± 0.9``, without the deviation if there was one seed."""
     deviation = "" if entry["std"] is None else f" ± {entry['std']:.1f}"
     return f"{entry['mean']:.1f}{deviation}"
 
 
-def _interval(entry: Mapping[str, Any]) -> str:
+def interval(entry: Mapping[str, Any]) -> str:
+    """``+1.2 (-0.3 to +2.7)``, without the interval if there was one seed."""
     bounds = "" if entry["low"] is None else f" ({entry['low']:+.1f} to {entry['high']:+.1f})"
     return f"{entry['mean']:+.1f}{bounds}"

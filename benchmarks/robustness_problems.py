@@ -53,7 +53,8 @@ class Settings:
         base = cls()
         if kind == "classification":
             return base
-        return replace(base, steps=300, batch_size=16, size=128, max_test=200)
+        steps = {"segmentation": 900, "detection": 300}[kind]
+        return replace(base, steps=steps, batch_size=16, size=128, max_test=200)
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def test_splits_by_look_have_a_table_of_their_own(tmp_path):
         name = f"robustness_s-classification_{lamp}.json"
         (tmp_path / name).write_text(json.dumps(record))
     lines = fill_docs.PAIRS["robustness_looks"](tmp_path).splitlines()
-    assert lines[2] == "| s, by brightness | flips only | 91.0 ± 1.0 | 32.0 ± 1.0 |"
+    assert lines[2] == "| s, by brightness | flips only | 91.0 ± 1.0 | 32.0 ± 1.0 |  |"
     assert lines[3].startswith("| s, by contrast |")
     assert fill_docs.PAIRS["robustness"](tmp_path) == ""  # these are no pairs of set and task
 
@@ -111,13 +111,30 @@ def test_other_lines_have_a_table_of_their_own(tmp_path):
     lines = fill_docs.PAIRS["robustness_lines"](tmp_path).splitlines()
     assert (
         lines[2]
-        == "| s to t | flips only | 82.0 ± 1.0 | 60.0 ± 1.0 |  | 65.0 ± 0.0 | 99.0 / 60.0 / 65.0 |"
+        == "| s to t | flips only | 82.0 ± 1.0 | 60.0 ± 1.0 |  | 65.0 ± 0.0 | 99.0 / 60.0 |"
     )
     assert lines[3] == (
         "| s to t | rare | 91.0 ± 1.0 | 71.0 ± 1.0 | +11.0 (-1.7 to +23.7) | 65.0 ± 0.0 | "
-        "99.0 / 71.0 / 65.0 |"
+        "99.0 / 71.0 |"
     )
     assert fill_docs.PAIRS["robustness"](tmp_path) == ""  # these are no pairs of set and task
+
+
+def test_runs_of_another_length_stand_beside_those_of_the_tables(tmp_path):
+    for suffix, steps, clean in (("", 3, 80), ("_12-steps", 12, 90), ("_brightness", 9, 10)):
+        scores = {"mine": ([clean, clean], [40, 40])} | (
+            {} if suffix else {"rare": ([9, 9], [9, 9])}
+        )
+        record = result("classification", scores)
+        record["settings"]["steps"] = steps
+        (tmp_path / f"robustness_s-classification{suffix}.json").write_text(json.dumps(record))
+    lines = fill_docs.PAIRS["robustness_budgets"](tmp_path).splitlines()
+    assert [line.split(" | ")[:4] for line in lines[2:]] == [
+        ["| s-classification", "3", "mine", "80.0 ± 1.0"],
+        ["| s-classification", "12", "mine", "90.0 ± 1.0"],
+    ]
+    (tmp_path / "robustness_s-classification_12-steps.json").unlink()
+    assert fill_docs.PAIRS["robustness_budgets"](tmp_path) == ""
 
 
 def test_settings_are_told_apart_by_means_over_sets_and_seeds(tmp_path):
