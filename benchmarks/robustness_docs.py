@@ -167,10 +167,8 @@ def budgets(folder: Path) -> str:
             json.loads(p.read_text("utf-8")) for p in folder.glob(f"robustness_{name}_*-steps.json")
         ]
         runs = sorted([record, *others], key=lambda r: r["settings"]["steps"])
-        shared = [n for n in record["scores"] if all(n in r["scores"] for r in runs)]
         for run in runs if others else ():
-            for policy in shared:
-                row = run["scores"][policy]
+            for policy, row in run["scores"].items():
                 cells = [plus_minus(row[column]) for column in COLUMNS]
                 rows.append([name, str(run["settings"]["steps"]), policy, *cells])
     return _table(["set and task", "steps", "policy", *COLUMNS.values()], rows) if rows else ""

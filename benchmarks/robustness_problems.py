@@ -53,8 +53,7 @@ class Settings:
         base = cls()
         if kind == "classification":
             return base
-        steps = {"segmentation": 900, "detection": 300}[kind]
-        return replace(base, steps=steps, batch_size=16, size=128, max_test=200)
+        return replace(base, steps=300, batch_size=16, size=128, max_test=200)
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,7 @@ def test_runs_of_another_length_stand_beside_those_of_the_tables(tmp_path):
     lines = fill_docs.PAIRS["robustness_budgets"](tmp_path).splitlines()
     assert [line.split(" | ")[:4] for line in lines[2:]] == [
         ["| s-classification", "3", "mine", "80.0 ± 1.0"],
+        ["| s-classification", "3", "rare", "9.0 ± 1.0"],
         ["| s-classification", "12", "mine", "90.0 ± 1.0"],
     ]
     (tmp_path / "robustness_s-classification_12-steps.json").unlink()
