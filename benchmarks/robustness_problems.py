@@ -110,10 +110,13 @@ def load_problem(
         same: what the classes of ``folder`` are called in ``line``, where the names differ.
 
     Raises:
-        ValueError: if the labels do not allow the task, or the lines share less than two classes.
+        ValueError: if the labels do not allow the task, the set cannot be parted by ``look``, or
+            the lines share less than two classes.
         OSError: if an image cannot be read.
     """
     if _is_elpv(folder):
+        if look is not None:
+            raise ValueError(f"A set of folders can be parted by {look}, but elpv is none.")
         return _elpv(settings, None if line is None else str(line))
     defects = read_defects(folder)
     if line is not None:
@@ -194,6 +197,10 @@ def part_by_line(
     theirs = {sample.label for sample in other.samples}
     unknown = [f"{n} in {defects.name}" for n in same if n not in names]
     unknown += [f"{n} in {other.name}" for n in same.values() if n not in theirs]
+    if len(set(names.values())) < len(names):
+        raise ValueError(
+            f"Each class of {defects.name} must have a name of its own in {other.name}."
+        )
     if unknown:
         raise ValueError(f"--same must pair a class of each set, but there is no {unknown[0]}.")
     ours = {theirs_name: label for label, theirs_name in names.items() if theirs_name in theirs}

@@ -274,6 +274,7 @@ def test_another_line_is_seen_in_the_classes_that_both_have(
         ({}, "steel and plant must share two classes at least, but share 1"),
         ({"rolled-in_scale": "rust"}, "there is no rust in plant"),
         ({"rust": "stain"}, "there is no rust in steel"),
+        ({"rolled-in_scale": "flat_area"}, "must have a name of its own in plant"),
     ],
 )
 def test_lines_that_share_too_little_are_refused(
@@ -288,6 +289,8 @@ def test_solar_cells_of_one_crystal_meet_those_of_the_other(problems, settings):
     problem = problems.load_problem(Path("elpv"), None, small, line=Path("poly"))
     assert (len(problem.train), len(problem.test), len(problem.elsewhere)) == (718, 239, 1343)
     assert "polycrystalline" in problem.notes[-1]
+    with pytest.raises(ValueError, match="parted by roughness, but elpv is none"):
+        problems.load_problem(Path("elpv"), None, small, look="roughness")
     with pytest.raises(ValueError, match="mono or poly, but got 'thin'"):
         problems.load_problem(Path("elpv"), None, small, line=Path("thin"))
 
