@@ -58,7 +58,8 @@ PEERS: dict[str, Callable[[], nn.Module]] = {
 
 SEARCH: dict[str, dict[str, Any]] = {
     "defaults": {},
-    "more often": {"p": 0.8},
+    "without material": {"strength": 0.0},
+    "without light": {"light": 0.0},
     "without blur and grain": {"blur": 0.0, "grain": 0.0},
     "milder": {
         "strength": (0.0, 0.5),
