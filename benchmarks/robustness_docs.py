@@ -248,7 +248,8 @@ def robustness_brief(folder: Path) -> str:
 weights, fine-tuned with each policy after random flips on {len(records)} pairs of set and task;
 points of {", ".join(metrics)}, mean of {_seed_counts(records)} seeds, in brackets 95 % intervals.
 The photometric mix is no policy of a library: it is what a careful engineer builds of torchvision's
-jitter, blur and noise. [All of it](docs/explanation/robustness.md).
+jitter, blur and noise. No material is `StyleAugment(strength=0)`.
+[All of it](docs/explanation/robustness.md).
 
 {against(records)}"""
 

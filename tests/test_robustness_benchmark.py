@@ -296,18 +296,18 @@ def test_solar_cells_of_one_crystal_meet_those_of_the_other(problems, settings):
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "message"),
     [
-        ["--line", "d", "--part-by", "brightness"],
-        ["--line", "d", "--task", "detection"],
-        ["--same", "a=b"],
-        ["--line", "d", "--same", "a"],
+        (["--line", "d", "--part-by", "brightness"], "and not by --part-by as well"),
+        (["--line", "d", "--task", "detection"], "--line parts a set of classes"),
+        (["--same", "a=b"], "--same needs --line"),
+        (["--line", "d", "--same", "a"], "must be CLASS=CLASS, but is 'a'"),
     ],
 )
-def test_lines_are_asked_for_in_full(bench, arguments, capsys):
+def test_lines_are_asked_for_in_full(bench, arguments, message, capsys):
     with pytest.raises(SystemExit):
         bench.parse_arguments(["--data", "x", *arguments])
-    assert "line" in capsys.readouterr().err or "CLASS=CLASS" in arguments
+    assert message in capsys.readouterr().err
 
 
 def test_corrupted_sets_are_made_once(cells, problem, settings, tmp_path, monkeypatch):
