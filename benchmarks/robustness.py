@@ -101,6 +101,7 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, Any]
     }
     suffix = "_validation" if options.validation else "_quick" if options.quick else ""
     suffix += f"_{options.part_by}" if options.part_by else ""
+    suffix += f"_{settings.model}" if settings.model != Settings.of(kind).model else ""
     suffix += f"_{settings.steps}-steps" if settings.steps != Settings.of(kind).steps else ""
     suffix += f"_to-{options.line.resolve().name}" if options.line else ""
     out = options.out or RESULTS / f"robustness_{problem.name}-{kind}{suffix}.json"

@@ -142,10 +142,12 @@ def _at_three(row: Mapping[str, Any], industrial: bool) -> float:
 def looks(folder: Path) -> str:
     """Sets parted by look, as if another lamp or finish had made one half."""
     rows = []
-    for path in (p for look in MEASURES for p in sorted(folder.glob(f"robustness_*_{look}.json"))):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        name = f"{record['task']['name']}, by {path.stem.rpartition('_')[2]}"
-        rows += [[name, *cells] for cells in _elsewhere(record["scores"])]
+    for look in MEASURES:
+        for path in sorted(folder.glob(f"robustness_*_{look}*.json")):
+            record = json.loads(path.read_text(encoding="utf-8"))
+            model = path.stem.rpartition(f"_{look}")[2].removeprefix("_")
+            name = f"{record['task']['name']}, by {look}" + (f", {model}" if model else "")
+            rows += [[name, *cells] for cells in _elsewhere(record["scores"])]
     return _table(["set", "policy", "same side", "other side", "over flips"], rows) if rows else ""
 
 
