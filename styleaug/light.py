@@ -47,8 +47,7 @@ PARAMETERS: dict[str, tuple[float, float, float]] = {
 NAMES = tuple(PARAMETERS)
 # Where a fault lies, and whether the polarity turns round, do not shrink with the amount.
 _WHOLE = {name for name in NAMES if "_" in name} | {"invert"}
-# Each lamp has an exposure of its own, and one or two of these faults at a time; all at once teach
-# less.
+# Each lamp has an exposure of its own, and three or four of these faults; all at once teach less.
 _FREQUENCY = {
     "exposure": 1.0,
     "gradient": 0.4,
