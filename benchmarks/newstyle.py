@@ -22,7 +22,8 @@ from common import machine_record, package_versions, write_json
 from gatys import evenly
 from styleaug import StylePack
 from styleaug.images import to_tensor
-from styleaug.newstyle.learn import choose, learn_style
+from styleaug.newstyle import learn_style, with_styles
+from styleaug.newstyle.learn import choose
 from styleaug.newstyle.probes import (
     PROBE_SIZE,
     Probes,
@@ -91,10 +92,10 @@ def main() -> None:
         )
         chosen = choose(learned.moved, learned.objective)
         encoded = pack.encode(picture[None])[0]
-        fitted = learned.code
+        fitted = with_styles(pack, [learned], ())
         found = {
             "encode": real.measure(restyled_probes(pack, encoded, real), grams),
-            "fit": real.measure(restyled_probes(pack, fitted, real), grams),
+            "fit": real.measure(restyled_probes(fitted, fitted.codes[-1], real), grams),
             "gatys": real.measure(optimised_probes(real, grams, len(real)), grams),
         }
         moved = {way: value[0] for way, value in found.items()}
@@ -103,6 +104,7 @@ def main() -> None:
         rows.append(
             {
                 "name": name,
+                "tried": dict(learned.moved),
                 "chosen": chosen,
                 "best": best,
                 "moved": moved,
@@ -137,6 +139,7 @@ def main() -> None:
         "fit_lowers_by_a_fifth": float(
             (column("objective", "fit") <= 0.8 * column("objective", "encode")).mean()
         ),
+        "fit_moves_92_percent": float((column("moved", "fit") >= 0.92).mean()),
         "agrees": float(np.mean([row["chosen"] == row["best"] for row in rows])),
         "styles": rows,
         "machine": machine_record(),

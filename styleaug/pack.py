@@ -204,6 +204,8 @@ class StylePack:
         names: Sequence[str],
         tags: Sequence[Sequence[str]],
         added: Mapping[str, Any] | None = None,
+        *,
+        own: Sequence[Tensor | None] | None = None,
     ) -> StylePack:
         """A new pack with more rows; this one, its network and its rows stay as they are.
 
@@ -212,14 +214,29 @@ class StylePack:
             names: of the new rows.
             tags: of each of them.
             added: provenance by name, kept in ``info["added"]``.
+            own: parameters of their own (P,) of those rows that have some, as
+                :func:`styleaug.newstyle.fit_style` finds them; None of the others.
 
         Raises:
             ValueError: if shapes do not fit, or a name is taken.
         """
         self.check_new(names)
+        stylizer = _stylizer(self.config, self._state)
+        own = [None] * len(codes) if own is None else own
+        values = [value.float().cpu() for value in own if value is not None]
+        if values:
+            stylizer = stylizer.with_own(torch.stack(values))
+        shares = torch.zeros(len(codes), len(values), device="cpu")
+        rows = [row for row, value in enumerate(own) if value is not None]
+        shares[rows, torch.arange(len(rows), device="cpu")] = 1.0
         return StylePack(
-            _stylizer(self.config, self._state),
-            torch.cat([self.codes, codes.float().cpu()]),
+            stylizer,
+            torch.cat(
+                [
+                    F.pad(self.codes, (0, len(values))),
+                    torch.cat([codes.float().cpu(), shares], dim=1),
+                ]
+            ),
             [*self.names, *names],
             [*self.tags, *tags],
             {**self.info, "added": {**self.info.get("added", {}), **(added or {})}},

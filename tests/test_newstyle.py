@@ -5,18 +5,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from helpers import pictures
+from helpers import TINY, pictures
 from styleaug import StyleAugment, StylePack
 from styleaug.checks import WeightsError
 from styleaug.cli import main
 from styleaug.losses import gram
-from styleaug.newstyle import NewStyle, fit_code, learn_style, rows, with_styles
+from styleaug.newstyle import NewStyle, fit_style, learn_style, rows, with_styles
 from styleaug.newstyle.learn import ENOUGH, TOO_LITTLE, choose
 from styleaug.newstyle.probes import (
     CONTENT_WEIGHTS,
@@ -116,14 +117,19 @@ def test_measuring_knows_what_has_not_moved_and_what_has_arrived(probes):
 def test_a_fit_serves_contents_that_it_has_not_seen(base, probes, painting):
     start = base.encode(painting[None])[0]
     seen = []
-    code = fit_code(base, painting, steps=25, progress=lambda *now: seen.append(now))
+    code, own = fit_style(base, painting, steps=25, progress=lambda *now: seen.append(now))
     assert seen == [(k, 25) for k in range(1, 26)]
     assert not code.requires_grad
+    assert not own.requires_grad
+    alone = base.extended(code[None], ["code alone"], [()])
+    fitted = base.extended(code[None], ["fitted"], [()], own=[own])
     grams = style_targets(painting)
-    before, after = (
-        probes.measure(restyled_probes(base, c, probes), grams)[1] for c in (start, code)
+    before, between, after = (
+        probes.measure(restyled_probes(pack, c, probes), grams)[1]
+        for pack, c in ((base, start), (alone, alone.codes[-1]), (fitted, fitted.codes[-1]))
     )
     assert after < 0.9 * before
+    assert after < 0.98 * between
 
 
 def test_a_fit_changes_neither_pack_nor_global_randomness(base, painting):
@@ -131,9 +137,11 @@ def test_a_fit_changes_neither_pack_nor_global_randomness(base, painting):
         base.id,
         {k: v.clone() for k, v in base.stylizer(CPU, torch.float32).state_dict().items()},
     )
-    first, second = (fit_code(base, painting, steps=2) for _ in range(2))
-    assert torch.equal(first, second)
-    assert not torch.equal(first, fit_code(base, painting, steps=2, seed=1))
+    first, second = (fit_style(base, painting, steps=2) for _ in range(2))
+    other = fit_style(base, painting, steps=2, seed=1)
+    for one, again, seeded in zip(first, second, other, strict=True):
+        assert torch.equal(one, again)
+        assert not torch.equal(one, seeded)
     after = base.stylizer(CPU, torch.float32).state_dict()
     assert all(torch.equal(v, after[k]) for k, v in before[1].items())
     assert StylePack.load("base").id == before[0]
@@ -141,9 +149,25 @@ def test_a_fit_changes_neither_pack_nor_global_randomness(base, painting):
 
 def test_a_fit_starts_where_it_is_told(base, painting):
     start = base.codes[5]
-    code = fit_code(base, painting, start=start, steps=1)
+    code, own = fit_style(base, painting, start=start, steps=1)
     spread = base.codes.std(0, correction=0) + 1e-4
     assert ((code - start).abs() <= 0.1001 * spread).all()
+    assert own.abs().max() <= 0.0301
+    assert own.abs().median() > 0.01
+
+
+def test_a_fit_leaves_the_shares_of_other_fitted_styles(base, painting):
+    own = torch.ones(sum(layer.out_features for layer in style_layers(base)))
+    grown = base.extended(base.codes[:1], ["fitted before"], [()], own=[own])
+    code, more = fit_style(grown, painting, steps=2)
+    assert len(code) == len(base.codes[0]) + 1
+    assert code[-1] == 0
+    twice = grown.extended(code[None], ["now"], [()], own=[more])
+    assert twice.codes[-2:, -2:].tolist() == [[1, 0], [0, 1]]
+
+
+def style_layers(pack):
+    return pack.stylizer(CPU, torch.float32).style_layers().values()
 
 
 # ---------------------------------------------------------------- choosing
@@ -196,20 +220,21 @@ def test_styles_are_tried_and_fitted_on_contents_of_ones_own(base, painting, mon
 
     def fit(*args, contents, **kwargs):
         fitted_on.append(contents)
-        return fit_code(*args, contents=contents, **kwargs)
+        return fit_style(*args, contents=contents, **kwargs)
 
-    monkeypatch.setattr("styleaug.newstyle.learn.fit_code", fit)
+    monkeypatch.setattr("styleaug.newstyle.learn.fit_style", fit)
     style = learn_style(base, painting, "x", way="fit", contents=own, steps=1)
     assert torch.equal(style.pictures["content"], own[1])
     assert torch.equal(fitted_on[0], own[[0, 2, 4]])
+    new = with_styles(base, [style], ())
     measured = Probes(own[[1, 3]]).measure(
-        restyled_probes(base, style.code, Probes(own[[1, 3]])), style_targets(painting)
+        restyled_probes(new, new.codes[-1], Probes(own[[1, 3]])), style_targets(painting)
     )
     assert style.moved["fit"] == pytest.approx(measured[0], abs=1e-4)
     with pytest.raises(ValueError, match="contents must be at least 2 images, but are 1"):
         learn_style(base, painting, "x", contents=own[:1])
     with pytest.raises(ValueError, match=r"one image of \(3, 128, 128\), but are \(2, 3, 64, 64\)"):
-        fit_code(base, painting, contents=torch.rand(2, 3, 64, 64))
+        fit_style(base, painting, contents=torch.rand(2, 3, 64, 64))
 
 
 def test_what_an_untrained_network_does_not_master_is_left_to_gatys(pack, painting):
@@ -220,15 +245,23 @@ def test_what_an_untrained_network_does_not_master_is_left_to_gatys(pack, painti
 
 def test_a_fit_that_makes_it_worse_is_taken_if_asked_for_alone(base, painting, monkeypatch):
     worse = base.codes[0] + 50 * base.codes.std(0)
-    monkeypatch.setattr("styleaug.newstyle.learn.fit_code", lambda *args, **kwargs: worse)
+    own = torch.zeros(sum(layer.out_features for layer in style_layers(base)))
+    monkeypatch.setattr("styleaug.newstyle.learn.fit_style", lambda *args, **kwargs: (worse, own))
     encoded = base.encode(painting[None])[0]
     style = learn_style(base, painting, "x")
     assert style.objective["fit"] > style.objective["encode"]
     assert style.way != "fit"
     assert torch.equal(style.code, encoded)
+    assert style.own is None
     asked = learn_style(base, painting, "x", way="fit")
     assert asked.way == "fit"
     assert torch.equal(asked.code, worse)
+    assert torch.equal(asked.own, own)
+
+
+def test_a_name_that_is_taken_is_refused_before_anything_takes_time(base, painting):
+    with pytest.raises(ValueError, match="names of their own, but metal exist"):
+        learn_style(base, painting, "metal")
 
 
 # ---------------------------------------------------------------- packs
@@ -259,6 +292,40 @@ def test_old_rows_stay_bit_for_bit(pack, tmp_path):
         return augment(pictures(1, 3, 32, 32))
 
     assert torch.equal(restyled(pack), restyled(new))
+
+
+def test_a_fitted_row_is_its_own_and_mixes_with_others(pack, tmp_path):
+    """Its scales, shifts and matrices come with its share of a mixture, and with nothing else."""
+    count = sum(layer.out_features for layer in style_layers(pack))
+    own = 0.3 * torch.randn(count, generator=torch.Generator().manual_seed(0))
+    fitted = replace(style_of(pack, "fitted", "fit"), own=own)
+    plain = replace(fitted, name="plain", own=None)
+    new = with_styles(pack, [plain, fitted, style_of(pack, "more")], ())
+    new.save(tmp_path / "new.safetensors")
+    new = StylePack.load(tmp_path / "new.safetensors")
+    assert new.config.own == 1
+    assert torch.equal(new.codes[: len(pack), :-1], pack.codes)
+    assert new.codes[:, -1].tolist() == [0] * len(pack) + [0, 1, 0]
+    images = pictures(2, 3, 32, 32, dtype=torch.float32)
+
+    def restyled(source, code):
+        stylizer = source.stylizer(CPU, torch.float32)
+        return stylizer.net(images, code.expand(2, -1), torch.zeros(2, 1, 32, 32))
+
+    for row in range(len(pack)):
+        assert torch.equal(restyled(new, new.codes[row]), restyled(pack, pack.codes[row]))
+    ends = [restyled(new, new.code(name)) for name in ("plain", "fitted")]
+    assert (ends[1] - ends[0]).abs().mean() > 0.02
+    half = new.code({"plain": 1, "fitted": 1})
+    layers = new.stylizer(CPU, torch.float32).style_layers().values()
+    first = next(iter(layers))
+    style = torch.cat([half[: TINY.embedding], half[-1:]])[None]
+    values = own[: first.out_features].half().float() / 2
+    torch.testing.assert_close(first(style) - first(style * (torch.arange(9) < 8)), values[None])
+    assert new.encode(images).shape == (2, TINY.code_size + 1)
+    augment = StyleAugment(["fitted", "random"], pack=new, p=1, jitter=0.5)
+    assert augment(images).isfinite().all()
+    assert StyleAugment("batch", pack=new, p=1)(images).isfinite().all()
 
 
 @pytest.mark.parametrize("name", ["random-0", "random", "all", "batch"])

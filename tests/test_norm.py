@@ -9,6 +9,7 @@ from styleaug.nn.norm import (
     ColourMatch,
     ConditionalInstanceNorm2d,
     ConditionalMix,
+    StyleLinear,
     adain,
     instance_norm,
 )
@@ -56,6 +57,21 @@ def test_conditional_norm_is_its_formula_with_one_style_an_image(features):
     expected = gamma[:, :, None, None] * normalized(features, 0.5) + beta[:, :, None, None]
     torch.testing.assert_close(norm(features, embedding), expected)
     assert not torch.allclose(expected[0], norm(features, embedding.flip(0))[0])
+
+
+def test_styles_add_what_they_have_of_their_own():
+    layer = StyleLinear(3, 5, own=2)
+    assert layer.own.shape == (5, 2)
+    embedding = torch.randn(4, 3)
+    shares = torch.tensor([[0, 0], [1, 0], [0, 1], [0.25, 0.75]])
+    without = torch.nn.functional.linear(embedding, layer.weight, layer.bias)
+    style = torch.cat([embedding, shares], dim=1)
+    assert torch.equal(layer(style), without)  # none has been fitted
+    torch.nn.init.normal_(layer.own)
+    expected = without + shares @ layer.own.T
+    torch.testing.assert_close(layer(style), expected)
+    assert torch.equal(layer(style)[0], without[0])
+    assert "own" not in StyleLinear(3, 5).state_dict()
 
 
 def test_conditional_norm_starts_plain():

@@ -1,6 +1,7 @@
 """The networks: any size, quiet on flat images, and every part of the style code counts."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from helpers import TINY, pictures
+from styleaug.nn.encoder import Stylizer
 from styleaug.nn.norm import ColourMatch, adain
 from styleaug.nn.stylenet import (
     REFERENCE,
@@ -75,6 +77,30 @@ def test_every_part_of_the_style_code_changes_the_picture(part, first, last):
 def test_code_size_counts_embedding_bottleneck_and_colours():
     assert TINY.code_size == 8 + 2 * 16 + 2 * 3
     assert TINY_REFERENCE.code_size == 8
+    assert replace(TINY, own=3).code_size == TINY.code_size + 3
+
+
+@BOTH
+def test_styles_of_their_own_change_their_images_alone(config):
+    stylizer = Stylizer(config)
+    count = sum(layer.out_features for layer in stylizer.style_layers().values())
+    generator = torch.Generator().manual_seed(0)
+    grown = stylizer.with_own(0.3 * torch.randn(2, count, generator=generator))
+    images, code = pictures(3, 3, 32, 32, dtype=torch.float32), codes(config, 3)
+    noise = torch.zeros(3, 1, 32, 32)
+    shares = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    with torch.no_grad():
+        before = stylizer.net(images, code, noise)
+        after = grown.net(images, torch.cat([code, shares], dim=1), noise)
+    assert torch.equal(before[0], after[0])
+    assert (before[1:] - after[1:]).abs().mean((1, 2, 3)).min() > 1e-3
+    twice = grown.with_own(torch.ones(1, count))
+    assert twice.net.config.own == 3
+    for layer, grown_layer in zip(
+        grown.style_layers().values(), twice.style_layers().values(), strict=True
+    ):
+        assert torch.equal(grown_layer.own[:, :2], layer.own)
+        assert (grown_layer.own[:, 2] == 1).all()
 
 
 @BOTH

@@ -256,6 +256,12 @@ def test_training_starts_from_a_pack_with_as_many_blocks_or_more(folders, traine
     before, after = (p.stylizer(cpu, torch.float32).state_dict() for p in (pack, again))
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())  # lr is 0
     assert again.info["settings"]["init"] == "pack.safetensors"
+    count = sum(layer.out_features for layer in pack.stylizer(cpu).style_layers().values())
+    fitted = pack.extended(pack.codes[:1], ["fitted"], [()], own=[torch.ones(count)])
+    fitted.save(tmp_path / "fitted.safetensors")
+    init = str(tmp_path / "fitted.safetensors")
+    later = train(config(folders, tmp_path / "c.safetensors", init=init, **still))
+    assert later.id == again.id  # what a fitted style has of its own stays behind
     wider = StyleNetConfig(stem=8, width=16, blocks=2, embedding=8)
     with pytest.raises(ValueError, match="init needs a pack of the same shape"):
         train(config(folders, tmp_path / "b.safetensors", init=str(settings.out), net=wider))

@@ -25,9 +25,9 @@ from styleaug.newstyle.probes import (
 from styleaug.nn.features import cached_features
 from styleaug.pack import StylePack, inference_dtype, prepare_process
 
-ENOUGH, TOO_LITTLE = 0.92, 0.8
-"""Share of the style moved by an optimisation of the pixels: from the first on, a code is good
-enough as it is; below the second, the network does not master the style."""
+ENOUGH, TOO_LITTLE = 0.95, 0.8
+"""Share of the style moved by an optimisation of the pixels: from the first on, the encoder's code
+is good enough as it is; below the second, the network does not master the style."""
 WAYS = ("encode", "fit", "gatys")
 
 _PER_STEP = 4
@@ -39,7 +39,7 @@ class NewStyle:
 
     Attributes:
         name: of its row.
-        way: one of ``WAYS``: ``encode``, as the encoder read it; ``fit``, its code was fitted;
+        way: one of ``WAYS``: ``encode``, as the encoder read it; ``fit``, its row was fitted;
             ``gatys``, fitted, and still too far from what an optimisation of the pixels reaches.
         moved: style moved, ``1 - D(output) / D(content)`` with D the squared relative distance of
             Gram matrices, for each way that was tried: means over probes that were not fitted on;
@@ -47,6 +47,7 @@ class NewStyle:
         objective: the same of what is minimised.
         seconds: spent on each way.
         code: of its row (code_size,).
+        own: parameters of its own (P,) if it was fitted, see :func:`fit_style`.
         pictures: the first probe (3, S, S), as each way restyles it.
         source: file that it was read from, if it was.
     """
@@ -58,10 +59,11 @@ class NewStyle:
     seconds: Mapping[str, float]
     code: Tensor = field(repr=False)
     pictures: Mapping[str, Tensor] = field(repr=False)
+    own: Tensor | None = field(default=None, repr=False)
     source: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able, without the code."""
+        """JSON-able, without what its row holds."""
         kinds = ("moved", "objective", "seconds")
         rounded = {k: {w: round(v, 4) for w, v in getattr(self, k).items()} for k in kinds}
         return {"name": self.name, "way": self.way, "source": self.source, **rounded}
@@ -78,7 +80,7 @@ class NewStyle:
         )
 
 
-def fit_code(
+def fit_style(
     pack: StylePack,
     picture: Tensor,
     *,
@@ -87,10 +89,12 @@ def fit_code(
     steps: int = 100,
     seed: int = 0,
     progress: Callable[[int, int], object] | None = None,
-) -> Tensor:
-    """Fit one style's code, the network fixed, on contents.
+) -> tuple[Tensor, Tensor]:
+    """Fit one style's row, the network fixed, on contents.
 
-    Adam on the code in units of the pack's spread; what is minimised is the logarithm of style and
+    The row is its code, and scales, shifts and mixing matrices of its own, which add to those that
+    its embedding gives (the conditional instance normalization of Dumoulin et al. 2017). Adam on
+    both, the code in units of the pack's spread; what is minimised is the logarithm of style and
     content parts together, so that the step does not depend on how far the style is.
 
     Args:
@@ -103,29 +107,38 @@ def fit_code(
         progress: called with the number of steps done and of all.
 
     Returns:
-        The code (code_size,), float32.
+        The code (code_size,) and the style's own parameters (P,), float32; for
+        :meth:`styleaug.StylePack.extended`.
     """
     if steps < 1:
         raise ValueError(f"steps must be at least 1, but got {steps}.")
     picture = _checked(picture)
     device = picture.device
     start = pack.encode(picture[None])[0] if start is None else start.to(device)
-    network = pack.stylizer(device, torch.float32).net
+    known = pack.stylizer(device, torch.float32)
+    sizes = [layer.out_features for layer in known.style_layers().values()]
+    stylizer = known.with_own(torch.zeros(1, sum(sizes), device=device)).requires_grad_(False)
+    network = stylizer.net.eval().to(memory_format=torch.channels_last)
+    own = [layer.own for layer in stylizer.style_layers().values() if layer.own is not None]
     dtype = inference_dtype(device)
     trunk = cached_features("vgg16", device, dtype)
     probes = drawn_probes(0, 32, device) if contents is None else Probes(contents.to(device))
     count = min(_PER_STEP, len(probes))
     targets = [g.expand(count, -1, -1) for g in style_targets(picture)]
     spread = pack.codes.std(0, correction=0).to(device) + 1e-4
+    spread[len(start) - pack.config.own :] = 0  # shares of other fitted styles
     shift = torch.zeros_like(start, requires_grad=True)
-    optimizer = torch.optim.Adam([shift], lr=0.1, betas=(0.9, 0.99))
+    groups = [{"params": [shift], "lr": 0.1}, {"params": own, "lr": 0.03}]
+    optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
+    for values in own:
+        values.requires_grad_()
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode(False), torch.enable_grad():
         for step in range(steps):
             rows = torch.randperm(len(probes), generator=generator)[:count]
             places = torch.randint(network.field.PLACES, (count,), generator=generator)
-            code = (start + spread * shift).expand(count, -1)
+            code = torch.cat([start + spread * shift, start.new_ones(1)]).expand(count, -1)
             content = probes.images[rows.to(device)]
             noise = network.field(places.to(device), PROBE_SIZE, PROBE_SIZE)
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
@@ -138,7 +151,8 @@ def fit_code(
             schedule.step()
             if progress is not None:
                 progress(step + 1, steps)
-    return (start + spread * shift).detach()
+    found = torch.cat([values[:, -1] for values in own])
+    return (start + spread * shift).detach(), found.detach()
 
 
 def choose(moved: Mapping[str, float], objective: Mapping[str, float]) -> str:
@@ -167,7 +181,7 @@ def learn_style(
     steps: int = 100,
     progress: Callable[[int, int], object] | None = None,
 ) -> NewStyle:
-    """Find the quickest way to a style that does, by measurement, and its code.
+    """Find the quickest way to a style that does, by measurement, and its row.
 
     Encode it; if that is not enough (see :func:`choose`), fit it; and if that does not do either,
     say so.
@@ -181,13 +195,15 @@ def learn_style(
             S = PROBE_SIZE: half of them to fit on, half to measure on; drawn ones by default. How
             near the network comes to a style depends on the content, too.
         steps: of a fit.
-        progress: see :func:`fit_code`.
+        progress: see :func:`fit_style`.
 
     Raises:
-        ValueError: if the picture is not (C, h, w), an option is unknown, or steps below 1.
+        ValueError: if the picture is not (C, h, w), the name is taken, an option is unknown, or
+            steps below 1.
         TypeError: if the picture's dtype is neither uint8 nor floating point.
     """
     check_way(way)
+    pack.check_new([name])
     prepare_process(picture.device)
     picture = _checked(picture)
     if contents is None:
@@ -201,33 +217,36 @@ def learn_style(
     objective: dict[str, float] = {}
     seconds: dict[str, float] = {}
     pictures = {"content": probes.images[0].cpu()}
-    codes: dict[str, Tensor] = {}
+    rows: dict[str, tuple[Tensor, Tensor | None]] = {}
 
     def measure(way: str, outputs: Tensor) -> None:
         pictures[way] = outputs[0].cpu()
         moved[way], objective[way] = probes.measure(outputs, grams)
 
     with _timed(seconds, "encode"):
-        codes["encode"] = pack.encode(picture[None])[0]
-    measure("encode", restyled_probes(pack, codes["encode"], probes))
+        encoded = pack.encode(picture[None])[0]
+    rows["encode"] = encoded, None
+    measure("encode", restyled_probes(pack, encoded, probes))
     with _timed(seconds, "gatys"):
         optimised = optimised_probes(probes, grams, 1)
     measure("gatys", optimised)
     taken = choose(moved, objective) if way == "auto" else way
     if taken == "fit":
         with _timed(seconds, "fit"):
-            codes["fit"] = fit_code(
+            code, own = fit_style(
                 pack,
                 picture,
                 contents=contents,
-                start=codes["encode"],
+                start=encoded,
                 steps=steps,
                 progress=progress,
             )
-        measure("fit", restyled_probes(pack, codes["fit"], probes))
+        rows["fit"] = code, own.cpu()
+        fitted = pack.extended(code[None], [name], [()], own=[own])
+        measure("fit", restyled_probes(fitted, fitted.codes[-1].to(picture.device), probes))
         taken = choose(moved, objective) if way == "auto" else way
-    code = codes[min(codes, key=lambda w: objective[w]) if way == "auto" else way]
-    return NewStyle(name, taken, moved, objective, seconds, code.cpu(), pictures)
+    code, kept = rows[min(rows, key=lambda w: objective[w]) if way == "auto" else way]
+    return NewStyle(name, taken, moved, objective, seconds, code.cpu(), pictures, kept)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ def with_styles(pack: StylePack, styles: Sequence[NewStyle], tags: Sequence[str]
         [style.name for style in styles],
         [(*tags, "gatys") if style.way == "gatys" else tuple(tags) for style in styles],
         {style.name: style.to_dict() for style in styles},
+        own=[style.own for style in styles],
     )
 
 

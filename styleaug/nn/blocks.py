@@ -30,6 +30,7 @@ class ResidualBlock(nn.Module):
     Args:
         channels: C of the features.
         embedding: E of the style embedding.
+        own: see :class:`~styleaug.nn.norm.StyleLinear`.
         floor: variance floor of the norms.
         dilation: of the 3 x 3 convolutions.
     """
@@ -39,19 +40,20 @@ class ResidualBlock(nn.Module):
         channels: int,
         embedding: int,
         *,
+        own: int = 0,
         floor: float = VARIANCE_FLOOR,
         dilation: int = 1,
     ) -> None:
         super().__init__()
         self.conv1 = reflect_conv(channels, channels, 3, dilation=dilation)
-        self.norm1 = ConditionalInstanceNorm2d(channels, embedding, floor=floor)
+        self.norm1 = ConditionalInstanceNorm2d(channels, embedding, own=own, floor=floor)
         self.conv2 = reflect_conv(channels, channels, 3, dilation=dilation)
-        self.norm2 = ConditionalInstanceNorm2d(channels, embedding, floor=floor)
+        self.norm2 = ConditionalInstanceNorm2d(channels, embedding, own=own, floor=floor)
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """Features (B, C, H, W) and embeddings (B, E) -> (B, C, H, W)."""
-        h = F.relu(self.norm1(self.conv1(x), embedding))
-        change: Tensor = self.norm2(self.conv2(h), embedding)
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """Features (B, C, H, W) and styles (B, E + own) -> (B, C, H, W)."""
+        h = F.relu(self.norm1(self.conv1(x), style))
+        change: Tensor = self.norm2(self.conv2(h), style)
         return x + change
 
 

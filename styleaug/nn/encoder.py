@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
 from styleaug.nn.features import VGGFeatures
+from styleaug.nn.norm import StyleLinear
 from styleaug.nn.stylenet import StyleNetConfig
+from styleaug.weights import building
 
 STYLE_LAYERS = ("conv1_2", "conv2_2", "conv3_3", "conv4_1")
 """Layers whose statistics tell a style: fine texture and colour first, larger patterns last."""
@@ -91,13 +95,36 @@ class Stylizer(nn.Module):
 
     def codes(self, statistics: Tensor, images: Tensor, noise: Tensor | None = None) -> Tensor:
         """Codes (B, code_size) from statistics (B, 1920) and the pictures (B, 3, H, W)."""
-        return torch.cat(
-            [self.encoder(statistics, noise).float(), self.net.statistics(images)], dim=1
-        )
+        embedding, own = self.encoder(statistics, noise).float(), self.net.config.own
+        shares = embedding.new_zeros(len(embedding), own)  # a new style is none of those
+        return torch.cat([embedding, self.net.statistics(images), shares], dim=1)
 
     def encode(self, images: Tensor, trunk: VGGFeatures) -> Tensor:
         """Codes (B, code_size), float32, of pictures (B, 3, H, W), float in [0, 1]."""
         return self.codes(style_statistics(trunk(images, STYLE_LAYERS)), images)
+
+    def style_layers(self) -> dict[str, StyleLinear]:
+        """Where styles set something, by name, in a fixed order."""
+        modules = self.named_modules()
+        return {name: layer for name, layer in modules if isinstance(layer, StyleLinear)}
+
+    def with_own(self, values: Tensor) -> Stylizer:
+        """A copy with more styles that have parameters of their own; all others come out as before.
+
+        Args:
+            values: their parameters (S, P), of all :meth:`style_layers` in their order.
+        """
+        layers, state = self.style_layers(), self.state_dict()
+        sizes = [layer.out_features for layer in layers.values()]
+        parts = torch.split(values.detach(), sizes, dim=1)
+        for (name, layer), part in zip(layers.items(), parts, strict=True):
+            known = part.T[:, :0] if layer.own is None else layer.own.detach()
+            state[f"{name}.own"] = torch.cat([known, part.T], dim=1)
+        config = self.net.config
+        with building():
+            copy = Stylizer(replace(config, own=config.own + len(values))).to(values.device)
+            copy.load_state_dict(state)
+        return copy
 
     def forward(
         self,

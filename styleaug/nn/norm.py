@@ -41,64 +41,101 @@ def adain(content: Tensor, mean: Tensor, std: Tensor, floor: float = VARIANCE_FL
     return mean[:, :, None, None].addcmul(normalized, std[:, :, None, None])
 
 
-class ConditionalInstanceNorm2d(nn.Module):
-    """Instance normalization whose scale and shift are linear in a style embedding.
+class StyleLinear(nn.Linear):
+    """What a style sets in a layer: linear in its embedding, plus what it has of its own.
 
-    ``y = gamma(e) * (x - mean(x)) / sqrt(var(x) + floor) + beta(e)`` (Dumoulin et al. 2017, eq. 5;
-    the embedding in place of their one-hot style index is that of Ghiasi et al. 2017). ``gamma``
-    starts at 1 and ``beta`` at 0.
+    The embedding (Ghiasi et al. 2017) brings any style, known or new, as near as what training has
+    seen allows; parameters of its own, picked by a one-hot index (Dumoulin et al. 2017), bring one
+    style nearer.
+
+    Args:
+        embedding: E of the style embedding.
+        outputs: P, how many values a style sets.
+        own: S, styles with parameters of their own, which start at 0.
+
+    Shape:
+        style (B, E + S), embedding and share of each of those styles -> (B, P).
+    """
+
+    own: nn.Parameter | None
+
+    def __init__(self, embedding: int, outputs: int, own: int = 0) -> None:
+        super().__init__(embedding, outputs)
+        values = nn.Parameter(torch.zeros(outputs, own)) if own else None
+        self.register_parameter("own", values)
+
+    def forward(self, style: Tensor) -> Tensor:
+        """The values of each style."""
+        if self.own is None:
+            return super().forward(style)
+        embedding, shares = torch.split(style, [self.in_features, self.own.shape[1]], dim=1)
+        # apart, not as more columns of the weight: other styles must come out bit for bit
+        return super().forward(embedding) + F.linear(shares, self.own)
+
+
+class ConditionalInstanceNorm2d(nn.Module):
+    """Instance normalization whose scale and shift a style sets.
+
+    ``y = gamma(s) * (x - mean(x)) / sqrt(var(x) + floor) + beta(s)`` (Dumoulin et al. 2017, eq. 5),
+    gamma and beta by :class:`StyleLinear`. ``gamma`` starts at 1 and ``beta`` at 0.
 
     Args:
         channels: C of the features.
         embedding: E of the style embedding.
+        own: see :class:`StyleLinear`.
         floor: variance floor.
 
     Shape:
-        x (B, C, H, W), embedding (B, E) -> (B, C, H, W).
+        x (B, C, H, W), style (B, E + own) -> (B, C, H, W).
     """
 
-    def __init__(self, channels: int, embedding: int, *, floor: float = VARIANCE_FLOOR) -> None:
+    def __init__(
+        self, channels: int, embedding: int, *, own: int = 0, floor: float = VARIANCE_FLOOR
+    ) -> None:
         super().__init__()
         self.floor = floor
-        self.affine = nn.Linear(embedding, 2 * channels)
+        self.affine = StyleLinear(embedding, 2 * channels, own)
         # an embedding has unit mean square, so gamma and beta start with a spread of 0.3
         nn.init.normal_(self.affine.weight, std=0.3 / embedding**0.5)
         nn.init.zeros_(self.affine.bias)
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """Normalize ``x`` under the style of each image."""
-        affine: Tensor = self.affine(embedding)[:, :, None, None]
+        affine: Tensor = self.affine(style)[:, :, None, None]
         gamma, beta = affine.chunk(2, dim=1)
         return (gamma + 1).mul(instance_norm(x, self.floor)).add(beta)
 
 
 class ConditionalMix(nn.Module):
-    """Mix channels by a matrix that is linear in a style embedding: ``x + M(e) z`` at each pixel.
+    """Mix channels by a matrix that a style sets: ``x + M(s) z`` at each pixel.
 
     Scale and shift set the statistics of each channel alone; a style's Gram matrices also hold how
     channels go together, which takes a matrix (the linear transformations of Li et al. 2019, here
-    predicted from the embedding). ``M`` starts at 0. At 64 channels it costs a ninth of a 3 x 3
+    by :class:`StyleLinear`). ``M`` starts at 0. At 64 channels it costs a ninth of a 3 x 3
     convolution.
 
     Args:
         channels: C of the features.
         embedding: E of the style embedding.
         inputs: channels of z, if it is not x itself.
+        own: see :class:`StyleLinear`.
 
     Shape:
-        x (B, C, H, W), embedding (B, E), z (B, inputs, H, W) or None for x -> (B, C, H, W).
+        x (B, C, H, W), style (B, E + own), z (B, inputs, H, W) or None for x -> (B, C, H, W).
     """
 
-    def __init__(self, channels: int, embedding: int, *, inputs: int | None = None) -> None:
+    def __init__(
+        self, channels: int, embedding: int, *, inputs: int | None = None, own: int = 0
+    ) -> None:
         super().__init__()
         self.shape = (inputs or channels, channels)
-        self.matrix = nn.Linear(embedding, self.shape[0] * channels)
+        self.matrix = StyleLinear(embedding, self.shape[0] * channels, own)
         nn.init.zeros_(self.matrix.weight)
         nn.init.zeros_(self.matrix.bias)
 
-    def forward(self, x: Tensor, embedding: Tensor, z: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, style: Tensor, z: Tensor | None = None) -> Tensor:
         """Mix channels into ``x`` under the style of each image."""
-        matrix: Tensor = self.matrix(embedding).unflatten(1, self.shape).to(x.dtype)
+        matrix: Tensor = self.matrix(style).unflatten(1, self.shape).to(x.dtype)
         pixels = x.flatten(2).transpose(1, 2)  # of channels_last features, a view
         source = pixels if z is None else z.flatten(2).transpose(1, 2)
         mixed = torch.baddbmm(pixels, source, matrix)

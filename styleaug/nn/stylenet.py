@@ -32,6 +32,8 @@ class StyleNetConfig:
         blocks: residual blocks at quarter resolution.
         embedding: size of the style embedding.
         floor: variance floor of every instance norm.
+        own: styles with parameters of their own, see :class:`~styleaug.nn.norm.StyleLinear`;
+            training makes none, a fit one each.
     """
 
     arch: str = "stylenet"
@@ -40,11 +42,17 @@ class StyleNetConfig:
     blocks: int = 2
     embedding: int = 64
     floor: float = VARIANCE_FLOOR
+    own: int = 0
 
     @property
     def code_size(self) -> int:
-        """Length of a style code: embedding, statistics of the bottleneck, and of the colours."""
-        return self.embedding + (2 * self.width + 6 if self.arch == "stylenet" else 0)
+        """Length of a style code.
+
+        Embedding, statistics of the bottleneck and of the colours, shares of the styles with
+        parameters of their own.
+        """
+        statistics = 2 * self.width + 6 if self.arch == "stylenet" else 0
+        return self.embedding + statistics + self.own
 
     def build(self) -> StyleNet | ReferenceNet:
         """A network with random weights.
@@ -111,7 +119,7 @@ class StyleNet(nn.Module):
     """Two strided convolutions, AdaIN, residual blocks with CIN, sub-pixel upsampling, a skip.
 
     Between the blocks and before the last convolution, channels are mixed by matrices that are
-    linear in the embedding, and so is noise mixed in, at quarter and at half resolution: a smooth
+    set by the style, and so is noise mixed in, at quarter and at half resolution: a smooth
     surface offers nothing that a convolution could turn into a cast or ground one. Last of all the
     output's colours are matched to the style's.
 
@@ -128,22 +136,23 @@ class StyleNet(nn.Module):
     def __init__(self, config: StyleNetConfig) -> None:
         super().__init__()
         self.config = config
-        stem, width, embedding = config.stem, config.width, config.embedding
+        stem, width = config.stem, config.width
+        layer: dict[str, Any] = {"embedding": config.embedding, "own": config.own}
         self.stem = reflect_conv(3, stem, 5, stride=2)
         self.down = reflect_conv(stem, width, 3, stride=2)
         self.blocks = nn.ModuleList(
             # every second block looks twice as far, at no cost: larger patterns with fewer blocks
-            ResidualBlock(width, embedding, floor=config.floor, dilation=1 + i % 2)
+            ResidualBlock(width, **layer, floor=config.floor, dilation=1 + i % 2)
             for i in range(config.blocks)
         )
-        self.mixes = nn.ModuleList(ConditionalMix(width, embedding) for _ in range(config.blocks))
-        self.coarse_grain = ConditionalMix(width, embedding, inputs=16)
+        self.mixes = nn.ModuleList(ConditionalMix(width, **layer) for _ in range(config.blocks))
+        self.coarse_grain = ConditionalMix(width, **layer, inputs=16)
         self.up = subpixel_conv(width, stem)
-        self.up_norm = ConditionalInstanceNorm2d(2 * stem, embedding, floor=config.floor)
-        self.fine_grain = ConditionalMix(2 * stem, embedding, inputs=4)
-        self.up_mix = ConditionalMix(2 * stem, embedding)
+        self.up_norm = ConditionalInstanceNorm2d(2 * stem, **layer, floor=config.floor)
+        self.fine_grain = ConditionalMix(2 * stem, **layer, inputs=4)
+        self.up_mix = ConditionalMix(2 * stem, **layer)
         self.out = subpixel_conv(2 * stem, 3)
-        self.out_norm = ConditionalInstanceNorm2d(3, embedding, floor=config.floor)
+        self.out_norm = ConditionalInstanceNorm2d(3, **layer, floor=config.floor)
         self.colours = ColourMatch()
         self.field = NoiseField()
 
@@ -165,22 +174,24 @@ class StyleNet(nn.Module):
     def forward(self, images: Tensor, code: Tensor, noise: Tensor | None = None) -> Tensor:
         """Restyle each image by its code."""
         height, width = images.shape[-2:]
-        sizes = [self.config.embedding, self.config.width, self.config.width, 3, 3]
-        embedding, mean, std, *colours = torch.split(code, sizes, dim=1)
+        config = self.config
+        sizes = [config.embedding, config.width, config.width, 3, 3, config.own]
+        embedding, mean, std, *colours, own = torch.split(code, sizes, dim=1)
+        style = torch.cat([embedding, own], dim=1)
         skip, features = self.encode(_pad(images))
-        h = F.relu(adain(features, mean, std, self.config.floor))
+        h = F.relu(adain(features, mean, std, config.floor))
         if noise is not None:
             noise = _pad(noise)
-            h = self.coarse_grain(h, embedding, F.pixel_unshuffle(noise, 4))
+            h = self.coarse_grain(h, style, F.pixel_unshuffle(noise, 4))
         for mix, block in zip(self.mixes, self.blocks, strict=True):
-            h = block(mix(h, embedding), embedding)
+            h = block(mix(h, style), style)
         h = F.pixel_shuffle(self.up(h), 2)
-        h = self.up_norm(torch.cat([h, skip], dim=1), embedding)
+        h = self.up_norm(torch.cat([h, skip], dim=1), style)
         if noise is not None:
-            h = self.fine_grain(h, embedding, F.pixel_unshuffle(noise, 2))
-        h = F.pixel_shuffle(self.out(self.up_mix(F.relu(h), embedding)), 2)
+            h = self.fine_grain(h, style, F.pixel_unshuffle(noise, 2))
+        h = F.pixel_shuffle(self.out(self.up_mix(F.relu(h), style)), 2)
         h = without_lattice(h)[..., :height, :width]
-        matched: Tensor = self.colours(torch.sigmoid(self.out_norm(h, embedding)), *colours)
+        matched: Tensor = self.colours(torch.sigmoid(self.out_norm(h, style)), *colours)
         return matched
 
 
@@ -190,8 +201,8 @@ class ReferenceNet(nn.Module):
     Every convolution reflects its padding and is followed by CIN, nearest upsampling as published.
 
     Shape:
-        images (B, 3, H, W), float in [0, 1]; code (B, embedding); noise is not used -> (B, 3, H, W)
-        in [0, 1].
+        images (B, 3, H, W), float in [0, 1]; code (B, embedding + own); noise is not used ->
+        (B, 3, H, W) in [0, 1].
     """
 
     def __init__(self, config: StyleNetConfig) -> None:
@@ -205,10 +216,12 @@ class ReferenceNet(nn.Module):
             for a, b, k, s in zip(channels, channels[1:], kernels, strides, strict=False)
         )
         self.norms = nn.ModuleList(
-            ConditionalInstanceNorm2d(c, config.embedding, floor=config.floor) for c in channels[1:]
+            ConditionalInstanceNorm2d(c, config.embedding, own=config.own, floor=config.floor)
+            for c in channels[1:]
         )
         self.blocks = nn.ModuleList(
-            ResidualBlock(width, config.embedding, floor=config.floor) for _ in range(config.blocks)
+            ResidualBlock(width, config.embedding, own=config.own, floor=config.floor)
+            for _ in range(config.blocks)
         )
         self.field = NoiseField()
 

@@ -314,12 +314,14 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 def _start_from(model: Stylizer, pack: str) -> None:
     """Give a new model the weights of a pack, and the standardization of its encoder.
 
+    What fitted styles have of their own stays behind.
+
     Raises:
         ValueError: if the pack's network has another shape.
     """
     source = StylePack.load(pack)
     shape, given = model.net.config, source.config
-    if replace(given, blocks=shape.blocks) != shape or given.blocks < shape.blocks:
+    if replace(given, blocks=shape.blocks, own=0) != shape or given.blocks < shape.blocks:
         raise ValueError(
             f"init needs a pack of the same shape, with at least as many blocks, but {pack} has "
             f"{given} where {shape} is asked for."
