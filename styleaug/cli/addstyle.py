@@ -27,7 +27,7 @@ EXAMPLES = """examples:
   styleaug add-style line7/ --name line7 --out mine.safetensors --way fit --steps 300
   styleaug add-style rust.jpg --name rust --out mine.safetensors --content train/images/
 
-One picture is encoded and measured; where that is not enough, its code is fitted, which takes a
+One picture is encoded and measured; where that is not enough, its row is fitted, which takes a
 minute or two; and where that does not do either, the row gets the tag "gatys", and you are told how
 to go on. The pictures of a folder are encoded, near-duplicates collapse, and all rows get the tag
 NAME: StyleAugment(styles="line7", pack="mine.safetensors"). Beside the pack, mine.report.json tells
@@ -51,7 +51,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--way",
         choices=("auto", "encode", "fit"),
-        help="how codes are found (default: auto for one picture, encode for several)",
+        help="how rows are found (default: auto for one picture, encode for several)",
     )
     parser.add_argument(
         "--content",
