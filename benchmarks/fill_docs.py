@@ -317,7 +317,8 @@ on {machine["torch_threads"]} threads ({machine["cpu"]}; `python benchmarks/news
 {_table("way | objective, Gatys = 1 | style moved | seconds", rows)}
 A fit lowers the encoder's objective by a fifth or more on {record["fit_lowers_by_a_fifth"]:.0%} of
 them, and moves 0.92 of the style or more for {record["fit_moves_92_percent"]:.0%}. Chosen, on drawn
-contents: {listed}; on the real contents the same rule chooses the same way for {record["agrees"]:.0%}.
+contents: {listed}; on the real contents the same rule chooses the same way for
+{record["agrees"]:.0%}.
 """
 
 
