@@ -122,6 +122,10 @@ def quality_brief(record: dict[str, Any]) -> str:
     kept = record["defects_kept"]
     chosen = ("defaults", "tone only, strength 1", "full texture, strength 1")
     lost = [f"defects lost, {name} | {_lost(kept[name])}" for name in chosen]
+    lost += [
+        f"defects lost, {name}, for comparison | {_lost(row)}"
+        for name, row in record.get("defects_kept_by_others", {}).items()
+    ]
     return f"""\
 **Strength and safety** (`python benchmarks/quality.py`; all figures in the
 [card](pretrained/base/CARD.md)). A defect counts as lost when less than half of its separability
@@ -205,7 +209,10 @@ alike, 1 as diverse as the styles. *Follows*: correlation with the style's own s
 def _kept(record: dict[str, Any]) -> str:
     rows = [
         f"{name} | {row['median']:.2f} | {row['p10']:.2f} | {_lost(row)}"
-        for name, row in record["defects_kept"].items()
+        for name, row in (
+            *record["defects_kept"].items(),
+            *record.get("defects_kept_by_others", {}).items(),
+        )
     ]
     count = next(iter(record["defects_kept"].values()))["count"]
     head = "separability kept | median | 10th percentile | lost (below half)"

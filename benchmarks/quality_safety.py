@@ -5,7 +5,9 @@ Each part takes a `Subjects` and gives what stands in the JSON.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from quality_measures import standard_error, summary
 from quality_subjects import Defect, Subjects, read_mask
 from styleaug import StylePlan, StyleSampler, render
 from styleaug.audit.measures import around, flat_energy, separability, surroundings
+from styleaug.bench.policies import PEERS
 from styleaug.color import to_dtype, to_float
 from styleaug.transform import StyleAugment
 
@@ -48,6 +51,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "blur only, full": {**FULL, "strength": 0.0, "blur": 1.0},
     "grain only, full": {**FULL, "strength": 0.0, "grain": 1.0},
 }
+OTHERS = {"photometric mix": "Photometric", "ColorJitter": "ColorJitter"}
+"""Other augmentations that move no pixels, as the robustness benchmark runs them."""
 BY_KIND = ("defaults", "full texture, strength 1")
 TEXTURES = (0.0, 0.25, 0.5, 0.75, 1.0)
 DISTINCT = 0.25
@@ -55,7 +60,10 @@ DISTINCT = 0.25
 
 
 def defects(subjects: Subjects) -> dict[str, Any]:
-    """Share of each defect's separability that the settings keep; by class and size too."""
+    """Share of each defect's separability that the settings keep, and other augmentations.
+
+    By class and size too.
+    """
     kept, chosen = retention(subjects, SETTINGS)
     edges = np.percentile([d.area for d in chosen], [100 / 3, 200 / 3])
     sizes = [
@@ -65,6 +73,7 @@ def defects(subjects: Subjects) -> dict[str, Any]:
     kinds = {"defects_by_class": [d.kind for d in chosen], "defects_by_size": sizes}
     return {
         "defects_kept": {name: survival(rows) for name, rows in kept.items()},
+        "defects_kept_by_others": others(subjects),
         **{
             key: {
                 kind: {
@@ -94,18 +103,9 @@ def retention(
         subjects, {keys[n]: c for n, c in settings.items() if keys[n] not in subjects.kept}
     )
     repeats = subjects.options.repeats
-    for index, defect in enumerate(tqdm(subjects.defects, desc="defects")):
-        image, mask = subjects.image(defect.image)[None], read_mask(defect.mask)
-        # all that the measure looks at: 15 pixels around the mask, and 4 for its two blurs
-        box = around(mask, 20)
-        ring = surroundings(mask[box])
-        mask = mask[box]
-        if not ring.any():
-            continue
-        before = separability(to_float(image)[box], mask, ring)
-        if before < 0.2:  # what cannot be seen before cannot be lost
-            continue
-        subjects.counted[index] = defect
+    for defect in visible(subjects):
+        index, image = defect.index, defect.image
+        subjects.counted[index] = subjects.defects[index]
         plans = [
             sampler.draw(1, torch.Generator().manual_seed(subjects.seed + index + 100_000 * r))
             for sampler in samplers.values()
@@ -114,11 +114,66 @@ def retention(
         if not plans:
             continue
         outputs = render(image.expand(len(plans), -1, -1, -1), StylePlan.join(plans), subjects.pack)
-        values = [separability(to_float(out[None])[box], mask, ring) / before for out in outputs]
+        values = [defect.kept(out) for out in outputs]
         for place, key in enumerate(samplers):
             row = values[place * repeats : (place + 1) * repeats]
             subjects.kept.setdefault(key, []).append(row)
     return {n: subjects.kept[key] for n, key in keys.items()}, list(subjects.counted.values())
+
+
+@dataclass(frozen=True)
+class Visible:
+    """A defect that can be seen.
+
+    Attributes:
+        index: of the defect.
+        image: (1, 3, H, W).
+        box: all that the measure looks at.
+        inside: the mask there.
+        ring: its surroundings there.
+    """
+
+    index: int
+    image: Tensor
+    box: tuple[Any, ...]
+    inside: Tensor
+    ring: Tensor
+
+    def kept(self, changed: Tensor) -> float:
+        """Separability in a changed image (3, H, W) over that before."""
+        return self._look(changed[None]) / self.before
+
+    @cached_property
+    def before(self) -> float:
+        """Separability in the image as it is."""
+        return self._look(self.image)
+
+    def _look(self, image: Tensor) -> float:
+        return separability(to_float(image)[self.box], self.inside, self.ring)
+
+
+def visible(subjects: Subjects) -> Iterator[Visible]:
+    """The defects that can be seen: what cannot be seen before cannot be lost."""
+    for index, defect in enumerate(tqdm(subjects.defects, desc="defects")):
+        mask = read_mask(defect.mask)
+        box = around(mask, 20)  # 15 pixels around the mask, and 4 for the measure's two blurs
+        ring = surroundings(mask[box])
+        found = Visible(index, subjects.image(defect.image)[None], box, mask[box], ring)
+        if ring.any() and found.before >= 0.2:
+            yield found
+
+
+def others(subjects: Subjects) -> dict[str, dict[str, float]]:
+    """The same of other augmentations."""
+    found: dict[str, list[list[float]]] = {name: [] for name in OTHERS}
+    repeats = range(subjects.options.repeats)
+    for defect in visible(subjects):
+        for name, peer in OTHERS.items():
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(subjects.seed + defect.index)
+                augment = PEERS[peer]()
+                found[name].append([defect.kept(augment(defect.image[0])) for _ in repeats])
+    return {name: survival(rows) for name, rows in found.items()}
 
 
 def samplers_of(

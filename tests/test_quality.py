@@ -251,6 +251,9 @@ def test_all_parts_run_and_fill_the_pages(module, folders, capsys):
     record = json.loads(out.read_text())
     assert record["defects_kept"]["defaults"]["count"] == 6
     assert set(record["defects_by_class"]) == {"crack", "dent"}
+    others = record["defects_kept_by_others"]
+    assert set(others) == {"photometric mix", "ColorJitter"}
+    assert all(row["count"] == 6 for row in others.values())
     assert record["hallucination"]["untouched"]["mean_change"] == 0
     assert record["hallucination"]["untouched"]["new_detections"]["an_image"] == 0
     assert record["hallucination"]["untouched"]["flat_energy"]["median"] == 0
