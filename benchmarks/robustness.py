@@ -42,7 +42,7 @@ import torch
 from common import machine_record, package_versions, write_json
 from robustness_cells import corrupt_test_images, make_cells, run_cells
 from robustness_figures import figures, policy_scores, seconds, table
-from robustness_policies import POLICIES, make_policy, named_policies
+from robustness_policies import POLICIES, defaults, make_policy, named_policies
 from robustness_problems import MEASURES, Settings, kind_of_data, load_problem
 from styleaug import StylePack
 from styleaug.bench.models import KINDS
@@ -90,6 +90,7 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, Any]
         "pack_id": StylePack.load(options.pack).id,
         "task": problem.record(),
         "settings": asdict(settings),
+        "defaults": defaults(),
         "seeds": list(seeds),
         "parameters": next(iter(found.values()))["parameters"],
         "policies": {

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from robustness_figures import difference, interval, plus_minus, spread
+from robustness_policies import defaults
 from robustness_problems import MEASURES
 from styleaug.bench.models import KINDS
 from styleaug.robustness.corruptions import LAMPS, SUITES, VALIDATION_CORRUPTIONS
@@ -25,10 +26,22 @@ def pairs(folder: Path) -> dict[str, Record]:
     found = {}
     for kind in KINDS:
         for path in sorted(folder.glob(f"robustness_*-{kind}.json")):
-            found[path.stem.removeprefix("robustness_")] = json.loads(
-                path.read_text(encoding="utf-8")
-            )
+            found[path.stem.removeprefix("robustness_")] = _read(path)
     return found
+
+
+def _read(path: Path) -> Record:
+    """A result; policies of other defaults than today's are not taken for today's."""
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if record["defaults"] == defaults():
+        return record
+    names = {
+        name: f"{name}, earlier defaults" if MINE in expression else name
+        for name, expression in record["policies"].items()
+    }
+    for key in ("policies", "scores"):
+        record[key] = {names[name]: entry for name, entry in record[key].items()}
+    return record
 
 
 def shared_policies(records: Mapping[str, Record]) -> list[str]:
@@ -144,7 +157,7 @@ def looks(folder: Path) -> str:
     rows = []
     for look in MEASURES:
         for path in sorted(folder.glob(f"robustness_*_{look}*.json")):
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = _read(path)
             model = path.stem.rpartition(f"_{look}")[2].removeprefix("_")
             name = f"{record['task']['name']}, by {look}" + (f", {model}" if model else "")
             rows += [[name, *cells] for cells in _elsewhere(record["scores"])]
@@ -165,9 +178,7 @@ def budgets(folder: Path) -> str:
     """What the length of training changes: runs of other lengths beside those of the tables."""
     rows = []
     for name, record in pairs(folder).items():
-        others = [
-            json.loads(p.read_text("utf-8")) for p in folder.glob(f"robustness_{name}_*-steps.json")
-        ]
+        others = [_read(path) for path in folder.glob(f"robustness_{name}_*-steps.json")]
         runs = sorted([record, *others], key=lambda r: r["settings"]["steps"])
         for run in runs if others else ():
             for policy, row in run["scores"].items():
@@ -180,7 +191,7 @@ def lines(folder: Path) -> str:
     """Networks of one line on another one: its materials, finish, camera and lamp."""
     rows = []
     for path in sorted(folder.glob("robustness_*_to-*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = _read(path)
         name = f"{record['task']['name']} to {path.stem.rpartition('_to-')[2]}"
         for cells in _elsewhere(record["scores"]):
             row = record["scores"][cells[0]]
@@ -194,8 +205,7 @@ def lines(folder: Path) -> str:
 def ablation(folder: Path) -> str:
     """What each setting does to the scores that settings are chosen by: means over the sets."""
     records = {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(folder.glob("robustness_*_validation.json"))
+        path.stem: _read(path) for path in sorted(folder.glob("robustness_*_validation.json"))
     }
     if not records:
         return ""

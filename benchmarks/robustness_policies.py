@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from torchvision.transforms import v2
 
 from styleaug import StyleAugment
 from styleaug.bench.policies import GaussianNoise, PerImage, Photometric
+from styleaug.render import BLUR, GRAIN
 
 
 class Reference(nn.Module):
@@ -73,6 +75,15 @@ POLICIES: dict[str, str] = {
     "StyleAugment": "StyleAugment()",
     "photometric mix + StyleAugment": "Photometric() + StyleAugment()",
 }
+_SETTINGS = ("mix", "p", "stage_p", "strength", "texture", "light", "blur", "grain")
+
+
+def defaults() -> dict[str, Any]:
+    """The settings of ``StyleAugment()``, as JSON reads them: results of others are marked."""
+    parameters = inspect.signature(StyleAugment).parameters
+    found = {name: parameters[name].default for name in _SETTINGS}
+    listed = {name: list(v) if isinstance(v, tuple) else v for name, v in found.items()}
+    return {**listed, "full blur": BLUR, "full grain": GRAIN}
 
 
 class PolicyError(ValueError):

@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import fill_docs
+from robustness_policies import defaults
 from styleaug.robustness.corruptions import LAMPS, VALIDATION_CORRUPTIONS
 
 
@@ -43,6 +44,7 @@ def result(kind, scores):
             "corruptions": ["contrast", "dust"],
         },
         "seeds": [0, 1],
+        "defaults": defaults(),
         "machine": {"cpu": "C", "cores": 2},
         "policies": {name: f"flips + {name}" for name in scores},
         "scores": {name: row(*values) for name, values in scores.items()},
@@ -85,6 +87,18 @@ def test_policies_are_compared_over_all_pairs_that_they_ran_on(tmp_path):
     assert sum(line.startswith("| ") for line in brief.splitlines()) == 2 + len(over) + 1
     assert "| StyleAugment | 42.0 | 71.0 | 61.0 | 71.0 | 71.0 |" in monkey  # severity 3, re-adapted
     assert fill_docs.PAIRS["robustness"](tmp_path / "none") == ""
+
+
+def test_results_of_other_defaults_are_told_apart(tmp_path):
+    scores = {"flips only": ([90, 92], [40, 40]), "StyleAugment": ([88, 90], [60, 64])}
+    record = result("classification", scores)
+    record["defaults"]["p"] = 0.123
+    (tmp_path / "robustness_s-classification.json").write_text(json.dumps(record))
+    found = fill_docs.PAIRS["robustness"](tmp_path)
+    assert "| StyleAugment, earlier defaults | 89.0 |" in found
+    assert "| StyleAugment |" not in found
+    assert "| StyleAugment over |" in found
+    assert "| flips only | classification: s |" not in found  # nothing of today to compare
 
 
 def test_splits_by_look_have_a_table_of_their_own(tmp_path):
