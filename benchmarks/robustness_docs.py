@@ -91,16 +91,15 @@ def by_pair(records: Mapping[str, Record]) -> str:
     parts = []
     for name, record in records.items():
         task, settings = record["task"], record["settings"]
+        also = {metric: None for row in record["scores"].values() for metric in row["also"]}
         rows = []
         for policy, row in sorted(record["scores"].items(), key=lambda r: r[1]["mPC"]["mean"]):
-            cells = [plus_minus(row[column]) for column in COLUMNS]
-            cells += [
-                " / ".join(f"{other[c]['mean']:.1f}" for c in COLUMNS)
-                for other in row["also"].values()
+            others = [row["also"].get(metric) for metric in also]
+            curves = [
+                " / ".join(f"{o[c]['mean']:.1f}" for c in COLUMNS) if o else "" for o in others
             ]
-            cells.append(f"{mean(e['cpu'] for e in row['seconds']):.0f}")
-            rows.append([policy, *cells])
-        also = next(iter(record["scores"].values()))["also"]
+            cells = [*(plus_minus(row[column]) for column in COLUMNS), *curves]
+            rows.append([policy, *cells, f"{mean(e['cpu'] for e in row['seconds']):.0f}"])
         head = ["policy", *COLUMNS.values(), *(f"{m}: clean / mPC / industrial" for m in also)]
         parts.append(
             f"**{name}**: {task['metric']} in percent, {len(task['classes'])} "
