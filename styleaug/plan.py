@@ -320,11 +320,13 @@ class StyleSampler:
         if self.jitter:  # stay among what the network has met
             codes = (codes + noise).clamp(self._low, self._high)
         stages = torch.stack([amount(name) for name in ("strength", "blur", "grain")])
-        strength, soft, grain = stages * (uniform(0, 1, 3) < self.stage_p) * changed
+        stages = stages * (uniform(0, 1, 3) < self.stage_p) * changed
+        # those that come to one image share it: together they would drown what each of them keeps
+        strength, soft, grain = stages / (stages > 0).sum(0, dtype=stages.dtype).clamp_min(1).sqrt()
         texture, light = amount("texture"), amount("light") * changed
-        # half are of a lens out of focus, half of a part that moves: less wide along one axis
-        across, less = uniform(0, 1), integers(4)
-        ratio = torch.where(torch.stack([less == 1, less == 0], 1), across[:, None], 1.0)
+        # a lens out of focus, or a part that moves: as wide along one axis as the other, or less
+        across, along = uniform(0, 1), integers(2)
+        ratio = torch.where(torch.stack([along == 0, along == 1], 1), 1.0, across[:, None])
         blur = soft[:, None] * ratio
         others = integers(max(1, count - 1))
         donors = torch.full_like(others, -1)

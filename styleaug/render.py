@@ -26,8 +26,8 @@ BLUR = 2.0
 """Standard deviation of the full blur in pixels: of the images that come, whatever their size,
 since a hairline is a few pixels wide in small images and in large ones."""
 
-GRAIN = 0.12
-"""Standard deviation of the full grain: 31 of 255 levels in each colour."""
+GRAIN = 0.08
+"""Standard deviation of the full grain: 20 of 255 levels in each colour."""
 
 
 def render(
@@ -40,7 +40,7 @@ def render(
 ) -> Tensor:
     """Restyle and relight a batch as its plan says, blur it, and give it grain.
 
-    ``out = soften(relight(x + strength * where * ((tone - x) + texture * (y - tone)))) + 0.12 *
+    ``out = soften(relight(x + strength * where * ((tone - x) + texture * (y - tone)))) + 0.08 *
     grain * noise``, where soften is a Gaussian of standard deviation 2 * blur pixels, y is the
     network's output for x and tone its part that is a local affine map of x; the texture, y - tone,
     is scaled down where it would drown what stands out in x. Images that the plan leaves alone come

@@ -37,7 +37,7 @@ class StyleAugment(v2.Transform):
     Each image of a batch gets its own style; a video gets one. Labels, boxes and masks come back as
     the same objects. The work is done on the device where the images lie, without gradients.
 
-    ``out = soften(relight(x + strength * ((tone - x) + texture * (y - tone)))) + 0.12 * grain *
+    ``out = soften(relight(x + strength * ((tone - x) + texture * (y - tone)))) + 0.08 * grain *
     noise``, where y is the network's restyling of x, and tone its part that is a local affine map
     of x and so keeps every edge; the texture, y - tone, is scaled down where it would drown what
     stands out in x.
@@ -51,7 +51,9 @@ class StyleAugment(v2.Transform):
         jitter: Gaussian noise on style codes, in their standard deviations over the pack.
         p: probability that an image is changed at all.
         stage_p: probability of each of the stages material, blur and grain for an image that
-            ``p`` lets through; the lamp changes on all of these.
+            ``p`` lets through; the lamp changes on all of these. Where two or three of the stages
+            meet, their amounts are divided by the root of their number: together, at full amounts,
+            they would drown defects that each of them keeps.
         strength: range (lo, hi) of the strength of the material, or a number; 0 keeps the image.
         texture: range of the share of the style's texture; 0 changes colour and tone only.
         light: range of the strength of the lamp; 0 keeps the light.
@@ -99,12 +101,12 @@ class StyleAugment(v2.Transform):
         mix: float = 0.5,
         jitter: float = 0.0,
         p: float = 0.7,
-        stage_p: float = 0.45,
+        stage_p: float = 0.6,
         strength: Range = (0.3, 1.0),
         texture: Range = (0.0, 1.0),
         light: Range = (0.2, 1.0),
         blur: Range = (0.2, 1.0),
-        grain: Range = (0.2, 1.0),
+        grain: Range = (0.3, 1.0),
         protect: float = 0.0,
         working_size: int = WORKING_SIZE,
         pack: str | StylePack = "base",

@@ -41,7 +41,8 @@ class StyleAugment(A.ImageOnlyTransform):
         mix: upper bound of the share of a second random style that is mixed in, in [0, 1].
         jitter: Gaussian noise on style codes, in their standard deviations over the pack.
         stage_p: probability of each of the stages material, blur and grain for an image that
-            ``p`` lets through; the lamp changes on all of these.
+            ``p`` lets through; the lamp changes on all of these. Where two or three of the stages
+            meet, their amounts are divided by the root of their number.
         strength: range (lo, hi) of the strength of the material, or a number.
         texture: range of the share of the style's texture; 0 changes colour and tone only.
         light: range of the strength of the lamp.
@@ -99,12 +100,12 @@ class StyleAugment(A.ImageOnlyTransform):
         styles: str | Path | list[str | Path] = "all",
         mix: float = 0.5,
         jitter: float = 0.0,
-        stage_p: float = 0.45,
+        stage_p: float = 0.6,
         strength: float | tuple[float, float] = (0.3, 1.0),
         texture: float | tuple[float, float] = (0.0, 1.0),
         light: float | tuple[float, float] = (0.2, 1.0),
         blur: float | tuple[float, float] = (0.2, 1.0),
-        grain: float | tuple[float, float] = (0.2, 1.0),
+        grain: float | tuple[float, float] = (0.3, 1.0),
         protect: float = 0.0,
         working_size: int = WORKING_SIZE,
         pack: str | Path = "base",
