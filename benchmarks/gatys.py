@@ -12,6 +12,7 @@ slows both. Then a batch against its first image alone, round by round.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 
@@ -79,7 +80,26 @@ def batching(
         if round_:  # the first warms up
             ratios.append(seconds[1] / seconds[0])
     median, low, high = median_iqr(ratios)
-    return {"batch": len(content), "ratio": median, "quartiles": [low, high]}
+    return {
+        "batch": len(content),
+        "ratio": median,
+        "quartiles": [low, high],
+        "command": command(options),
+        "machine": machine_record(),
+    }
+
+
+def command(options: argparse.Namespace) -> str:
+    """The line that was run."""
+    return (
+        "python benchmarks/gatys.py --content "
+        + " ".join(folder.name for folder in options.content)
+        + " --styles "
+        + " ".join(folder.name for folder in options.styles)
+        + f" --pairs {options.pairs} --size {options.size} --steps {options.steps}"
+        + f" --strength {options.strength} --batch {options.batch} --rounds {options.rounds}"
+        + (" --only batching" if options.only else "")
+    )
 
 
 def main() -> None:
@@ -95,10 +115,18 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000, help="of the textbook")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3, help="of the batch against one")
+    parser.add_argument(
+        "--only", choices=["batching"], help="measure this alone, and keep what --out has of others"
+    )
     parser.add_argument("--out", type=Path, default=RESULT)
     options = parser.parse_args()
     contents, content = evenly(options.content, max(options.pairs, options.batch), options.size)
     names, styles = evenly(options.styles, options.pairs, options.size)
+    if options.only:
+        record = json.loads(options.out.read_text(encoding="utf-8"))
+        record["batching"] = batching(content[: options.batch], styles, options)
+        print(write_json(options.out, record))
+        return
     pairs = []
     for k in range(options.pairs):
         with tqdm(desc=f"{contents[k]} as {names[k]}", unit="step") as bar:
@@ -109,12 +137,7 @@ def main() -> None:
         )
     speedups = [pair["speedup"] for pair in pairs]
     record = {
-        "command": "python benchmarks/gatys.py --content "
-        + " ".join(folder.name for folder in options.content)
-        + " --styles "
-        + " ".join(folder.name for folder in options.styles)
-        + f" --pairs {options.pairs} --size {options.size} --steps {options.steps}"
-        + f" --strength {options.strength} --batch {options.batch} --rounds {options.rounds}",
+        "command": command(options),
         "size": options.size,
         "pairs": pairs,
         "speedup": {"median": float(np.median(speedups)), "least": min(speedups)},

@@ -68,7 +68,7 @@ def main() -> None:
         help="learn on so many other images of the same folders, as with add-style --content "
         "(default: on drawn surfaces)",
     )
-    parser.add_argument("--steps", type=int, default=100, help="of each fit")
+    parser.add_argument("--steps", type=int, default=200, help="of each fit")
     parser.add_argument("--pack", default="base")
     parser.add_argument("--out", type=Path, default=RESULT)
     options = parser.parse_args()
@@ -126,6 +126,8 @@ def main() -> None:
         + " ".join(folder.name for folder in options.styles)
         + f" --count {options.count} --contents {options.contents} --steps {options.steps}"
         + (f" --own {options.own}" if options.own else ""),
+        "own": options.own,
+        "steps": options.steps,
         "pack": options.pack,
         "pack_id": pack.id,
         "median": {

@@ -16,7 +16,7 @@ from styleaug.cli import main
 from styleaug.color import luma
 from styleaug.gatys import GatysConfig, gatys
 from styleaug.gatys.descent import APPROACH, _sizes, descend
-from styleaug.gatys.objective import Objective, style_grams
+from styleaug.gatys.objective import InPieces, Objective, style_grams
 from styleaug.gatys.optimizers import Adam, Lbfgs
 from styleaug.nn.features import cached_features
 
@@ -155,6 +155,27 @@ def test_a_batch_gives_what_its_images_give_alone():
         alone = gatys(content[k : k + 1], [stripes()], config)
         assert (together.images[k] - alone.images[0]).abs().max() < 0.02
         assert together.objective[k].item() == pytest.approx(alone.objective.item(), rel=0.02)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("pixels", [1, 2 * 32 * 48])
+def test_a_batch_in_pieces_gives_what_it_gives_as_a_whole(monkeypatch, pixels, masked):
+    monkeypatch.setattr("styleaug.gatys.objective._PIXELS", pixels)
+    content, styles = smooth(32, 48, count=3), [stripes()[None], smooth(32, 32)]
+    mask = (smooth(32, 48, count=3)[:, :1] > 0.5).float() if masked else None
+    trunk = cached_features("vgg16", CPU, torch.float32)
+    shares = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.2, 0.8]])
+    grams = style_grams(styles, shares, 32, "vgg16", 1024)
+    whole, pieces = (
+        kind(trunk, content, grams, mask, GatysConfig()) for kind in (Objective, InPieces)
+    )
+    assert [len(piece.tiles) for piece in pieces.pieces] == [1] * (3 if pixels == 1 else 2)
+    x = content.flip(-1)
+    parts, gradient = whole(x)
+    again, slope = pieces(x)
+    assert torch.allclose(again, parts, rtol=1e-3)
+    assert torch.allclose(slope, gradient, rtol=1e-2, atol=1e-3 * gradient.abs().max())
+    assert torch.allclose(pieces.parts(x), parts, rtol=1e-3)
 
 
 def test_large_images_are_worked_on_small_and_keep_their_detail():

@@ -26,6 +26,7 @@ from styleaug.newstyle.probes import (
     restyled_probes,
     style_targets,
     trunk_on,
+    varied,
 )
 from styleaug.newstyle.rows import distinct
 from styleaug.nn.encoder import STYLE_LAYERS
@@ -88,6 +89,21 @@ def test_content_is_compared_with_the_probe_that_was_restyled(probes):
         _, swapped = probes.judge(probes.images[[2, 1]], torch.tensor([1, 2]), grams, trunk_on(CPU))
     assert content.abs().max() < 1e-6
     assert swapped.min() > 0.1 * sum(CONTENT_WEIGHTS.values())
+
+
+def test_contents_vary_in_place_and_in_light_and_stay_what_they_are(probes):
+    images = probes.images[:1].repeat(16, 1, 1, 1)
+    first, again = (varied(images, torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(first, again)
+    assert 0 <= first.min() <= first.max() <= 1
+    assert torch.unique(first.flatten(1), dim=0).shape[0] == 16
+    order = images[0].flatten().sort().values
+    for image in first:  # the pixels of the content, elsewhere, under one gamma
+        tones = image.flatten().sort().values
+        inner = (order > 0.05) & (order < 0.9)
+        gamma = tones[inner].log() / order[inner].log()
+        assert gamma.std() < 1e-3
+        assert 0.6 < gamma.mean() < 1.66
 
 
 def test_an_optimised_probe_is_nearer_than_the_network(base, probes, painting):

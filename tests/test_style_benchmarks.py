@@ -56,6 +56,10 @@ def test_gatys_compares_both_methods_on_each_pair(monkeypatch, folders):
     shown = importlib.import_module("fill_docs").gatys(found)
     assert "| parts/parts-2.png | looks/looks-2.png |" in shown
     assert "below the textbook's objective on 2 of 2 pairs" in in_one_line(shown)
+    again = result(monkeypatch, folders, "gatys", *options, "--only", "batching")
+    assert again["pairs"] == found["pairs"]
+    assert again["batching"]["ratio"] != found["batching"]["ratio"]
+    assert again["batching"]["command"].endswith("--only batching")
 
 
 def test_newstyle_judges_every_way_and_the_choice(monkeypatch, folders):
@@ -73,4 +77,7 @@ def test_newstyle_judges_every_way_and_the_choice(monkeypatch, folders):
     assert "--contents 1 --steps 2 --own 2" in found["command"]
     assert "| gatys | 1.00 |" in shown
     chosen = found["styles"][0]["chosen"]
-    assert f"Chosen, on drawn contents: {chosen} 1;" in in_one_line(shown)
+    assert "fitted on 1 other images of the same sets" in in_one_line(shown)
+    assert f"on 1 more images of these sets: {chosen} 1;" in in_one_line(shown)
+    drawn = importlib.import_module("fill_docs").newstyle({**found, "own": 0})
+    assert f"Chosen, by measurement on drawn surfaces: {chosen} 1;" in in_one_line(drawn)

@@ -24,11 +24,11 @@ from styleaug.weights import atomic_path
 EXAMPLES = """examples:
   styleaug add-style brushed.jpg --name brushed --out mine.safetensors
   styleaug add-style line7/ --name line7 --out mine.safetensors
-  styleaug add-style line7/ --name line7 --out mine.safetensors --way fit --steps 300
+  styleaug add-style line7/ --name line7 --out mine.safetensors --way fit --steps 100
   styleaug add-style rust.jpg --name rust --out mine.safetensors --content train/images/
 
-One picture is encoded and measured; where that is not enough, its row is fitted, which takes a
-minute or two; and where that does not do either, the row gets the tag "gatys", and you are told how
+One picture is encoded and measured; where that is not enough, its row is fitted, which takes two
+or three minutes on a CPU; and where that does not do either, the row gets the tag "gatys", and you are told how
 to go on. The pictures of a folder are encoded, near-duplicates collapse, and all rows get the tag
 NAME: StyleAugment(styles="line7", pack="mine.safetensors"). Beside the pack, mine.report.json tells
 which way was taken and why, and mine.report.png shows it.
@@ -62,7 +62,7 @@ def add_parser(commands: Any) -> None:
         help="images that you will restyle, or folders of them, to try and fit styles on "
         "(default: drawn surfaces)",
     )
-    parser.add_argument("--steps", type=int, default=100, help="of each fit (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=200, help="of each fit (default: %(default)s)")
     parser.add_argument(
         "--limit", type=int, metavar="N", help="take at most N pictures, evenly from all"
     )

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from styleaug.checks import check_image_tensor
 from styleaug.color import luma, to_dtype, to_float, to_rgb
 from styleaug.gatys.config import PRECISIONS, GatysConfig, GatysProgress, GatysResult
-from styleaug.gatys.objective import SMALLEST, Objective, resized, style_grams
+from styleaug.gatys.objective import SMALLEST, InPieces, Objective, resized, style_grams
 from styleaug.gatys.optimizers import Adam, Lbfgs
 from styleaug.nn.features import cached_features
 from styleaug.pack import inference_dtype, prepare_process
@@ -109,6 +109,7 @@ def _coarse_to_fine(
     trunk = cached_features(config.features, device, dtype)
     exact = cached_features(config.features, device, torch.float32)
     height, width = content.shape[-2:]
+    kind: type[Objective | InPieces] = Objective if textbook else InPieces
     sizes = [(height, width)] if textbook else _sizes(height, width)
     steps = config.steps or (1000 if textbook else 60)
     x = before = content
@@ -120,21 +121,19 @@ def _coarse_to_fine(
         before = target
         allowed = None if mask is None else resized(mask, size)
         grams = style_grams(pictures, shares, min(size), config.features, config.tile)
-        objective = Objective(trunk, target, grams, allowed, config)
+        objective = kind(trunk, target, grams, allowed, config)
         tell = None
         if progress is not None:
             tell = _teller(progress, steps, size, number, len(sizes))
         if textbook:
-            candidates, taken = [_textbook(objective, x, steps, tell)], steps
+            candidates, taken = [_textbook(objective, x, allowed, steps, tell)], steps
         else:
             first = steps if config.optimizer == "adam" else APPROACH
             candidates, taken = descend(
                 objective, x, steps, approach=first, mask=allowed, tell=tell
             )
         x = candidates[0]
-    judge = (
-        objective if dtype == torch.float32 else Objective(exact, target, grams, allowed, config)
-    )
+    judge = objective if dtype == torch.float32 else kind(exact, target, grams, allowed, config)
     x, parts = _best(candidates, judge)
     return x, parts, taken
 
@@ -217,21 +216,25 @@ def descend(
 
 
 def _textbook(
-    objective: Objective, x: Tensor, steps: int, tell: Callable[[int, Tensor], object] | None
+    look: Look,
+    x: Tensor,
+    mask: Tensor | None,
+    steps: int,
+    tell: Callable[[int, Tensor], object] | None,
 ) -> Tensor:
     """All steps of Adam with a learning rate of 0.003, and where the last one leads."""
     optimizer, start = Adam(0.003, 0.9, 0.999), x
     for step in range(1, steps + 1):
-        parts, gradient = objective(x)
+        parts, gradient = look(x)
         value = parts.sum(1)
         if tell is not None:
             tell(step, value)
         moved = optimizer.step(x, value, gradient).clamp(0, 1)
-        x = moved if objective.mask is None else torch.where(objective.mask > 0, moved, start)
+        x = moved if mask is None else torch.where(mask > 0, moved, start)
     return x
 
 
-def _best(candidates: Sequence[Tensor], objective: Objective) -> tuple[Tensor, Tensor]:
+def _best(candidates: Sequence[Tensor], objective: Objective | InPieces) -> tuple[Tensor, Tensor]:
     """Of each image the candidate of the lowest objective, and its parts (B, 3)."""
     found, lowest = candidates[0], objective.parts(candidates[0])
     for candidate in candidates[1:]:

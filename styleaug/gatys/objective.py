@@ -19,6 +19,8 @@ STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 SMALLEST = 16
 """Pixels of a side that conv5_1 needs."""
 
+_PIXELS = 256 * 256
+"""Of the images that a CPU looks at together."""
 _HALO = 80
 """Pixels around a tile that decide its features: conv5_1 sees 66 to each side; a multiple of 16."""
 # The bundled trunk was trained on inputs in [0, 255], so that its activations are larger by the
@@ -204,6 +206,48 @@ class Objective:
         down = (x[..., 1:, :] - x[..., :-1, :]).square().mean((1, 2, 3))
         along = (x[..., 1:] - x[..., :-1]).square().mean((1, 2, 3))
         return self.config.tv * (down + along)
+
+
+class InPieces:
+    """:class:`Objective` of a batch, a few images at a time where a CPU computes.
+
+    What a few images leave in memory is still in the caches when it is needed again, and its pages
+    are reused; a whole batch costs more for each image than one alone. A GPU takes all at once.
+    """
+
+    def __init__(
+        self,
+        trunk: VGGFeatures,
+        content: Tensor,
+        grams: Sequence[Tensor],
+        mask: Tensor | None,
+        config: GatysConfig,
+    ) -> None:
+        self.rows = len(content)
+        if content.device.type == "cpu":
+            self.rows = min(self.rows, max(1, _PIXELS // prod(content.shape[-2:])))
+        starts = range(0, len(content), self.rows)
+        of_rows = [slice(start, start + self.rows) for start in starts]
+        self.pieces = [
+            Objective(
+                trunk, content[s], [g[s] for g in grams], None if mask is None else mask[s], config
+            )
+            for s in of_rows
+        ]
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """See :meth:`Objective.__call__`."""
+        found = [piece(x) for piece, x in zip(self.pieces, self._split(images), strict=True)]
+        parts, gradients = zip(*found, strict=True)
+        return torch.cat(parts), torch.cat(gradients)
+
+    def parts(self, images: Tensor) -> Tensor:
+        """See :meth:`Objective.parts`."""
+        pairs = zip(self.pieces, self._split(images), strict=True)
+        return torch.cat([piece.parts(x) for piece, x in pairs])
+
+    def _split(self, images: Tensor) -> Sequence[Tensor]:
+        return images.split(self.rows)
 
 
 def _products(features: Tensor, weight: Tensor | None = None) -> Tensor:

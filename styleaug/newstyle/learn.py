@@ -21,6 +21,7 @@ from styleaug.newstyle.probes import (
     optimised_probes,
     restyled_probes,
     style_targets,
+    varied,
 )
 from styleaug.nn.features import cached_features
 from styleaug.pack import StylePack, inference_dtype, prepare_process
@@ -86,7 +87,7 @@ def fit_style(
     *,
     contents: Tensor | None = None,
     start: Tensor | None = None,
-    steps: int = 100,
+    steps: int = 200,
     seed: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> tuple[Tensor, Tensor]:
@@ -95,7 +96,8 @@ def fit_style(
     The row is its code, and scales, shifts and mixing matrices of its own, which add to those that
     its embedding gives (the conditional instance normalization of Dumoulin et al. 2017). Adam on
     both, the code in units of the pack's spread; what is minimised is the logarithm of style and
-    content parts together, so that the step does not depend on how far the style is.
+    content parts together, so that the step does not depend on how far the style is. Contents come
+    turned, mirrored, and lighter or darker: a row would learn a few by heart.
 
     Args:
         pack: the network.
@@ -103,7 +105,7 @@ def fit_style(
         contents: (N, 3, S, S), float in [0, 1], S = PROBE_SIZE; drawn ones by default.
         start: code (code_size,); the encoder's by default.
         steps: of gradient descent.
-        seed: of the choice of contents.
+        seed: of the choice of contents, and of how they vary.
         progress: called with the number of steps done and of all.
 
     Returns:
@@ -122,8 +124,8 @@ def fit_style(
     own = [layer.own for layer in stylizer.style_layers().values() if layer.own is not None]
     dtype = inference_dtype(device)
     trunk = cached_features("vgg16", device, dtype)
-    probes = drawn_probes(0, 32, device) if contents is None else Probes(contents.to(device))
-    count = min(_PER_STEP, len(probes))
+    images = drawn_probes(0, 32, device).images if contents is None else contents.to(device)
+    count = min(_PER_STEP, len(images))
     targets = [g.expand(count, -1, -1) for g in style_targets(picture)]
     spread = pack.codes.std(0, correction=0).to(device) + 1e-4
     spread[len(start) - pack.config.own :] = 0  # shares of other fitted styles
@@ -136,14 +138,14 @@ def fit_style(
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode(False), torch.enable_grad():
         for step in range(steps):
-            rows = torch.randperm(len(probes), generator=generator)[:count]
+            rows = torch.randperm(len(images), generator=generator)[:count]
+            probes = Probes(varied(images[rows.to(device)], generator), trunk)
             places = torch.randint(network.field.PLACES, (count,), generator=generator)
             code = torch.cat([start + spread * shift, start.new_ones(1)]).expand(count, -1)
-            content = probes.images[rows.to(device)]
             noise = network.field(places.to(device), PROBE_SIZE, PROBE_SIZE)
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-                outputs = network(content, code, noise)
-            style, kept = probes.judge(outputs.float(), rows, targets, trunk)
+                outputs = network(probes.images, code, noise)
+            style, kept = probes.judge(outputs.float(), torch.arange(count), targets, trunk)
             loss = (STYLE_WEIGHT * style + kept).clamp_min(1e-6).log().mean()
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
@@ -178,7 +180,7 @@ def learn_style(
     *,
     way: str = "auto",
     contents: Tensor | None = None,
-    steps: int = 100,
+    steps: int = 200,
     progress: Callable[[int, int], object] | None = None,
 ) -> NewStyle:
     """Find the quickest way to a style that does, by measurement, and its row.

@@ -40,12 +40,13 @@ class Probes:
 
     Args:
         images: (P, 3, S, S), float in [0, 1], S = PROBE_SIZE.
+        trunk: gives the features of what is to be kept; in float32 by default.
 
     Raises:
         ValueError: if they are not.
     """
 
-    def __init__(self, images: Tensor) -> None:
+    def __init__(self, images: Tensor, trunk: VGGFeatures | None = None) -> None:
         size = (3, PROBE_SIZE, PROBE_SIZE)
         if images.shape[1:] != size or not len(images):
             raise ValueError(
@@ -53,7 +54,8 @@ class Probes:
             )
         self.images = images
         with torch.no_grad():
-            self.wanted = trunk_on(images.device)(images, CONTENT_WEIGHTS)
+            found = (trunk or trunk_on(images.device))(images, CONTENT_WEIGHTS)
+        self.wanted = {name: value.float() for name, value in found.items()}
 
     @classmethod
     def drawn(cls, first: int, count: int, device: torch.device) -> Probes:
@@ -135,6 +137,22 @@ class Probes:
 def drawn_probes(first: int, count: int, device: torch.device) -> Probes:
     """:meth:`Probes.drawn`, once per process."""
     return Probes.drawn(first, count, device)
+
+
+def varied(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Contents turned, mirrored, and lighter or darker, each in its own way: the same shape.
+
+    Args:
+        images: (B, 3, S, S), float in [0, 1].
+        generator: on the CPU.
+    """
+    turns = torch.randint(8, (len(images),), generator=generator).tolist()
+    gamma = torch.empty(len(images)).uniform_(-0.5, 0.5, generator=generator).exp()
+    turned = [
+        torch.rot90(image.flip(2) if turn > 3 else image, turn % 4, (1, 2))
+        for image, turn in zip(images, turns, strict=True)
+    ]
+    return torch.stack(turned).pow(gamma.to(images.device)[:, None, None, None])
 
 
 def trunk_on(device: torch.device) -> VGGFeatures:

@@ -64,7 +64,7 @@ def add_styles(
     *,
     way: str | None = None,
     contents: str | Path | Sequence[str | Path] = (),
-    steps: int = 100,
+    steps: int = 200,
     limit: int | None = None,
     device: torch.device | str = "cpu",
     progress: Callable[[str, int, int], object] | None = None,
