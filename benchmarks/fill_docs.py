@@ -318,16 +318,18 @@ def newstyle(record: dict[str, Any]) -> str:
     chosen = Counter(style["chosen"] for style in record["styles"])
     listed = ", ".join(f"{way} {count}" for way, count in chosen.items())
     machine, count = record["machine"], len(record["styles"])
-    own = record.get("own", 0)
-    on = f"{own - own // 2} other images of the same sets" if own else "drawn surfaces"
+    own = record["own"]
+    fitted = f"{own - own // 2} other images of the same sets" if own else "drawn surfaces"
+    tried = f"{own // 2} more images of these sets" if own else "drawn surfaces"
     return f"""\
-{count} styles that the pack was not trained on, fitted on {on}, judged on real contents that no fit
-saw; medians; {record["steps"]} steps of a fit, on {machine["torch_threads"]} threads ({machine["cpu"]}; `python benchmarks/newstyle.py`):
+{count} styles that the pack was not trained on, fitted on {fitted} in {record["steps"]} steps,
+judged on real contents that no fit saw; medians; on {machine["torch_threads"]} threads
+({machine["cpu"]}; `python benchmarks/newstyle.py`):
 
 {_table("way | objective, Gatys = 1 | style moved | seconds", rows)}
 A fit lowers the encoder's objective by a fifth or more on {record["fit_lowers_by_a_fifth"]:.0%} of
 them, and moves 0.92 of the style or more for {record["fit_moves_92_percent"]:.0%}. Chosen, by
-measurement on {f"{own // 2} more images of these sets" if own else "drawn surfaces"}: {listed}; on the real contents the same rule chooses the same way for
+measurement on {tried}: {listed}; on the real contents the same rule chooses the same way for
 {record["agrees"]:.0%}.
 """
 

@@ -28,10 +28,10 @@ EXAMPLES = """examples:
   styleaug add-style rust.jpg --name rust --out mine.safetensors --content train/images/
 
 One picture is encoded and measured; where that is not enough, its row is fitted, which takes two
-or three minutes on a CPU; and where that does not do either, the row gets the tag "gatys", and you are told how
-to go on. The pictures of a folder are encoded, near-duplicates collapse, and all rows get the tag
-NAME: StyleAugment(styles="line7", pack="mine.safetensors"). Beside the pack, mine.report.json tells
-which way was taken and why, and mine.report.png shows it.
+or three minutes on a CPU; and where that does not do either, the row gets the tag "gatys", and you
+are told how to go on. The pictures of a folder are encoded, near-duplicates collapse, and all rows
+get the tag NAME: StyleAugment(styles="line7", pack="mine.safetensors"). Beside the pack,
+mine.report.json tells which way was taken and why, and mine.report.png shows it.
 """
 
 
