@@ -223,31 +223,27 @@ class InPieces:
         mask: Tensor | None,
         config: GatysConfig,
     ) -> None:
-        self.rows = len(content)
+        rows = len(content)
         if content.device.type == "cpu":
-            self.rows = min(self.rows, max(1, _PIXELS // prod(content.shape[-2:])))
-        starts = range(0, len(content), self.rows)
-        of_rows = [slice(start, start + self.rows) for start in starts]
+            rows = min(rows, max(1, _PIXELS // prod(content.shape[-2:])))
+        self.slices = [slice(start, start + rows) for start in range(0, len(content), rows)]
         self.pieces = [
             Objective(
                 trunk, content[s], [g[s] for g in grams], None if mask is None else mask[s], config
             )
-            for s in of_rows
+            for s in self.slices
         ]
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """See :meth:`Objective.__call__`."""
-        found = [piece(x) for piece, x in zip(self.pieces, self._split(images), strict=True)]
+        found = [piece(images[s]) for piece, s in zip(self.pieces, self.slices, strict=True)]
         parts, gradients = zip(*found, strict=True)
         return torch.cat(parts), torch.cat(gradients)
 
     def parts(self, images: Tensor) -> Tensor:
         """See :meth:`Objective.parts`."""
-        pairs = zip(self.pieces, self._split(images), strict=True)
-        return torch.cat([piece.parts(x) for piece, x in pairs])
-
-    def _split(self, images: Tensor) -> Sequence[Tensor]:
-        return images.split(self.rows)
+        pairs = zip(self.pieces, self.slices, strict=True)
+        return torch.cat([piece.parts(images[s]) for piece, s in pairs])
 
 
 def _products(features: Tensor, weight: Tensor | None = None) -> Tensor:
