@@ -318,9 +318,9 @@ def newstyle(record: dict[str, Any]) -> str:
     chosen = Counter(style["chosen"] for style in record["styles"])
     listed = ", ".join(f"{way} {count}" for way, count in chosen.items())
     machine, count = record["machine"], len(record["styles"])
-    own = record["own"]
-    fitted = f"{own - own // 2} other images of the same sets" if own else "drawn surfaces"
-    tried = f"{own // 2} more images of these sets" if own else "drawn surfaces"
+    own, measured = record["own"], record["measured"]
+    fitted = f"{own - measured} other images of the same sets" if own else "drawn surfaces"
+    tried = f"{measured} more images of these sets" if own else "drawn surfaces"
     return f"""\
 {count} styles that the pack was not trained on, fitted on {fitted} in {record["steps"]} steps,
 judged on real contents that no fit saw; medians; on {machine["torch_threads"]} threads

@@ -23,7 +23,7 @@ from gatys import evenly
 from styleaug import StylePack
 from styleaug.images import to_tensor
 from styleaug.newstyle import learn_style, with_styles
-from styleaug.newstyle.learn import choose
+from styleaug.newstyle.learn import MEASURED, choose
 from styleaug.newstyle.probes import (
     PROBE_SIZE,
     Probes,
@@ -127,6 +127,7 @@ def main() -> None:
         + f" --count {options.count} --contents {options.contents} --steps {options.steps}"
         + (f" --own {options.own}" if options.own else ""),
         "own": options.own,
+        "measured": min(MEASURED, options.own // 2) if options.own else MEASURED,
         "steps": options.steps,
         "pack": options.pack,
         "pack_id": pack.id,

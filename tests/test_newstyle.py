@@ -18,7 +18,7 @@ from styleaug.checks import WeightsError
 from styleaug.cli import main
 from styleaug.losses import gram
 from styleaug.newstyle import NewStyle, fit_style, learn_style, rows, with_styles
-from styleaug.newstyle.learn import ENOUGH, TOO_LITTLE, choose
+from styleaug.newstyle.learn import ENOUGH, TOO_LITTLE, choose, split
 from styleaug.newstyle.probes import (
     CONTENT_WEIGHTS,
     Probes,
@@ -240,17 +240,31 @@ def test_styles_are_tried_and_fitted_on_contents_of_ones_own(base, painting, mon
 
     monkeypatch.setattr("styleaug.newstyle.learn.fit_style", fit)
     style = learn_style(base, painting, "x", way="fit", contents=own, steps=1)
-    assert torch.equal(style.pictures["content"], own[1])
-    assert torch.equal(fitted_on[0], own[[0, 2, 4]])
+    used = [k for k in range(5) if any(torch.equal(own[k], image) for image in fitted_on[0])]
+    left = [k for k in range(5) if k not in used]
+    assert len(used) == len(fitted_on[0]) == 3
+    assert any(torch.equal(style.pictures["content"], own[k]) for k in left)
     new = with_styles(base, [style], ())
-    measured = Probes(own[[1, 3]]).measure(
-        restyled_probes(new, new.codes[-1], Probes(own[[1, 3]])), style_targets(painting)
+    measured = Probes(own[left]).measure(
+        restyled_probes(new, new.codes[-1], Probes(own[left])), style_targets(painting)
     )
     assert style.moved["fit"] == pytest.approx(measured[0], abs=1e-4)
     with pytest.raises(ValueError, match="contents must be at least 2 images, but are 1"):
         learn_style(base, painting, "x", contents=own[:1])
     with pytest.raises(ValueError, match=r"one image of \(3, 128, 128\), but are \(2, 3, 64, 64\)"):
         fit_style(base, painting, contents=torch.rand(2, 3, 64, 64))
+
+
+@pytest.mark.parametrize(("count", "measured"), [(2, 1), (15, 7), (16, 8), (32, 8)])
+def test_contents_are_measured_or_fitted_on_whatever_their_order(count, measured):
+    own = torch.arange(count, dtype=torch.float32)[:, None, None, None]
+    parts = split(own)
+    assert [len(part) for part in parts] == [measured, count - measured]
+    assert torch.equal(torch.cat(parts).sort(0).values, own)
+    if count > 2:  # neither half, nor every second one
+        assert all(0 < (part % 2).mean() < 1 for part in parts)
+        assert all(0 < (part < count / 2).float().mean() < 1 for part in parts)
+    assert all(map(torch.equal, parts, split(own)))
 
 
 def test_what_an_untrained_network_does_not_master_is_left_to_gatys(pack, painting):

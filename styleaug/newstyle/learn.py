@@ -31,7 +31,11 @@ ENOUGH, TOO_LITTLE = 0.95, 0.8
 is good enough as it is; below the second, the network does not master the style."""
 WAYS = ("encode", "fit", "gatys")
 
+MEASURED = 8
+"""Contents that a style is measured on, unless there are fewer than 16."""
+
 _PER_STEP = 4
+_OPTIMISED = 2
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class NewStyle:
             ``gatys``, fitted, and still too far from what an optimisation of the pixels reaches.
         moved: style moved, ``1 - D(output) / D(content)`` with D the squared relative distance of
             Gram matrices, for each way that was tried: means over probes that were not fitted on;
-            of ``gatys``, on one of them.
+            of ``gatys``, on at most two of them.
         objective: the same of what is minimised.
         seconds: spent on each way.
         code: of its row (code_size,).
@@ -194,8 +198,9 @@ def learn_style(
         name: for the row.
         way: ``"auto"``, or ``"encode"`` or ``"fit"`` to take this way in any case.
         contents: at least two of the images that are to be restyled, (N, 3, S, S), float in [0, 1],
-            S = PROBE_SIZE: half of them to fit on, half to measure on; drawn ones by default. How
-            near the network comes to a style depends on the content, too.
+            S = PROBE_SIZE: half of them, and at most 8, to measure on, drawn at random (always the
+            same), the others to fit on; drawn ones by default. How near the network comes to a
+            style depends on the content, too.
         steps: of a fit.
         progress: see :func:`fit_style`.
 
@@ -209,11 +214,12 @@ def learn_style(
     prepare_process(picture.device)
     picture = _checked(picture)
     if contents is None:
-        probes = drawn_probes(32, 8, picture.device)
+        probes = drawn_probes(32, MEASURED, picture.device)
     elif len(contents) < 2:
         raise ValueError(f"contents must be at least 2 images, but are {len(contents)}.")
     else:
-        probes, contents = Probes(contents[1::2][:8].to(picture.device)), contents[::2]
+        measured, contents = split(contents)
+        probes = Probes(measured.to(picture.device))
     grams = style_targets(picture)
     moved: dict[str, float] = {}
     objective: dict[str, float] = {}
@@ -230,7 +236,7 @@ def learn_style(
     rows["encode"] = encoded, None
     measure("encode", restyled_probes(pack, encoded, probes))
     with _timed(seconds, "gatys"):
-        optimised = optimised_probes(probes, grams, 1)
+        optimised = optimised_probes(probes, grams, min(_OPTIMISED, len(probes)))
     measure("gatys", optimised)
     taken = choose(moved, objective) if way == "auto" else way
     if taken == "fit":
@@ -249,6 +255,19 @@ def learn_style(
         taken = choose(moved, objective) if way == "auto" else way
     code, kept = rows[min(rows, key=lambda w: objective[w]) if way == "auto" else way]
     return NewStyle(name, taken, moved, objective, seconds, code.cpu(), pictures, kept)
+
+
+def split(contents: Tensor) -> tuple[Tensor, Tensor]:
+    """Contents to measure on, and those to fit on.
+
+    They are drawn at random, since folders may take turns in a list; always the same ones.
+
+    Args:
+        contents: (N, 3, S, S), at least two.
+    """
+    order = torch.randperm(len(contents), generator=torch.Generator().manual_seed(0))
+    count = min(MEASURED, len(contents) // 2)
+    return contents[order[:count]], contents[order[count:]]
 
 
 @contextmanager
