@@ -240,6 +240,8 @@ def test_progress_tells_scales_from_coarse_to_fine_and_falls():
 def test_it_stops_when_nothing_more_is_gained():
     content = stripes(32)[None]
     assert gatys(content, [stripes(32)], GatysConfig(tv=0)).steps < 30
+    _, steps = descend(lambda x: (x.new_zeros(1, 1), torch.zeros_like(x)), content, 60)
+    assert steps < 30  # nor where nothing is left at all
 
 
 # ---------------------------------------------------------------- objective and optimisers

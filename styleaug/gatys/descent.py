@@ -206,8 +206,8 @@ def descend(
         if tell is not None:
             tell(step, value)
         if step % _PATIENCE == 1:
-            if step > 1 and bool((lowest > (1 - _GAIN) * before).all()):
-                break  # no image gains anything more
+            if step > 1 and bool((lowest >= (1 - _GAIN) * before).all()):
+                break  # no image gains anything more; one that has arrived, at 0, neither
             before = lowest
         moved = optimizer.step(x, value, gradient).clamp(0, 1)
         x = moved if mask is None else torch.where(mask > 0, moved, start)
