@@ -24,15 +24,17 @@ interrupted run goes on where it was. ``--part-by brightness`` trains on the dar
 each class, and tests on the brightest, "elsewhere": a stand-in for a second lamp; by ``roughness``,
 for another finish. ``--line DIR`` tests
 "elsewhere" on the images of another line. ``--quick`` tries one seed, four policies, one severity.
+``--add`` runs the chosen policies alone, and keeps what the result holds of others.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,7 @@ import torch
 
 from common import machine_record, package_versions, write_json
 from robustness_cells import corrupt_test_images, make_cells, run_cells
-from robustness_figures import figures, policy_scores, seconds, table
+from robustness_figures import differences, figures, policy_scores, seconds, table
 from robustness_policies import POLICIES, defaults, make_policy, named_policies
 from robustness_problems import MEASURES, Settings, kind_of_data, load_problem
 from styleaug import StylePack
@@ -68,6 +70,14 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, Any]
     problem = load_problem(
         options.data, kind, settings, look=options.part_by, line=options.line, same=options.same
     )
+    protocol = {
+        "pack_id": StylePack.load(options.pack).id,
+        "task": problem.record(),
+        "settings": asdict(settings),
+        "seeds": list(seeds),
+    }
+    out = options.out or RESULTS / f"{_name(problem.name, kind, options, settings)}.json"
+    old = _kept(out, protocol, policies) if options.add else {}
     cells = make_cells(policies, seeds, problem, settings, options.pack)
     workers = options.jobs if options.jobs > 1 else 0
     sets = corrupt_test_images(problem.test.images, settings, options.cache, workers=workers)
@@ -84,31 +94,68 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, Any]
             flush=True,
         )
     records = {name: [found[name, seed] for seed in seeds] for name in policies}
-    result = {
+    run_here = {
         "command": shlex.join(["python", "benchmarks/robustness.py", *map(_shown, arguments)]),
+        "machine": machine_record(device),
+        "versions": package_versions(_VERSIONS_OF),
+    }
+    result = {
         "pack": _shown(options.pack),
-        "pack_id": StylePack.load(options.pack).id,
-        "task": problem.record(),
-        "settings": asdict(settings),
+        **protocol,
         "defaults": defaults(),
-        "seeds": list(seeds),
         "parameters": next(iter(found.values()))["parameters"],
         "policies": {
             name: f"flips + {text}" if text else "flips" for name, text in policies.items()
         },
         **figures(records),
-        "machine": machine_record(device),
-        "versions": package_versions(_VERSIONS_OF),
+        **run_here,
     }
-    suffix = "_validation" if options.validation else "_quick" if options.quick else ""
-    suffix += f"_{options.part_by}" if options.part_by else ""
-    suffix += f"_{settings.model}" if settings.model != Settings.of(kind).model else ""
-    suffix += f"_{settings.steps}-steps" if settings.steps != Settings.of(kind).steps else ""
-    suffix += f"_to-{options.line.resolve().name}" if options.line else ""
-    out = options.out or RESULTS / f"robustness_{problem.name}-{kind}{suffix}.json"
+    if old:
+        scores = {**old["scores"], **result["scores"]}
+        result = {
+            **old,
+            "defaults": result["defaults"],
+            "policies": {**old["policies"], **result["policies"]},
+            "scores": scores,
+            "differences": differences(scores),
+            "added": {**old.get("added", {}), **dict.fromkeys(policies, run_here)},
+        }
     write_json(out, result)
     print(f"\n{table(result)}\n\n{out}")
     return result
+
+
+def _name(task: str, kind: str, options: argparse.Namespace, settings: Settings) -> str:
+    """Of the result: it says what is not as usual."""
+    usual = Settings.of(kind)
+    suffix = "_validation" if options.validation else "_quick" if options.quick else ""
+    suffix += f"_{options.part_by}" if options.part_by else ""
+    suffix += f"_{settings.model}" if settings.model != usual.model else ""
+    suffix += f"_{settings.steps}-steps" if settings.steps != usual.steps else ""
+    suffix += f"_to-{options.line.resolve().name}" if options.line else ""
+    return f"robustness_{task}-{kind}{suffix}"
+
+
+def _kept(out: Path, protocol: Mapping[str, Any], policies: Mapping[str, str]) -> dict[str, Any]:
+    """The result that more policies are added to.
+
+    Raises:
+        ValueError: if it was measured otherwise.
+        OSError: if there is none.
+    """
+    old: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    changed = [k for k, v in json.loads(json.dumps(protocol)).items() if old[k] != v]
+    mine = [
+        n for n, text in old["policies"].items() if "StyleAugment" in text and n not in policies
+    ]
+    if mine and old["defaults"] != defaults():
+        changed.append(f"defaults (of {', '.join(mine)})")
+    if changed:
+        raise ValueError(
+            f"--add needs a result that was measured alike, but {out.name} has another "
+            f"{', '.join(changed)}."
+        )
+    return old
 
 
 def settings_of(options: argparse.Namespace, kind: str) -> Settings:
@@ -169,6 +216,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         metavar="CLASS=CLASS",
         help="a class of --data and its name in --line, where these differ",
     )
+    add("--add", action="store_true", help="keep what the result holds of other policies")
     add("--pack", default="base", help="style pack: name or path")
     add("--model", metavar="NAME", help="backbone: efficientnet-lite0, small-cnn, or one of timm's")
     add("--steps", **count, help="of training; by default what suits the task, as for the others:")

@@ -50,31 +50,39 @@ def difference(values: Sequence[float], baseline: Sequence[float]) -> dict[str, 
 
 def figures(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     """Scores of each policy, and its differences to the baselines that were run."""
-    scores = {name: policy_scores(entries) for name, entries in records.items()}
-    columns = {name: _columns(entries) for name, entries in records.items()}
+    scores = {name: _scores(entries) for name, entries in records.items()}
+    return {"scores": scores, "differences": differences(scores)}
+
+
+def _scores(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    scores = policy_scores(records)
     return {
-        "scores": {
-            name: {
-                **{column: spread(values) for column, values in columns[name].items()},
-                "rPC": spread(scores[name].rpc),
-                "corrupted": {
-                    **scores[name].corrupted,
-                    **policy_scores(entries, industrial=True).corrupted,
-                },
-                "also": {metric: _also(metric, entries) for metric in entries[0]["also"]},
-                "seconds": [record["seconds"] for record in entries],
-            }
-            for name, entries in records.items()
-        },
-        "differences": {
-            baseline: {
-                name: {c: difference(v, columns[baseline][c]) for c, v in columns[name].items()}
-                for name in records
-                if name != baseline
-            }
-            for baseline in BASELINES
-            if baseline in records
-        },
+        **{column: spread(values) for column, values in _columns(records).items()},
+        "rPC": spread(scores.rpc),
+        "corrupted": {**scores.corrupted, **policy_scores(records, industrial=True).corrupted},
+        "also": {metric: _also(metric, records) for metric in records[0]["also"]},
+        "seconds": [record["seconds"] for record in records],
+    }
+
+
+def differences(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What each policy gains over each baseline, seed by seed, in every column."""
+    columns = {
+        name: {
+            c: entry["per_seed"]
+            for c, entry in row.items()
+            if c != "rPC" and isinstance(entry, Mapping) and "per_seed" in entry
+        }
+        for name, row in scores.items()
+    }
+    return {
+        baseline: {
+            name: {c: difference(v, columns[baseline][c]) for c, v in columns[name].items()}
+            for name in scores
+            if name != baseline
+        }
+        for baseline in BASELINES
+        if baseline in scores
     }
 
 

@@ -56,7 +56,7 @@ def painting():
 
 @pytest.fixture
 def quick(monkeypatch):
-    """A few steps of the optimisation that ways are compared with: all take a minute on old CPUs."""
+    """Few steps of the optimisation that ways are compared with: all take a minute on old CPUs."""
     monkeypatch.setattr(
         "styleaug.newstyle.learn.optimised_probes", partial(optimised_probes, steps=5)
     )

@@ -519,6 +519,41 @@ def test_the_command_writes_a_complete_record_and_goes_on(
     assert "| half |" in capsys.readouterr().out
 
 
+def test_policies_are_added_to_a_result_that_was_measured_alike(
+    bench, folder, pack_file, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(bench.SUITES, "validation", ("saturate",))
+    command = ["--data", str(folder), "--validation", "--pack", str(pack_file), "--model", SMALL]
+    command += ["--size", "32", "--seeds", "3", "--steps", "1", "--policies"]
+    files = ["--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out.json")]
+    half = ["--policy", "half=StyleAugment(p=0.5)", *files]
+    assert bench.main([*command, "flips only", *half]) == 0
+    first = json.loads((tmp_path / "out.json").read_text())
+    assert bench.main([*command, "ColorJitter", *files, "--add"]) == 0
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert (
+        list(result["scores"]) == list(result["policies"]) == ["flips only", "half", "ColorJitter"]
+    )
+    assert all(result["scores"][name] == first["scores"][name] for name in first["scores"])
+    assert result["command"] == first["command"]
+    assert list(result["added"]) == ["ColorJitter"]
+    assert "--add" in result["added"]["ColorJitter"]["command"]
+    gain = result["differences"]["flips only"]["ColorJitter"]["mPC"]["mean"]
+    scores = [result["scores"][name]["mPC"]["mean"] for name in ("ColorJitter", "flips only")]
+    assert gain == pytest.approx(scores[0] - scores[1])
+    assert result["differences"]["flips only"]["half"] == first["differences"]["flips only"]["half"]
+
+    capsys.readouterr()
+    assert bench.main([*command, "ColorJitter", *files, "--add", "--steps", "2"]) == 2
+    assert "measured alike, but out.json has another settings." in capsys.readouterr().err
+    monkeypatch.setattr(bench, "defaults", lambda: {"p": 0.1})
+    assert bench.main([*command, "ColorJitter", *files, "--add"]) == 2
+    assert "another defaults (of half)." in capsys.readouterr().err
+    assert json.loads((tmp_path / "out.json").read_text()) == result
+    assert bench.main([*command, *half, "--add"]) == 0  # what is measured anew is replaced
+    assert json.loads((tmp_path / "out.json").read_text())["defaults"] == {"p": 0.1}
+
+
 def test_mistakes_are_told_in_words(bench, folder, tmp_path, capsys):
     command = ["--data", str(folder), "--cache", str(tmp_path), "--out", str(tmp_path / "o.json")]
     for added in (["--policies", "nothing"], ["--data", str(tmp_path / "nowhere")]):
