@@ -231,10 +231,18 @@ def protocol(records: Mapping[str, Record]) -> str:
     policies = {n: text for record in records.values() for n, text in record["policies"].items()}
     listed = "\n".join(f"- {name}: `{text}`" for name, text in policies.items())
     machine = first["machine"]
+    later: dict[str, list[str]] = {}
+    for record in records.values():
+        groups: dict[str, list[str]] = {}
+        for policy, run in record.get("added", {}).items():
+            groups.setdefault(run["machine"]["cpu"], []).append(policy)
+        for cpu, names in groups.items():
+            later.setdefault(cpu, []).append(f"{', '.join(names)} on {record['task']['name']}")
+    added = "".join(f" On {cpu}: {'; '.join(what)}." for cpu, what in later.items())
     return (
         f"{first['settings']['model']} with ImageNet's weights, fine-tuned on {len(records)} pairs "
         f"of set and task; {_seed_counts(records)} seeds; severities 1, 3 and 5. "
-        f"{machine['cpu']}, {machine['cores']} cores.\n\nThe policies:\n\n{listed}\n"
+        f"{machine['cpu']}, {machine['cores']} cores.{added}\n\nThe policies:\n\n{listed}\n"
     )
 
 
