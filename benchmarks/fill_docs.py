@@ -324,7 +324,7 @@ def newstyle(record: dict[str, Any]) -> str:
     return f"""\
 {count} styles that the pack was not trained on, fitted on {fitted} in {record["steps"]} steps,
 judged on real contents that no fit saw; medians; on {machine["torch_threads"]} threads
-({machine["cpu"]}; `python benchmarks/newstyle.py`):
+({machine["cpu"]}; `python benchmarks/newstyle.py`); Gatys' seconds are those of two small images:
 
 {_table("way | objective, Gatys = 1 | style moved | seconds", rows)}
 A fit lowers the encoder's objective by a fifth or more on {record["fit_lowers_by_a_fifth"]:.0%} of

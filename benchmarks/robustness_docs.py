@@ -238,7 +238,9 @@ def protocol(records: Mapping[str, Record]) -> str:
             groups.setdefault(run["machine"]["cpu"], []).append(policy)
         for cpu, names in groups.items():
             later.setdefault(cpu, []).append(f"{', '.join(names)} on {record['task']['name']}")
-    added = "".join(f" On {cpu}: {'; '.join(what)}." for cpu, what in later.items())
+    added = "".join(
+        f" On {cpu}: {'; '.join(what)}." for cpu, what in later.items() if cpu != machine["cpu"]
+    )
     return (
         f"{first['settings']['model']} with ImageNet's weights, fine-tuned on {len(records)} pairs "
         f"of set and task; {_seed_counts(records)} seeds; severities 1, 3 and 5. "

@@ -1,5 +1,6 @@
 """The robustness benchmark: policies, cells that are not run twice, and the figures it reports."""
 
+import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -542,6 +543,13 @@ def test_policies_are_added_to_a_result_that_was_measured_alike(
     scores = [result["scores"][name]["mPC"]["mean"] for name in ("ColorJitter", "flips only")]
     assert gain == pytest.approx(scores[0] - scores[1])
     assert result["differences"]["flips only"]["half"] == first["differences"]["flips only"]["half"]
+
+    told = importlib.import_module("robustness_docs").protocol
+    assert "On " not in told({"x": result}).partition("\n")[0]
+    elsewhere = {"machine": {"cpu": "Other"}}
+    result["added"] = {"ColorJitter": elsewhere, "half": elsewhere}
+    assert "cores. On Other: ColorJitter, half on " in told({"x": result})
+    result = json.loads((tmp_path / "out.json").read_text())
 
     capsys.readouterr()
     assert bench.main([*command, "ColorJitter", *files, "--add", "--steps", "2"]) == 2
