@@ -16,6 +16,7 @@ optimum        the objective (style and content) of the network's output over th
                optimisation of the pixels (Gatys et al. 2016).
 diversity      spread of colour and texture of the outputs over styles, relative to the styles' own.
 defects        how well a threshold tells a defect from its surroundings, after over before.
+others         the same of other augmentations that move no pixels.
 hallucination  what restyling adds to flat areas of defect-free images, and what a simple anomaly
                scorer reports there.
 geometry       how far edges move, by phase correlation.
@@ -35,7 +36,7 @@ from typing import Any
 from common import PhaseTimer, machine_record, package_versions, write_atomically, write_json
 from fill_docs import RESULTS, ROOT
 from fill_docs import quality as tables
-from quality_safety import defects, geometry, hallucination, tradeoff
+from quality_safety import defects, geometry, hallucination, others, tradeoff
 from quality_strength import diversity, optimum, paths, style
 from quality_subjects import Subjects
 
@@ -43,7 +44,10 @@ RESULT = RESULTS / "quality.json"
 FIGURE = ROOT / "docs" / "assets" / "quality.svg"
 PARTS: dict[str, Callable[[Subjects], dict[str, Any]]] = {
     part.__name__: part
-    for part in (style, paths, optimum, diversity, defects, hallucination, geometry, tradeoff)
+    for part in (
+        *(style, paths, optimum, diversity),
+        *(defects, others, hallucination, geometry, tradeoff),
+    )
 }
 # What a trial takes in place of the defaults.
 QUICK = {
@@ -167,18 +171,20 @@ def measure(options: argparse.Namespace) -> None:
     record = earlier(options.out, head) if options.only else {}
     timer = PhaseTimer()
     parts: dict[str, Any] = {}
-    for name in options.only or PARTS:
+    parts_run = options.only or list(PARTS)
+    for name in parts_run:
         with timer(name):
             parts |= PARTS[name](subjects)
     command = "python benchmarks/quality.py " + " ".join(map(_name, sys.argv[1:]))
-    about = {
-        "command": record.get("command", command),
-        **head,
+    here = {
+        "command": command,
         "machine": machine_record(),
         "versions": package_versions(("styleaug", "torch", "torchvision", "opencv-python")),
-        "seconds": record.get("seconds", {}) | timer.phases,
     }
-    record = about | {key: row for key, row in record.items() if key not in about} | parts
+    if record:  # what was measured later says where
+        here = {"added": {**record.get("added", {}), **dict.fromkeys(parts_run, here)}}
+    seconds = record.get("seconds", {}) | timer.phases
+    record = record | head | here | {"seconds": seconds} | parts
     write_json(options.out, record)
     print(tables(record))
     print(options.out)

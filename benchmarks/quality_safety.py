@@ -60,10 +60,7 @@ DISTINCT = 0.25
 
 
 def defects(subjects: Subjects) -> dict[str, Any]:
-    """Share of each defect's separability that the settings keep, and other augmentations.
-
-    By class and size too.
-    """
+    """Share of each defect's separability that the settings keep, by class and size too."""
     kept, chosen = retention(subjects, SETTINGS)
     edges = np.percentile([d.area for d in chosen], [100 / 3, 200 / 3])
     sizes = [
@@ -73,7 +70,6 @@ def defects(subjects: Subjects) -> dict[str, Any]:
     kinds = {"defects_by_class": [d.kind for d in chosen], "defects_by_size": sizes}
     return {
         "defects_kept": {name: survival(rows) for name, rows in kept.items()},
-        "defects_kept_by_others": others(subjects),
         **{
             key: {
                 kind: {
@@ -163,7 +159,7 @@ def visible(subjects: Subjects) -> Iterator[Visible]:
             yield found
 
 
-def others(subjects: Subjects) -> dict[str, dict[str, float]]:
+def others(subjects: Subjects) -> dict[str, Any]:
     """The same of other augmentations."""
     found: dict[str, list[list[float]]] = {name: [] for name in OTHERS}
     repeats = range(subjects.options.repeats)
@@ -173,7 +169,7 @@ def others(subjects: Subjects) -> dict[str, dict[str, float]]:
                 torch.manual_seed(subjects.seed + defect.index)
                 augment = PEERS[peer]()
                 found[name].append([defect.kept(augment(defect.image[0])) for _ in repeats])
-    return {name: survival(rows) for name, rows in found.items()}
+    return {"defects_kept_by_others": {name: survival(rows) for name, rows in found.items()}}
 
 
 def samplers_of(
