@@ -45,8 +45,15 @@ FIGURE = ROOT / "docs" / "assets" / "quality.svg"
 PARTS: dict[str, Callable[[Subjects], dict[str, Any]]] = {
     part.__name__: part
     for part in (
-        *(style, paths, optimum, diversity),
-        *(defects, others, hallucination, geometry, tradeoff),
+        style,
+        paths,
+        optimum,
+        diversity,
+        defects,
+        others,
+        hallucination,
+        geometry,
+        tradeoff,
     )
 }
 # What a trial takes in place of the defaults.
@@ -171,8 +178,8 @@ def measure(options: argparse.Namespace) -> None:
     record = earlier(options.out, head) if options.only else {}
     timer = PhaseTimer()
     parts: dict[str, Any] = {}
-    parts_run = options.only or list(PARTS)
-    for name in parts_run:
+    names = options.only or list(PARTS)
+    for name in names:
         with timer(name):
             parts |= PARTS[name](subjects)
     command = "python benchmarks/quality.py " + " ".join(map(_name, sys.argv[1:]))
@@ -182,7 +189,7 @@ def measure(options: argparse.Namespace) -> None:
         "versions": package_versions(("styleaug", "torch", "torchvision", "opencv-python")),
     }
     if record:  # what was measured later says where
-        here = {"added": {**record.get("added", {}), **dict.fromkeys(parts_run, here)}}
+        here = {"added": {**record.get("added", {}), **dict.fromkeys(names, here)}}
     seconds = record.get("seconds", {}) | timer.phases
     record = record | head | here | {"seconds": seconds} | parts
     write_json(options.out, record)

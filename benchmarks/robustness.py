@@ -144,7 +144,7 @@ def _kept(out: Path, protocol: Mapping[str, Any], policies: Mapping[str, str]) -
         OSError: if there is none.
     """
     old: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
-    changed = [k for k, v in json.loads(json.dumps(protocol)).items() if old[k] != v]
+    changed = [k for k, v in json.loads(json.dumps(protocol)).items() if old.get(k) != v]
     mine = [
         n for n, text in old["policies"].items() if "StyleAugment" in text and n not in policies
     ]

@@ -233,13 +233,11 @@ def protocol(records: Mapping[str, Record]) -> str:
     machine = first["machine"]
     later: dict[str, list[str]] = {}
     for record in records.values():
-        groups: dict[str, list[str]] = {}
         for policy, run in record.get("added", {}).items():
-            groups.setdefault(run["machine"]["cpu"], []).append(policy)
-        for cpu, names in groups.items():
-            later.setdefault(cpu, []).append(f"{', '.join(names)} on {record['task']['name']}")
+            place = later.setdefault(run["machine"]["cpu"], [])
+            place.append(f"{policy} on {record['task']['name']}")
     added = "".join(
-        f" On {cpu}: {'; '.join(what)}." for cpu, what in later.items() if cpu != machine["cpu"]
+        f" On {cpu}: {', '.join(what)}." for cpu, what in later.items() if cpu != machine["cpu"]
     )
     return (
         f"{first['settings']['model']} with ImageNet's weights, fine-tuned on {len(records)} pairs "
