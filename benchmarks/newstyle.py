@@ -12,10 +12,13 @@ contents of the learning (drawn ones, or ``--own``) is the one that the same rul
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, ImageOps
+from torch import Tensor
 from tqdm import tqdm
 
 from common import machine_record, package_versions, write_json
@@ -26,10 +29,12 @@ from styleaug.newstyle import learn_style, with_styles
 from styleaug.newstyle.learn import MEASURED, choose
 from styleaug.newstyle.probes import (
     PROBE_SIZE,
+    STYLE_WEIGHT,
     Probes,
     optimised_probes,
     restyled_probes,
     style_targets,
+    trunk_on,
 )
 from styleaug.train.styles import is_held_out, list_styles
 
@@ -49,6 +54,16 @@ def unseen(folders: list[Path], pack: StylePack, count: int) -> list[tuple[str, 
         style = group[(2 * k + 1) * len(group) // (2 * count)]
         chosen.append((style.name, style.load()))
     return chosen
+
+
+def style_part(probes: Probes, outputs: Tensor, grams: Sequence[Tensor]) -> float:
+    """What the style contributes to the objective; the rest is the content's part."""
+    targets = [g.expand(len(outputs), -1, -1) for g in grams]
+    with torch.no_grad():
+        style, _ = probes.judge(
+            outputs, torch.arange(len(outputs)), targets, trunk_on(outputs.device)
+        )
+    return STYLE_WEIGHT * style.mean().item()
 
 
 def main() -> None:
@@ -93,13 +108,15 @@ def main() -> None:
         chosen = choose(learned.moved, learned.objective)
         encoded = pack.encode(picture[None])[0]
         fitted = with_styles(pack, [learned], ())
-        found = {
-            "encode": real.measure(restyled_probes(pack, encoded, real), grams),
-            "fit": real.measure(restyled_probes(fitted, fitted.codes[-1], real), grams),
-            "gatys": real.measure(optimised_probes(real, grams, len(real)), grams),
+        outputs = {
+            "encode": restyled_probes(pack, encoded, real),
+            "fit": restyled_probes(fitted, fitted.codes[-1], real),
+            "gatys": optimised_probes(real, grams, len(real)),
         }
+        found = {way: real.measure(images, grams) for way, images in outputs.items()}
         moved = {way: value[0] for way, value in found.items()}
         objective = {way: value[1] for way, value in found.items()}
+        style = {way: style_part(real, images, grams) for way, images in outputs.items()}
         best = choose(moved, objective)
         rows.append(
             {
@@ -109,10 +126,11 @@ def main() -> None:
                 "best": best,
                 "moved": moved,
                 "objective": objective,
+                "style part": style,
                 "seconds": dict(learned.seconds),
             }
         )
-        tqdm.write(f"{name}: {chosen} ({best}), moved {moved}")
+        tqdm.write(f"{name}: {chosen} ({best}), moved {moved}, objective {objective}")
 
     def column(kind: str, way: str) -> np.ndarray:
         return np.array([row[kind][way] for row in rows])
@@ -134,6 +152,9 @@ def main() -> None:
         "median": {
             way: {
                 "objective_over_gatys": float(np.median(column("objective", way) / reached)),
+                "style_share": float(
+                    np.median(column("style part", way) / column("objective", way))
+                ),
                 "moved": float(np.median(column("moved", way))),
                 "seconds": float(np.median(column("seconds", way))),
             }
@@ -141,6 +162,9 @@ def main() -> None:
         },
         "fit_lowers_by_a_fifth": float(
             (column("objective", "fit") <= 0.8 * column("objective", "encode")).mean()
+        ),
+        "fit_lowers_style_by_a_fifth": float(
+            (column("style part", "fit") <= 0.8 * column("style part", "encode")).mean()
         ),
         "fit_moves_92_percent": float((column("moved", "fit") >= 0.92).mean()),
         "agrees": float(np.mean([row["chosen"] == row["best"] for row in rows])),

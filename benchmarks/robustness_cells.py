@@ -37,7 +37,7 @@ ALSO = {"classification": ("AUROC",), "segmentation": ("pixel AP",), "detection"
 # The severity at which scores are taken with batch norms adapted to the images, too.
 READAPTED = 3
 # What decides how an image is restyled; the pack itself has an id.
-_STYLING = ("color", "light", "pack", "plan", "render", "transform", "nn/*")
+_STYLING = ("color", "light", "pack", "plan", "render", "schedule", "transform", "nn/*")
 
 
 Scores = dict[str, float]

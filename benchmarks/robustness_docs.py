@@ -18,6 +18,7 @@ from styleaug.robustness.corruptions import LAMPS, SUITES, VALIDATION_CORRUPTION
 
 Record = Mapping[str, Any]
 MINE = "StyleAugment"
+GRADUAL = "StyleAugment gradually"
 COLUMNS = {"P": "clean", "mPC": "corruptions (mPC)", "industrial": "industrial shifts"}
 
 
@@ -66,16 +67,22 @@ def overall(records: Mapping[str, Record]) -> str:
 
 
 def against(records: Mapping[str, Record]) -> str:
-    """What ``StyleAugment`` gains over each other policy, by task, where both ran."""
+    """What ``StyleAugment`` gains over others, as it is and with the gradual schedule."""
+    ran = {name for record in records.values() for name in record["scores"]}
+    return "\n".join(_against(records, mine) for mine in (MINE, GRADUAL) if mine in ran)
+
+
+def _against(records: Mapping[str, Record], mine: str) -> str:
+    """What one policy gains over each other one, by task, where both ran."""
     gains: list[tuple[float, list[str]]] = []
     for kind in KINDS:
         some = {n: r for n, r in records.items() if r["task"]["kind"] == kind}
         for name in dict.fromkeys(n for r in some.values() for n in r["scores"]):
-            both = {n: r for n, r in some.items() if {name, MINE} <= r["scores"].keys()}
-            if not both or MINE in name:
+            both = {n: r for n, r in some.items() if {name, mine} <= r["scores"].keys()}
+            if not both or name == mine or (MINE in name and name != MINE):
                 continue
             found = {
-                column: difference(_seeds(both, MINE, column), _seeds(both, name, column))
+                column: difference(_seeds(both, mine, column), _seeds(both, name, column))
                 for column in COLUMNS
             }
             sets = ", ".join(r["task"]["name"] for r in both.values())
@@ -83,7 +90,7 @@ def against(records: Mapping[str, Record]) -> str:
             order = KINDS.index(kind) * 1000 - found["mPC"]["mean"]
             gains.append((order, [name, f"{kind}: {sets}", *shown]))
     rows = [row for _, row in sorted(gains, key=lambda gain: gain[0])]
-    return _table([f"{MINE} over", "on", *COLUMNS.values()], rows)
+    return _table([f"{mine} over", "on", *COLUMNS.values()], rows)
 
 
 def by_pair(records: Mapping[str, Record]) -> str:
@@ -267,7 +274,8 @@ def robustness_brief(folder: Path) -> str:
 weights, fine-tuned with each policy after random flips on {len(records)} pairs of set and task;
 points of {", ".join(metrics)}, mean of {_seed_counts(records)} seeds, in brackets 95 % intervals.
 The photometric mix is no policy of a library: it is what a careful engineer builds of torchvision's
-jitter, blur and noise. No material is `StyleAugment(strength=0)`.
+jitter, blur and noise. No material is `StyleAugment(strength=0)`, and gradually
+`StyleAugment(schedule="gradual")`: plain images first.
 [All of it](docs/explanation/robustness.md).
 
 {against(records)}"""

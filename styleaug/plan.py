@@ -269,7 +269,7 @@ class StyleSampler:
         light: Range = 0.0,
         blur: Range = 0.0,
         grain: Range = 0.0,
-        schedule: Points | None = None,
+        schedule: Points | str | None = None,
     ) -> None:
         self.mix = check_fraction("mix", mix)
         self.jitter = check_fraction("jitter", jitter)

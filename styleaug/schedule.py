@@ -11,6 +11,12 @@ SETTINGS = ("p", "strength", "texture", "light", "blur", "grain")
 
 Points = Mapping[str, Sequence[tuple[float, float]]]
 
+NAMED: dict[str, Points] = {
+    "gradual": {"p": [(0.3, 0.0), (0.8, 1.0)]},
+}
+"""Schedules that have a name. ``gradual``: plain images first, since what a defect looks like is
+learned soonest from them, and all that is asked for at the end."""
+
 
 class Schedule:
     """Factors on settings, piecewise linear in the progress of training.
@@ -18,10 +24,10 @@ class Schedule:
     Args:
         points: for each setting pairs (progress, factor), both in [0, 1], by rising progress.
             Before the first and after the last pair the factor stays. Settings that are not named
-            keep the factor 1.
+            keep the factor 1. Or a name in :data:`NAMED`.
 
     Raises:
-        ValueError: if a setting is unknown, or its pairs are out of bounds or out of order.
+        ValueError: if a name or a setting is unknown, or pairs are out of bounds or out of order.
 
     Examples:
         >>> schedule = Schedule({"strength": [(0, 0.2), (0.5, 1)]})
@@ -29,9 +35,18 @@ class Schedule:
         [0.2, 0.6, 1.0]
         >>> schedule.factor("light", 0.25)
         1.0
+        >>> Schedule("gradual").factor("p", 1)
+        1.0
     """
 
-    def __init__(self, points: Points) -> None:
+    def __init__(self, points: Points | str) -> None:
+        if isinstance(points, str):
+            if points not in NAMED:
+                raise ValueError(
+                    f"schedule must be one of {', '.join(NAMED)}, or settings with pairs "
+                    f"(progress, factor), but is {points!r}."
+                )
+            points = NAMED[points]
         unknown = sorted(set(points) - set(SETTINGS))
         if unknown:
             raise ValueError(

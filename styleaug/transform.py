@@ -68,8 +68,8 @@ class StyleAugment(v2.Transform):
         pack: name or path of a style pack, or a pack.
         schedule: how settings grow or shrink with the progress of training: for any of p, strength,
             texture, light, blur and grain pairs (progress, factor) in [0, 1], linear in between,
-            such as ``{"strength": [(0, 0.2), (1, 1)]}``. The training loop tells by
-            :meth:`set_progress`.
+            such as ``{"strength": [(0, 0.2), (1, 1)]}``; or ``"gradual"``: plain images first, see
+            :data:`styleaug.schedule.NAMED`. The training loop tells by :meth:`set_progress`.
         record: what each image got: a file to which a line of JSON is added for each image, by any
             process; or a function that is called with each plan, in the process that draws it.
 
@@ -110,7 +110,7 @@ class StyleAugment(v2.Transform):
         protect: float = 0.0,
         working_size: int = WORKING_SIZE,
         pack: str | StylePack = "base",
-        schedule: Points | None = None,
+        schedule: Points | str | None = None,
         record: Record | None = None,
     ) -> None:
         super().__init__()

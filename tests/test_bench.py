@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 from torchvision.transforms import v2
 
+from styleaug import StyleAugment
 from styleaug.bench import bench, run, runner
 from styleaug.bench.models import LITE, SMALL, make_backbone
 from styleaug.bench.policies import SEARCH, Policy
@@ -18,6 +20,7 @@ from styleaug.bench.tasks import Task, kind_of, make_task, parted, predict
 from styleaug.bench.train import LabelledSet, train
 from styleaug.cli import main
 from styleaug.datasets import read_defects
+from styleaug.light import neutral_light
 from styleaug.robustness.corruptions import SUITES
 from styleaug.robustness.metrics import metric
 
@@ -97,6 +100,28 @@ def test_every_kind_of_task_is_learned(defect_boxes, kind, learned):
     if len(weights) > 1:
         assert torch.equal(weights[0], weights[1])
         assert not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_training_tells_a_schedule_how_far_it_has_come(folder, pack_file, inside):
+    plans = []
+    fading = {"p": [(0, 1), (0.5, 1), (0.5, 0)]}
+    augment = StyleAugment(p=1, schedule=fading, pack=str(pack_file), record=plans.append)
+    task = make_task(read_defects(folder / "data"), "classification", 16)
+    train(
+        task,
+        task.read(read_defects(folder / "data").samples, 16),
+        augment=nn.Sequential(v2.Identity(), augment) if inside else augment,
+        steps=4,
+        seed=0,
+        backbone=SMALL,
+        batch_size=8,
+        device=torch.device("cpu"),
+        title="x",
+    )
+    assert [bool((plan.light != neutral_light(8)).any()) for plan in plans] == [True] * 2 + [
+        False
+    ] * 2
 
 
 @pytest.mark.parametrize("kind", ["segmentation", "detection"])
@@ -291,6 +316,19 @@ def test_the_command_prints_and_writes(folder, pack_file, few_conditions, monkey
     assert "StyleAugment(" in printed.split("Recommended")[1]
     assert len(json.loads((out / "bench.json").read_text())["per_seed"]["flips"]["P"]) == 1
     assert "<svg" in (out / "bench.html").read_text()
+    assert ("set_progress" in printed) == ("schedule" in printed)
+
+
+def test_a_recommended_schedule_comes_with_what_it_needs(
+    folder, pack_file, few_conditions, monkeypatch, capsys
+):
+    monkeypatch.setattr(Protocol, "of", classmethod(lambda *a, **k: replace(TINY, seeds=(0,))))
+    monkeypatch.setattr(run, "SEARCH", {"gradually": SEARCH["gradually"]})
+    command = ["bench", "--data", str(folder / "data"), "--out", str(folder / "out"), "--quick"]
+    assert main([*command, "--pack", str(pack_file)]) == 0
+    advice = capsys.readouterr().out.split("Recommended")[1]
+    assert "StyleAugment(schedule='gradual')" in advice
+    assert "set_progress(epoch / epochs)" in advice
 
 
 @pytest.mark.parametrize(

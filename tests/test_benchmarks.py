@@ -97,8 +97,23 @@ def test_results_of_other_defaults_are_told_apart(tmp_path):
     found = fill_docs.PAIRS["robustness"](tmp_path)
     assert "| StyleAugment, earlier defaults | 89.0 |" in found
     assert "| StyleAugment |" not in found
-    assert "| StyleAugment over |" in found
-    assert "| flips only | classification: s |" not in found  # nothing of today to compare
+    assert "| StyleAugment over |" not in found  # nothing of today to compare
+
+
+def test_the_gradual_schedule_is_compared_where_it_ran(tmp_path):
+    scores = {"flips only": ([90, 92], [40, 40]), "StyleAugment": ([80, 82], [50, 50])}
+    more = {**scores, "StyleAugment gradually": ([89, 91], [52, 52])}
+    for kind, some in (("classification", scores), ("segmentation", more)):
+        (tmp_path / f"robustness_s-{kind}.json").write_text(json.dumps(result(kind, some)))
+    usual, gradual = (
+        fill_docs.PAIRS["robustness_brief"](tmp_path)
+        .split("| StyleAugment over")[1]
+        .split("| StyleAugment gradually over")
+    )
+    assert "gradually" not in usual
+    assert "classification" not in gradual
+    assert "| flips only | segmentation: s | -1.0 (-1.0 to -1.0) | +12.0" in gradual
+    assert "| StyleAugment | segmentation: s | +9.0 (+9.0 to +9.0) | +2.0" in gradual
 
 
 def test_splits_by_look_have_a_table_of_their_own(tmp_path):

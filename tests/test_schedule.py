@@ -45,6 +45,7 @@ def test_factors_are_linear_between_the_pairs(pairs, progress, factor):
         ({"p": [(0, float("nan"))]}, "pairs"),
         ({"p": []}, "pairs"),
         ({"p": 0.5}, "pairs"),
+        ("sudden", "must be one of gradual, or settings with pairs .*, but is 'sudden'"),
     ],
 )
 def test_wrong_schedules_are_refused(points, words):
@@ -76,6 +77,15 @@ def test_a_schedule_scales_the_lamp_and_the_probability(pack):
     assert shares[0] == 0
     assert shares[1] == pytest.approx(0.5, abs=0.1)
     assert shares[2] == 1
+
+
+def test_the_gradual_schedule_begins_with_plain_images(augment):
+    transform = augment(p=1, schedule="gradual")
+    shares = []
+    for progress in (0, 0.3, 0.55, 1):
+        transform.set_progress(progress)
+        shares.append(transform.draw(400).restyled.float().mean().item())
+    assert shares == [0, 0, pytest.approx(0.5, abs=0.1), 1]
 
 
 def test_the_transform_follows_the_progress_that_it_is_told(augment):

@@ -69,6 +69,8 @@ def test_newstyle_judges_every_way_and_the_choice(monkeypatch, folders):
     for row in found["styles"]:
         assert set(row["moved"]) == set(row["objective"]) == {"encode", "fit", "gatys"}
         assert row["objective"]["gatys"] < row["objective"]["encode"]
+        for way, objective in row["objective"].items():
+            assert 0 < row["style part"][way] < objective
     agreeing = [row["chosen"] == row["best"] for row in found["styles"]]
     assert found["agrees"] == sum(agreeing)
     assert found["median"]["gatys"]["objective_over_gatys"] == 1

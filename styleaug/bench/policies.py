@@ -58,6 +58,7 @@ PEERS: dict[str, Callable[[], nn.Module]] = {
 
 SEARCH: dict[str, dict[str, Any]] = {
     "defaults": {},
+    "gradually": {"schedule": "gradual"},
     "without material": {"strength": 0.0},
     "without light": {"light": 0.0},
     "without blur and grain": {"blur": 0.0, "grain": 0.0},

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler, default_collate
 from torchvision import tv_tensors
 from torchvision.transforms import v2
@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from styleaug.bench.models import LITE, Network
 from styleaug.bench.tasks import Labelled, Task, to_inputs
+from styleaug.transform import StyleAugment
 
 BatchTransform = Callable[[Tensor], Tensor]
 FLIPS = v2.Compose([v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()])
@@ -68,7 +69,8 @@ def train(
     Args:
         task: what is learned.
         part: the images to train on.
-        augment: gets and returns a uint8 batch on ``device``.
+        augment: gets and returns a uint8 batch on ``device``; a ``StyleAugment``, or one inside a
+            module, is told how far training has come, for its schedule.
         steps: optimiser steps.
         seed: fixes weights, order, flips and augmentation.
         backbone: name, see :func:`~styleaug.bench.models.make_backbone`.
@@ -85,11 +87,15 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=learning_rate, total_steps=steps, pct_start=0.2
     )
+    parts = augment.modules() if isinstance(augment, nn.Module) else []
+    styles = [stage for stage in parts if isinstance(stage, StyleAugment)]
     loader = _loader(LabelledSet(part), steps=steps, batch_size=batch_size, seed=seed)
     with tqdm(
         loader, total=steps, desc=title, unit="step", mininterval=0.5, leave=leave
     ) as progress:
         for step, (batch, targets) in enumerate(progress):
+            for stage in styles:
+                stage.set_progress(step / steps)
             inputs = to_inputs(augment(batch.to(device)))
             loss = network.loss(inputs, _moved(targets, device))
             optimizer.zero_grad(set_to_none=True)

@@ -104,6 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(table(report))
     print(f"Report: {arguments.out / 'bench.html'}; all figures: {arguments.out / 'bench.json'}")
     print(f"\nRecommended (of {len(report.search) - 1} settings tried):\n\n    {report.code}\n")
+    if "schedule" in report.code:
+        print("In each epoch of your training, tell it: set_progress(epoch / epochs).\n")
     return 0
 
 

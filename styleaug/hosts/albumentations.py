@@ -53,7 +53,7 @@ class StyleAugment(A.ImageOnlyTransform):
         working_size: short side, in pixels, above which the network runs on a smaller copy.
         pack: name or path of a style pack.
         channel_order: of the images' colours: ``"rgb"``, or ``"bgr"`` as OpenCV reads them.
-        schedule: how settings grow or shrink with :meth:`set_progress`.
+        schedule: how settings grow or shrink with :meth:`set_progress`; or ``"gradual"``.
         record: a file to which a line of JSON is added for each image.
         p: probability that a sample is changed at all.
 
@@ -92,7 +92,7 @@ class StyleAugment(A.ImageOnlyTransform):
         working_size: int
         pack: str | Path
         channel_order: Literal["rgb", "bgr"]
-        schedule: dict[str, list[tuple[float, float]]] | None
+        schedule: dict[str, list[tuple[float, float]]] | str | None
         record: str | Path | None
 
     def __init__(
@@ -110,7 +110,7 @@ class StyleAugment(A.ImageOnlyTransform):
         working_size: int = WORKING_SIZE,
         pack: str | Path = "base",
         channel_order: Literal["rgb", "bgr"] = "rgb",
-        schedule: dict[str, list[tuple[float, float]]] | None = None,
+        schedule: dict[str, list[tuple[float, float]]] | str | None = None,
         record: str | Path | None = None,
         p: float = 0.7,
     ) -> None:

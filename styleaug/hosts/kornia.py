@@ -72,7 +72,7 @@ class StyleAugment(IntensityAugmentationBase2D):
         grain: Range = (0.3, 1.0),
         working_size: int = WORKING_SIZE,
         pack: str | StylePack = "base",
-        schedule: Points | None = None,
+        schedule: Points | str | None = None,
         record: transform.Record | None = None,
         p: float = 0.7,
         p_batch: float = 1.0,

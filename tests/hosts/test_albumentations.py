@@ -433,10 +433,11 @@ def test_pools_do_not_hang(make, method):
         torch.set_num_threads(threads)
 
 
-def test_a_schedule_follows_the_progress(make):
-    transform = make(schedule={"strength": [(0, 0), (1, 1)]}, light=0, blur=0, grain=0)
+@pytest.mark.parametrize("schedule", [{"strength": [(0, 0), (1, 1)]}, "gradual"])
+def test_a_schedule_follows_the_progress(make, schedule):
+    transform = make(schedule=schedule, light=0, blur=0, grain=0)
     image = picture(20, 30, 3)
-    for progress, changes in [(0, False), (0.5, True)]:
+    for progress, changes in [(0, False), (1, True)]:
         transform.set_progress(progress)
         assert changed(image, run(transform, image=image)["image"]).any() == changes
 
