@@ -19,6 +19,7 @@ from styleaug.robustness.corruptions import LAMPS, SUITES, VALIDATION_CORRUPTION
 Record = Mapping[str, Any]
 MINE = "StyleAugment"
 GRADUAL = "StyleAugment gradually"
+_BESIDE_GRADUAL = ("flips only", "photometric mix", MINE)
 COLUMNS = {"P": "clean", "mPC": "corruptions (mPC)", "industrial": "industrial shifts"}
 
 
@@ -73,13 +74,13 @@ def against(records: Mapping[str, Record]) -> str:
 
 
 def _against(records: Mapping[str, Record], mine: str) -> str:
-    """What one policy gains over each other one, by task, where both ran."""
+    """What one policy gains over others, by task, where both ran."""
     gains: list[tuple[float, list[str]]] = []
     for kind in KINDS:
         some = {n: r for n, r in records.items() if r["task"]["kind"] == kind}
         for name in dict.fromkeys(n for r in some.values() for n in r["scores"]):
             both = {n: r for n, r in some.items() if {name, mine} <= r["scores"].keys()}
-            if not both or name == mine or (MINE in name and name != MINE):
+            if not both or (MINE in name if mine == MINE else name not in _BESIDE_GRADUAL):
                 continue
             found = {
                 column: difference(_seeds(both, mine, column), _seeds(both, name, column))
