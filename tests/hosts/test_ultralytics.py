@@ -40,6 +40,7 @@ def test_a_schedule_follows_the_epochs(tmp_path, pack_file, generators_kept, mon
         stage_p=1,
         strength=1,
         light=0,
+        blur=0,
         grain=0,
         schedule={"strength": [(0, 0.2), (1, 1)]},
         record=record,
