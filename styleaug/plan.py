@@ -280,7 +280,7 @@ class StyleSampler:
         self.light = check_range("light", light, 0, 1)
         self.blur = check_range("blur", blur, 0, 1)
         self.grain = check_range("grain", grain, 0, 1)
-        self.schedule = Schedule(schedule or {})
+        self.schedule = Schedule({} if schedule is None else schedule)
         self.from_batch = styles == "batch"
         self.names, self.codes = _pool(pack, "all" if self.from_batch else styles)
         self._low, self._high = pack.codes.amin(0), pack.codes.amax(0)

@@ -119,9 +119,8 @@ def test_training_tells_a_schedule_how_far_it_has_come(folder, pack_file, inside
         device=torch.device("cpu"),
         title="x",
     )
-    assert [bool((plan.light != neutral_light(8)).any()) for plan in plans] == [True] * 2 + [
-        False
-    ] * 2
+    relit = [bool((plan.light != neutral_light(8)).any()) for plan in plans]
+    assert relit == [True, True, False, False]
 
 
 @pytest.mark.parametrize("kind", ["segmentation", "detection"])

@@ -45,6 +45,7 @@ def test_factors_are_linear_between_the_pairs(pairs, progress, factor):
         ({"p": [(0, float("nan"))]}, "pairs"),
         ({"p": []}, "pairs"),
         ({"p": 0.5}, "pairs"),
+        ("", "must be one of gradual"),
         ("sudden", "must be one of gradual, or settings with pairs .*, but is 'sudden'"),
     ],
 )
