@@ -28,6 +28,9 @@ def throughput(record: dict[str, Any]) -> str:
     """Speed: a table, and the ratios that matter."""
     machine, (batch, _, side, _) = record["machine"], record["shape"]
     dtype = record["dtype"].removeprefix("torch.")
+    where = f"{machine['torch_threads']} threads ({machine['cpu']}, {dtype})"
+    if machine["device"] != "cpu":
+        where = f"one {machine['device']} ({dtype}, torch {record['versions']['torch']})"
     rows = "\n".join(
         f"| {name} | {row['median']:.1f} ({row['q1']:.1f} to {row['q3']:.1f}) |"
         for name, row in record["images_per_second"].items()
@@ -37,9 +40,9 @@ def throughput(record: dict[str, Any]) -> str:
     alone = ratios["network / reference network"]
     jitter = ratios["transform / ColorJitter"]
     return f"""\
-**Speed.** {batch} x {side} x {side} uint8 in, uint8 out, on {machine["torch_threads"]} threads
-({machine["cpu"]}, {dtype}); median and quartiles of {record["rounds"]} rounds, all contestants side
-by side in each round (`python benchmarks/throughput.py`).
+**Speed.** {batch} x {side} x {side} uint8 in, uint8 out, on {where};
+median and quartiles of {record["rounds"]} rounds, all contestants side by side in each round
+(`{record["command"]}`).
 
 | | images/s |
 |---|---|
@@ -366,6 +369,7 @@ Points by corruption: {listed}.
 
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "throughput": throughput,
+    "throughput_gpu": throughput,
     "throughput_loader": throughput_loader,
     "quality": quality,
     "quality_brief": quality_brief,

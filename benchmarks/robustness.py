@@ -24,7 +24,8 @@ interrupted run goes on where it was. ``--part-by brightness`` trains on the dar
 each class, and tests on the brightest, "elsewhere": a stand-in for a second lamp; by ``roughness``,
 for another finish. ``--line DIR`` tests
 "elsewhere" on the images of another line. ``--quick`` tries one seed, four policies, one severity.
-``--add`` runs the chosen policies alone, and keeps what the result holds of others.
+``--add`` runs the chosen policies alone, and keeps what the result holds of others, but not of
+StyleAugment with earlier defaults.
 """
 
 from __future__ import annotations
@@ -145,16 +146,15 @@ def _kept(out: Path, protocol: Mapping[str, Any], policies: Mapping[str, str]) -
     """
     old: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     changed = [k for k, v in json.loads(json.dumps(protocol)).items() if old.get(k) != v]
-    mine = [
-        n for n, text in old["policies"].items() if "StyleAugment" in text and n not in policies
-    ]
-    if mine and old["defaults"] != defaults():
-        changed.append(f"defaults (of {', '.join(mine)})")
     if changed:
         raise ValueError(
             f"--add needs a result that was measured alike, but {out.name} has another "
             f"{', '.join(changed)}."
         )
+    if old["defaults"] != defaults():  # what was measured with earlier ones is no longer ours
+        mine = {name for name, text in old["policies"].items() if "StyleAugment" in text}
+        for part in {"policies", "scores", "added"} & old.keys():
+            old[part] = {name: value for name, value in old[part].items() if name not in mine}
     return old
 
 

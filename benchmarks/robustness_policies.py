@@ -13,6 +13,7 @@ from torchvision.transforms import v2
 
 from styleaug import StyleAugment
 from styleaug.bench.policies import GaussianNoise, PerImage, Photometric
+from styleaug.plan import POWERS
 from styleaug.render import BLUR, GRAIN
 
 
@@ -83,7 +84,7 @@ def defaults() -> dict[str, Any]:
     parameters = inspect.signature(StyleAugment).parameters
     found = {name: parameters[name].default for name in _SETTINGS}
     listed = {name: list(v) if isinstance(v, tuple) else v for name, v in found.items()}
-    return {**listed, "full blur": BLUR, "full grain": GRAIN}
+    return {**listed, "full blur": BLUR, "full grain": GRAIN, "powers": POWERS}
 
 
 class PolicyError(ValueError):

@@ -68,6 +68,17 @@ def measure(
     return seconds
 
 
+def _command(arguments: argparse.Namespace) -> str:
+    """What was asked for, beside the place of the result."""
+    asked = [
+        f"--{name} {value}"
+        for name, usual in (("device", "cpu"), ("batch", 8), ("size", 256))
+        if (value := getattr(arguments, name)) != usual
+    ]
+    loader = ["--loader"] if arguments.loader else []
+    return " ".join(["python benchmarks/throughput.py", *loader, *asked])
+
+
 def main() -> None:
     """Measure, print, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -93,7 +104,7 @@ def main() -> None:
     }
     if arguments.loader:
         record = {
-            "command": "python benchmarks/throughput.py --loader",
+            "command": _command(arguments),
             **common,
             **measure_loaders(arguments.pack, arguments.rounds, device),
         }
@@ -131,7 +142,7 @@ def main() -> None:
             f"{name:50} {values['median']:8.2f} {unit} ({values['q1']:.2f} to {values['q3']:.2f})"
         )
     record = {
-        "command": "python benchmarks/throughput.py",
+        "command": _command(arguments),
         "shape": shape,
         **common,
         "images_per_second": speed,

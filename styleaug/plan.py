@@ -165,7 +165,7 @@ class StylePlan:
     def select(self, rows: Sequence[int]) -> StylePlan:
         """The plan of some images, in that order; one may come twice (frames of a clip)."""
         index = torch.as_tensor(rows, dtype=torch.int64, device="cpu")
-        tensors = {name: getattr(self, name)[index] for name in _DTYPES}
+        tensors = {name: getattr(self, name).index_select(0, index) for name in _DTYPES}
         return StylePlan(**tensors, styles=tuple(self.styles[int(i)] for i in index))
 
     def only(self, rows: Tensor) -> StylePlan:
@@ -232,6 +232,10 @@ def stretched(where: Tensor, size: Sequence[int]) -> Tensor:
     if where.shape[-2:] == (1, 1):
         return where.expand(-1, -1, *size)
     return F.interpolate(where, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+POWERS = {"blur": 2, "grain": 3}
+"""Of a uniform draw: most images get little of what hides small defects, and few get much of it."""
 
 
 class StyleSampler:
@@ -301,7 +305,8 @@ class StyleSampler:
             return 1.0 if progress is None else self.schedule.factor(name, progress)
 
         def amount(name: str) -> Tensor:
-            return uniform(*getattr(self, name)) * factor(name)
+            low, high = getattr(self, name)
+            return (low + (high - low) * uniform(0, 1) ** POWERS.get(name, 1)) * factor(name)
 
         def uniform(low: float, high: float, *more: int) -> Tensor:
             # on the CPU and float32, whatever torch's defaults

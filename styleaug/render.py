@@ -22,12 +22,12 @@ _SMALLEST = 16
 """Short side that the network works on at least: it pads by reflection, and needs something to
 reflect. Smaller images get a border meanwhile."""
 
-BLUR = 2.0
+BLUR = 4.0
 """Standard deviation of the full blur in pixels: of the images that come, whatever their size,
 since a hairline is a few pixels wide in small images and in large ones."""
 
-GRAIN = 0.08
-"""Standard deviation of the full grain: 20 of 255 levels in each colour."""
+GRAIN = 0.3
+"""Standard deviation of the full grain, of the range of the values, in each colour."""
 
 
 def render(
@@ -40,8 +40,8 @@ def render(
 ) -> Tensor:
     """Restyle and relight a batch as its plan says, blur it, and give it grain.
 
-    ``out = soften(relight(x + strength * where * ((tone - x) + texture * (y - tone)))) + 0.08 *
-    grain * noise``, where soften is a Gaussian of standard deviation 2 * blur pixels, y is the
+    ``out = soften(relight(x + strength * where * ((tone - x) + texture * (y - tone)))) + 0.3 *
+    grain * noise``, where soften is a Gaussian of standard deviation 4 * blur pixels, y is the
     network's output for x and tone its part that is a local affine map of x; the texture, y - tone,
     is scaled down where it would drown what stands out in x. Images that the plan leaves alone come
     back bit for bit.
@@ -106,8 +106,7 @@ def render(
             x = _put(x, rows, relight(_take(x, rows), light))
         rows = blurred[touched].nonzero().flatten()
         if len(rows):
-            blur = plan.blur[touched[rows]].to(x.device, non_blocking=True)
-            x = _put(x, rows, _soften(_take(x, rows), blur))
+            x = _put(x, rows, _soften(_take(x, rows), plan.blur[touched[rows]]))
         rows = grainy[touched].nonzero().flatten()
         if len(rows):
             x = _put(x, rows, _roughen(_take(x, rows), plan.select(touched[rows].tolist()), pack))
@@ -182,13 +181,20 @@ def laid_on(
 
 
 def _soften(x: Tensor, blur: Tensor) -> Tensor:
-    """Blur float RGB images (B, 3, H, W) by (B, 2), along the columns and along the rows."""
+    """Blur float RGB images (B, 3, H, W) by (B, 2), along the columns and along the rows.
+
+    The amounts lie on the CPU, so that the kernels are as wide as the batch needs.
+    """
     count, channels, height, width = x.shape
-    radius = ceil(3 * BLUR)
-    steps = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
     # below a tenth of a pixel the kernel is a single tap, and its width would divide by zero
-    kernels = torch.exp(-0.5 * (steps / (BLUR * blur[..., None]).clamp_min(0.1)) ** 2)
+    sigma = (BLUR * blur[..., None]).clamp_min(0.1)
+    radius = ceil(3 * float(sigma.max()))
+    steps = torch.arange(-radius, radius + 1, device=blur.device, dtype=blur.dtype)
+    kernels = torch.exp(-0.5 * (steps / sigma) ** 2)
+    # none reaches farther than its own three deviations, whatever else is in the batch
+    kernels = torch.where(steps.abs() <= (3 * sigma).ceil(), kernels, 0.0)
     kernels = (kernels / kernels.sum(-1, keepdim=True)).repeat_interleave(channels, 0)[:, None]
+    kernels = kernels.to(x.device, x.dtype, non_blocking=True)
     planes = F.pad(x, [radius] * 4, mode="replicate").flatten(0, 1)[None]
     planes = F.conv2d(planes, kernels[:, :, 0, :, None], groups=count * channels)
     planes = F.conv2d(planes, kernels[:, :, 1, None], groups=count * channels)

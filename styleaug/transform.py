@@ -37,7 +37,7 @@ class StyleAugment(v2.Transform):
     Each image of a batch gets its own style; a video gets one. Labels, boxes and masks come back as
     the same objects. The work is done on the device where the images lie, without gradients.
 
-    ``out = soften(relight(x + strength * ((tone - x) + texture * (y - tone)))) + 0.08 * grain *
+    ``out = soften(relight(x + strength * ((tone - x) + texture * (y - tone)))) + 0.3 * grain *
     noise``, where y is the network's restyling of x, and tone its part that is a local affine map
     of x and so keeps every edge; the texture, y - tone, is scaled down where it would drown what
     stands out in x.
@@ -58,9 +58,11 @@ class StyleAugment(v2.Transform):
         texture: range of the share of the style's texture; 0 changes colour and tone only.
         light: range of the strength of the lamp; 0 keeps the light.
         blur: range of the amount of blur, as of a lens out of focus or a part that moves; the full
-            one has a standard deviation of 2 pixels; 0 keeps the image sharp.
+            one has a standard deviation of 4 pixels; 0 keeps the image sharp. Little is drawn more
+            often than much: half of the amounts lie in the lowest quarter of the range.
         grain: range of the amount of noise, as of the finest finishes, and of sensors at high gain;
-            0 adds none.
+            the full one has a standard deviation of 0.3 of the range of the values; 0 adds none.
+            Half of the amounts lie in the lowest eighth of the range.
         protect: how much strength of the material is taken away inside masks and boxes of the
             sample, in [0, 1]; ``True`` stands for 1. Lamp, blur and grain act there too: a patch
             without would give the defect away.
@@ -105,8 +107,8 @@ class StyleAugment(v2.Transform):
         strength: Range = (0.3, 1.0),
         texture: Range = (0.0, 1.0),
         light: Range = (0.2, 1.0),
-        blur: Range = (0.2, 1.0),
-        grain: Range = (0.3, 1.0),
+        blur: Range = (0.0, 1.0),
+        grain: Range = (0.0, 1.0),
         protect: float = 0.0,
         working_size: int = WORKING_SIZE,
         pack: str | StylePack = "base",

@@ -164,13 +164,23 @@ def test_p_zero_is_never_and_p_one_always(pack, p):
 ALONE = {"strength": 0, "blur": 0, "grain": 0}
 
 
-@pytest.mark.parametrize("name", ["strength", "texture", "grain"])
+@pytest.mark.parametrize("name", ["strength", "texture"])
 def test_ranges_are_filled_evenly(pack, name):
     alone = {**ALONE, "strength": 1 if name == "texture" else 0, name: (0.2, 0.6)}
     values = getattr(everything(pack, p=1, **alone).draw(2000, generator()), name)
     assert 0.2 <= values.min() < 0.21
     assert 0.59 < values.max() <= 0.6
     assert values.mean().item() == pytest.approx(0.4, abs=0.01)
+
+
+@pytest.mark.parametrize(("name", "part"), [("blur", 1 / 4), ("grain", 1 / 8)])
+def test_little_blur_and_grain_come_more_often_than_much(pack, name, part):
+    """Half of the amounts lie in the lowest part of the range, and all of it is met."""
+    plan = everything(pack, p=1, **{**ALONE, name: (0.2, 0.6)}).draw(4000, generator())
+    values = plan.blur.amax(1) if name == "blur" else plan.grain
+    assert 0.2 <= values.min() < 0.21
+    assert 0.59 < values.max() <= 0.6
+    assert (values < 0.2 + 0.4 * part).float().mean().item() == pytest.approx(0.5, abs=0.03)
 
 
 def test_a_number_is_a_range_of_one_value(pack):

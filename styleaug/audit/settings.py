@@ -12,8 +12,8 @@ from styleaug.transform import DEFAULTS
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 TEXTURES = (0.0, 0.5, 1.0)
 LIGHTS = (0.5, 1.0)
-BLURS = (0.5, 1.0)
-GRAINS = (0.3, 0.6, 1.0)
+BLURS = (0.25, 0.5, 1.0)
+GRAINS = (0.1, 0.25, 0.5, 1.0)
 _OFF: dict[str, Range] = {
     "p": 1.0,
     "stage_p": 1.0,

@@ -66,8 +66,8 @@ SEARCH: dict[str, dict[str, Any]] = {
         "strength": (0.0, 0.5),
         "texture": (0.0, 0.5),
         "light": (0.0, 0.5),
-        "blur": (0.0, 0.5),
-        "grain": (0.0, 0.3),
+        "blur": (0.0, 0.25),
+        "grain": (0.0, 0.1),
     },
 }
 """Settings of StyleAugment that a search tries: few, so that validation can tell them apart."""
