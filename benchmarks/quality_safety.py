@@ -48,7 +48,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "full texture, strength 1": FULL,
     "full texture, strength 1, default light": {**FULL, "light": (0.0, 1.0)},
     "light only, full": {**FULL, "strength": 0.0, "light": 1.0},
+    "blur only, half": {**FULL, "strength": 0.0, "blur": 0.5},
     "blur only, full": {**FULL, "strength": 0.0, "blur": 1.0},
+    "grain only, a quarter": {**FULL, "strength": 0.0, "grain": 0.25},
     "grain only, full": {**FULL, "strength": 0.0, "grain": 1.0},
 }
 OTHERS = {"photometric mix": "Photometric", "ColorJitter": "ColorJitter"}
