@@ -306,7 +306,8 @@ class StyleSampler:
 
         def amount(name: str) -> Tensor:
             low, high = getattr(self, name)
-            return (low + (high - low) * uniform(0, 1) ** POWERS.get(name, 1)) * factor(name)
+            drawn: Tensor = low + (high - low) * uniform(0, 1) ** POWERS.get(name, 1)
+            return drawn * factor(name)
 
         def uniform(low: float, high: float, *more: int) -> Tensor:
             # on the CPU and float32, whatever torch's defaults
