@@ -275,8 +275,7 @@ def robustness_brief(folder: Path) -> str:
 weights, fine-tuned with each policy after random flips on {len(records)} pairs of set and task;
 points of {", ".join(metrics)}, mean of {_seed_counts(records)} seeds, in brackets 95 % intervals.
 The photometric mix is no policy of a library: it is what a careful engineer builds of torchvision's
-jitter, blur and noise. No material is `StyleAugment(strength=0)`, and gradually
-`StyleAugment(schedule="gradual")`: plain images first.
+jitter, blur and noise. Gradually is `StyleAugment(schedule="gradual")`: plain images first.
 [All of it](docs/explanation/robustness.md).
 
 {against(records)}"""
