@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -48,6 +49,16 @@ def package_versions(names: Iterable[str]) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def shown(argument: str) -> str:
+    """A path without the folders of this machine, and anything else as it is."""
+    return Path(argument).name if Path(argument).is_absolute() else argument
+
+
+def command_line(script: str, arguments: Iterable[str]) -> str:
+    """The command that a result comes from, as one would type it."""
+    return shlex.join(["python", f"benchmarks/{script}", *map(shown, arguments)])
 
 
 def write_atomically(path: Path, save: Callable[[Path], object]) -> Path:

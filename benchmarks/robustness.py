@@ -33,7 +33,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -42,7 +41,7 @@ from typing import Any
 
 import torch
 
-from common import machine_record, package_versions, write_json
+from common import command_line, machine_record, package_versions, shown, write_json
 from robustness_cells import corrupt_test_images, make_cells, run_cells
 from robustness_figures import differences, figures, policy_scores, seconds, table
 from robustness_policies import POLICIES, defaults, make_policy, named_policies
@@ -96,12 +95,12 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, Any]
         )
     records = {name: [found[name, seed] for seed in seeds] for name in policies}
     run_here = {
-        "command": shlex.join(["python", "benchmarks/robustness.py", *map(_shown, arguments)]),
+        "command": command_line("robustness.py", arguments),
         "machine": machine_record(device),
         "versions": package_versions(_VERSIONS_OF),
     }
     result = {
-        "pack": _shown(options.pack),
+        "pack": shown(options.pack),
         **protocol,
         "defaults": defaults(),
         "parameters": next(iter(found.values()))["parameters"],
@@ -169,11 +168,6 @@ def settings_of(options: argparse.Namespace, kind: str) -> Settings:
     if options.quick:
         changes["severities"] = (3,)
     return replace(Settings.of(kind), **changes)
-
-
-def _shown(argument: str) -> str:
-    """A path without the folders of this machine."""
-    return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def _cache_dir() -> Path:

@@ -11,6 +11,7 @@ batch in, uint8 batch out; synchronized inside the timed region.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ import torch
 from torchvision.transforms import v2
 from tqdm import trange
 
-from common import machine_record, median_iqr, package_versions, write_json
+from common import command_line, machine_record, median_iqr, package_versions, write_json
 from styleaug import StyleAugment, StylePack
 from styleaug.nn.stylenet import REFERENCE
 from styleaug.pack import inference_dtype
@@ -68,17 +69,6 @@ def measure(
     return seconds
 
 
-def _command(arguments: argparse.Namespace) -> str:
-    """What was asked for, beside the place of the result."""
-    asked = [
-        f"--{name} {value}"
-        for name, usual in (("device", "cpu"), ("batch", 8), ("size", 256))
-        if (value := getattr(arguments, name)) != usual
-    ]
-    loader = ["--loader"] if arguments.loader else []
-    return " ".join(["python benchmarks/throughput.py", *loader, *asked])
-
-
 def main() -> None:
     """Measure, print, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -104,7 +94,7 @@ def main() -> None:
     }
     if arguments.loader:
         record = {
-            "command": _command(arguments),
+            "command": command_line("throughput.py", sys.argv[1:]),
             **common,
             **measure_loaders(arguments.pack, arguments.rounds, device),
         }
@@ -142,7 +132,7 @@ def main() -> None:
             f"{name:50} {values['median']:8.2f} {unit} ({values['q1']:.2f} to {values['q3']:.2f})"
         )
     record = {
-        "command": _command(arguments),
+        "command": command_line("throughput.py", sys.argv[1:]),
         "shape": shape,
         **common,
         "images_per_second": speed,

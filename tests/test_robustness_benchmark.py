@@ -562,6 +562,8 @@ def test_policies_are_added_to_a_result_that_was_measured_alike(
     for part in ("policies", "scores", "differences", "added"):  # half had other defaults
         assert "ColorJitter" in result[part]
         assert "half" not in result[part]
+    assert bench.main([*command, *half, "--add"]) == 0  # and measured anew it is there again
+    assert "half" in json.loads((tmp_path / "out.json").read_text())["scores"]
 
 
 def test_mistakes_are_told_in_words(bench, folder, tmp_path, capsys):
