@@ -165,8 +165,8 @@ def looks(folder: Path) -> str:
     for look in MEASURES:
         for path in sorted(folder.glob(f"robustness_*_{look}*.json")):
             record = _read(path)
-            model = path.stem.rpartition(f"_{look}")[2].removeprefix("_")
-            name = f"{record['task']['name']}, by {look}" + (f", {model}" if model else "")
+            protocol = path.stem.rpartition(f"_{look}")[2]  # _small-cnn_300-steps
+            name = f"{record['task']['name']}, by {look}" + protocol.replace("_", ", ")
             rows += [[name, *cells] for cells in _elsewhere(record["scores"])]
     return _table(["set", "policy", "same side", "other side", "over flips"], rows) if rows else ""
 
@@ -185,7 +185,7 @@ def budgets(folder: Path) -> str:
     """What the length of training changes: runs of other lengths beside those of the tables."""
     rows = []
     for name, record in pairs(folder).items():
-        others = [_read(path) for path in folder.glob(f"robustness_{name}_*-steps.json")]
+        others = [_read(path) for path in folder.glob(f"robustness_{name}_[0-9]*-steps.json")]
         runs = sorted([record, *others], key=lambda r: r["settings"]["steps"])
         for run in runs if others else ():
             for policy, row in run["scores"].items():
