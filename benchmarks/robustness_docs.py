@@ -21,6 +21,7 @@ MINE = "StyleAugment"
 GRADUAL = "StyleAugment gradually"
 _BESIDE_GRADUAL = ("flips only", "photometric mix", MINE)
 COLUMNS = {"P": "clean", "mPC": "corruptions (mPC)", "industrial": "industrial shifts"}
+_WITH_GAINS = [part for title in COLUMNS.values() for part in (title, "over flips")]
 
 
 def pairs(folder: Path) -> dict[str, Record]:
@@ -63,8 +64,7 @@ def overall(records: Mapping[str, Record]) -> str:
             gain = difference(_seeds(records, name, column), _seeds(records, "flips only", column))
             cells.append("" if name == "flips only" else interval(gain))
         rows.append(cells)
-    head = ["policy", *(part for title in COLUMNS.values() for part in (title, "over flips"))]
-    return _table(head, rows)
+    return _table(["policy", *_WITH_GAINS], rows)
 
 
 def against(records: Mapping[str, Record]) -> str:
@@ -189,9 +189,16 @@ def budgets(folder: Path) -> str:
         runs = sorted([record, *others], key=lambda r: r["settings"]["steps"])
         for run in runs if others else ():
             for policy, row in run["scores"].items():
-                cells = [plus_minus(row[column]) for column in COLUMNS]
+                cells = [c for column in COLUMNS for c in _over_flips(run["scores"], row, column)]
                 rows.append([name, str(run["settings"]["steps"]), policy, *cells])
-    return _table(["set and task", "steps", "policy", *COLUMNS.values()], rows) if rows else ""
+    return _table(["set and task", "steps", "policy", *_WITH_GAINS], rows) if rows else ""
+
+
+def _over_flips(scores: Mapping[str, Any], row: Mapping[str, Any], column: str) -> list[str]:
+    """A policy's score, and what it gains over flips alone in the same run, if these ran."""
+    flips = scores.get("flips only", row)
+    gain = difference(row[column]["per_seed"], flips[column]["per_seed"])
+    return [plus_minus(row[column]), "" if row is flips else interval(gain)]
 
 
 def lines(folder: Path) -> str:

@@ -151,18 +151,23 @@ def test_other_lines_have_a_table_of_their_own(tmp_path):
 
 
 def test_runs_of_another_length_stand_beside_those_of_the_tables(tmp_path):
-    for suffix, steps, clean in (("", 3, 80), ("_12-steps", 12, 90), ("_brightness", 9, 10)):
-        scores = {"mine": ([clean, clean], [40, 40])} | (
-            {} if suffix else {"rare": ([9, 9], [9, 9])}
+    for suffix, steps, clean in (
+        ("", 3, 80),
+        ("_12-steps", 12, 90),
+        ("_brightness", 9, 10),
+        ("_brightness_small-cnn_9-steps", 9, 10),
+    ):
+        scores = {"mine": ([clean, clean + 2], [40, 40])} | (
+            {} if suffix else {"flips only": ([9, 9], [9, 9])}
         )
         record = result("classification", scores)
         record["settings"]["steps"] = steps
         (tmp_path / f"robustness_s-classification{suffix}.json").write_text(json.dumps(record))
     lines = fill_docs.PAIRS["robustness_budgets"](tmp_path).splitlines()
-    assert [line.split(" | ")[:4] for line in lines[2:]] == [
-        ["| s-classification", "3", "mine", "80.0 ± 1.0"],
-        ["| s-classification", "3", "rare", "9.0 ± 1.0"],
-        ["| s-classification", "12", "mine", "90.0 ± 1.0"],
+    assert [line.split(" | ")[:5] for line in lines[2:]] == [
+        ["| s-classification", "3", "mine", "81.0 ± 1.0", "+72.0 (+59.3 to +84.7)"],
+        ["| s-classification", "3", "flips only", "9.0 ± 1.0", ""],
+        ["| s-classification", "12", "mine", "91.0 ± 1.0", ""],
     ]
     (tmp_path / "robustness_s-classification_12-steps.json").unlink()
     assert fill_docs.PAIRS["robustness_budgets"](tmp_path) == ""
