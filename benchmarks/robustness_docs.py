@@ -166,19 +166,19 @@ def looks(folder: Path) -> str:
         for path in sorted(folder.glob(f"robustness_*_{look}*.json")):
             record = _read(path)
             protocol = path.stem.rpartition(f"_{look}")[2]  # _small-cnn_300-steps
-            name = f"{record['task']['name']}, by {look}" + protocol.replace("_", ", ")
+            protocol = protocol.replace("_", ", ").replace("-steps", " steps")
+            name = f"{record['task']['name']}, by {look}{protocol}"
             rows += [[name, *cells] for cells in _elsewhere(record["scores"])]
     return _table(["set", "policy", "same side", "other side", "over flips"], rows) if rows else ""
 
 
 def _elsewhere(scores: Mapping[str, Any]) -> list[list[str]]:
     """Each policy on clean images, elsewhere, and there over flips alone; the best last."""
-    rows = []
-    for policy, row in sorted(scores.items(), key=lambda entry: entry[1]["elsewhere"]["mean"]):
-        seeds = [scores[name]["elsewhere"]["per_seed"] for name in (policy, "flips only")]
-        gain = "" if policy == "flips only" else interval(difference(*seeds))
-        rows.append([policy, plus_minus(row["P"]), plus_minus(row["elsewhere"]), gain])
-    return rows
+    ranked = sorted(scores.items(), key=lambda entry: entry[1]["elsewhere"]["mean"])
+    return [
+        [policy, plus_minus(row["P"]), *_over_flips(scores, row, "elsewhere")]
+        for policy, row in ranked
+    ]
 
 
 def budgets(folder: Path) -> str:
