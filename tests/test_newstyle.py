@@ -231,6 +231,17 @@ def test_a_finish_that_the_network_knows_is_encoded(base):
     assert json.loads(json.dumps(style.to_dict()))["moved"]["encode"] > 0.8
 
 
+@pytest.mark.parametrize(
+    ("encoded", "said"),
+    [(0.7, 'x: encode (way="auto" would have it fit). Of'), (0.97, "x: encode. Of")],
+)
+def test_a_way_that_was_asked_for_is_told_from_the_one_that_measurement_chooses(encoded, said):
+    moved = {"encode": encoded, "gatys": 0.98}
+    nothing = torch.zeros(0)
+    style = NewStyle("x", "encode", moved, {"encode": 2, "gatys": 1}, {}, nothing, {})
+    assert style.why().startswith(said)
+
+
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("way", ["encode", "fit"])
 def test_a_way_can_be_asked_for(pack, painting, way):

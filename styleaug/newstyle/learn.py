@@ -74,12 +74,14 @@ class NewStyle:
         return {"name": self.name, "way": self.way, "source": self.source, **rounded}
 
     def why(self) -> str:
-        """The choice in a sentence."""
+        """The choice and what it rests on; and that of ``"auto"``, if it is another."""
         reached = self.moved["gatys"]
         shares = {way: self.moved[way] / reached for way in self.moved if way != "gatys"}
         parts = [f"{way} {share:.0%}" for way, share in shares.items()]
+        auto = choose(self.moved, self.objective)
+        other = "" if auto == self.way else f' (way="auto" would have it {auto})'
         return (
-            f"{self.name}: {self.way}. Of the style that an optimisation of the pixels moves "
+            f"{self.name}: {self.way}{other}. Of the style that an optimisation of the pixels moves "
             f"({reached:.2f}), {' and '.join(parts)}; {ENOUGH:.0%} are enough, and below "
             f"{TOO_LITTLE:.0%} the network does not master a style."
         )
