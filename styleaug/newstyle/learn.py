@@ -81,8 +81,8 @@ class NewStyle:
         auto = choose(self.moved, self.objective)
         other = "" if auto == self.way else f' (way="auto" would have it {auto})'
         return (
-            f"{self.name}: {self.way}{other}. Of the style that an optimisation of the pixels moves "
-            f"({reached:.2f}), {' and '.join(parts)}; {ENOUGH:.0%} are enough, and below "
+            f"{self.name}: {self.way}{other}. Of the style that an optimisation of the pixels "
+            f"moves ({reached:.2f}), {' and '.join(parts)}; {ENOUGH:.0%} are enough, and below "
             f"{TOO_LITTLE:.0%} the network does not master a style."
         )
 
