@@ -169,14 +169,20 @@ def looks(folder: Path) -> str:
             protocol = protocol.replace("_", ", ").replace("-steps", " steps")
             name = f"{record['task']['name']}, by {look}{protocol}"
             rows += [[name, *cells] for cells in _elsewhere(record["scores"])]
-    return _table(["set", "policy", "same side", "other side", "over flips"], rows) if rows else ""
+    head = ["set", "policy", "same side", "other side", "over flips", "other side, re-adapted"]
+    return _table(head, rows) if rows else ""
 
 
 def _elsewhere(scores: Mapping[str, Any]) -> list[list[str]]:
-    """Each policy on clean images, elsewhere, and there over flips alone; the best last."""
+    """Each policy on clean images, elsewhere, there over flips alone, and re-adapted; best last."""
     ranked = sorted(scores.items(), key=lambda entry: entry[1]["elsewhere"]["mean"])
     return [
-        [policy, plus_minus(row["P"]), *_over_flips(scores, row, "elsewhere")]
+        [
+            policy,
+            plus_minus(row["P"]),
+            *_over_flips(scores, row, "elsewhere"),
+            plus_minus(row["elsewhere readapted"]),
+        ]
         for policy, row in ranked
     ]
 
@@ -210,8 +216,7 @@ def lines(folder: Path) -> str:
         for cells in _elsewhere(record["scores"]):
             row = record["scores"][cells[0]]
             curve = [row["also"]["AUROC"][c]["mean"] for c in ("P", "elsewhere")]
-            adapted = plus_minus(row["elsewhere readapted"])
-            rows.append([name, *cells, adapted, " / ".join(f"{c:.1f}" for c in curve)])
+            rows.append([name, *cells, " / ".join(f"{c:.1f}" for c in curve)])
     head = ["lines", "policy", "same line", "other line", "over flips", "other line, re-adapted"]
     return _table([*head, "AUROC: same / other line"], rows) if rows else ""
 

@@ -26,7 +26,7 @@ def result(kind, scores):
         each = dict(zip(("P", "mPC"), (p, mpc), strict=True))
         each |= {"industrial": [50, 52], "contrast": mpc, "dust": [50, 52]}
         each |= {f"{name} readapted": [70, 72] for name in ("P", "mPC", "industrial")}
-        each |= {"elsewhere": [30, 34]}
+        each |= {"elsewhere": [30, 34], "elsewhere readapted": [70, 72]}
         return {
             **{name: {"mean": sum(v) / 2, "std": 1.0, "per_seed": v} for name, v in each.items()},
             "also": {},
@@ -123,7 +123,7 @@ def test_splits_by_look_have_a_table_of_their_own(tmp_path):
         name = f"robustness_s-classification_{lamp}.json"
         (tmp_path / name).write_text(json.dumps(record))
     lines = fill_docs.PAIRS["robustness_looks"](tmp_path).splitlines()
-    assert lines[2] == "| s, by brightness | flips only | 91.0 ± 1.0 | 32.0 ± 1.0 |  |"
+    assert lines[2] == "| s, by brightness | flips only | 91.0 ± 1.0 | 32.0 ± 1.0 |  | 71.0 ± 1.0 |"
     assert lines[3].startswith("| s, by contrast |")
     assert lines[4].startswith("| s, by contrast, small-cnn, 9 steps |")
     assert fill_docs.PAIRS["robustness"](tmp_path) == ""  # these are no pairs of set and task
