@@ -308,12 +308,14 @@ def test_the_command_prints_and_writes(folder, pack_file, few_conditions, monkey
     monkeypatch.setattr(Protocol, "of", classmethod(lambda *a, **k: replace(TINY, seeds=(0,))))
     out = folder / "out"
     command = ["bench", "--data", str(folder / "data"), "--out", str(out), "--quick"]
-    assert main([*command, "--pack", str(pack_file), "--seeds", "3"]) == 0
+    assert main([*command, "--pack", str(pack_file), "--seeds", "3", "--steps", "2"]) == 0
     printed = capsys.readouterr().out
-    assert "2 classes, 28 images to train on, 8 to test on" in printed
+    assert "2 classes, 28 images to train on, 2 steps of 8, 8 to test on" in printed
     assert "Photometric + StyleAugment" in printed
     assert "StyleAugment(" in printed.split("Recommended")[1]
-    assert len(json.loads((out / "bench.json").read_text())["per_seed"]["flips"]["P"]) == 1
+    found = json.loads((out / "bench.json").read_text())
+    assert len(found["per_seed"]["flips"]["P"]) == 1
+    assert (found["steps"], found["batch_size"]) == (2, 8)
     assert "<svg" in (out / "bench.html").read_text()
     assert ("set_progress" in printed) == ("schedule" in printed)
 
@@ -328,6 +330,25 @@ def test_a_recommended_schedule_comes_with_what_it_needs(
     advice = capsys.readouterr().out.split("Recommended")[1]
     assert "StyleAugment(schedule='gradual')" in advice
     assert "set_progress(epoch / epochs)" in advice
+
+
+@pytest.mark.parametrize("steps", [0, -3])
+def test_a_training_has_steps(folder, capsys, steps):
+    command = ["bench", "--data", str(folder / "data"), "--out", str(folder / "out")]
+    assert main([*command, "--steps", str(steps)]) == 1
+    assert f"steps must be at least 1, but got {steps}." in capsys.readouterr().err
+    assert not (folder / "out").exists()
+
+
+def test_a_protocol_has_seeds():
+    with pytest.raises(ValueError, match="at least one seed"):
+        Protocol(seeds=())
+
+
+def test_one_step_is_a_training(folder, pack_file, few_conditions):
+    one = replace(TINY, steps=1, seeds=(0,))
+    report = bench(read_defects(folder / "data"), pack=str(pack_file), protocol=one, peers=())
+    assert report.steps == 1
 
 
 @pytest.mark.parametrize(

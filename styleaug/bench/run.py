@@ -28,6 +28,8 @@ class BenchReport:
         name: of the set.
         task: what was learned.
         model: the backbone.
+        steps: of each training.
+        batch_size: images a step.
         images: how many were trained and tested on.
         results: by policy, flips alone first; outcomes of all seeds together.
         per_seed: P and mPC of each suite by policy, one value a seed.
@@ -39,6 +41,8 @@ class BenchReport:
     name: str
     task: Task
     model: str
+    steps: int
+    batch_size: int
     images: tuple[int, int]
     results: Mapping[str, Robustness]
     per_seed: Mapping[str, Mapping[str, Sequence[float]]]
@@ -53,6 +57,8 @@ class BenchReport:
             "task": self.task.kind,
             "classes": list(self.task.classes),
             "model": self.model,
+            "steps": self.steps,
+            "batch_size": self.batch_size,
             "images": {"train": self.images[0], "test": self.images[1]},
             "search": {name: dict(row) for name, row in self.search.items()},
             "chosen": self.chosen,
@@ -90,7 +96,7 @@ def bench(
             allow, in this order.
         peers: names in :data:`~styleaug.bench.policies.PEERS`.
         pack: name or path of the style pack.
-        protocol: sizes and seeds; by default what suits the task.
+        protocol: sizes, steps and seeds; by default what suits the task.
         cache: a folder in which each trained network's outcome is kept, so that an interrupted
             bench goes on.
         device: where networks train.
@@ -145,6 +151,8 @@ def bench(
         name=defects.name,
         task=what,
         model=protocol.model,
+        steps=protocol.steps,
+        batch_size=protocol.batch_size,
         images=(len(large[0]), len(large[1])),
         results={name: together(results) for name, results in outcomes.items()},
         per_seed={

@@ -40,6 +40,9 @@ class Protocol:
         train: most images trained on.
         test: most images tested on.
         seeds: of the final comparison.
+
+    Raises:
+        ValueError: if there is no step to train, or no seed.
     """
 
     model: str = LITE
@@ -49,6 +52,12 @@ class Protocol:
     train: int = 2000
     test: int = 400
     seeds: tuple[int, ...] = (0, 1, 2)
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, but got {self.steps}.")
+        if not self.seeds:
+            raise ValueError("There must be at least one seed, but seeds is empty.")
 
     @classmethod
     def of(cls, kind: str, *, quick: bool = False) -> Protocol:
