@@ -18,7 +18,7 @@ from styleaug.robustness.corruptions import SUITES, Condition, conditions, corru
 from styleaug.robustness.metrics import metric
 
 Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 @dataclass(frozen=True)
@@ -251,27 +251,50 @@ def _evaluating(model: Any) -> Iterator[Any]:
     model.train(training)
 
 
-def readapted(model: Any, batches: Sequence[Any]) -> Any:
-    """A copy whose batch norms hold the statistics of these images (Schneider et al. 2020).
+def readapted(model: Any, batches: Iterable[Any]) -> Any:
+    """A copy in eval mode whose batch norms hold the statistics of these images.
+
+    What a new lamp or finish does to a network is for a good part that the means and variances
+    that its batch norms learned no longer hold. They can be estimated anew without a label
+    (Schneider et al. 2020). No weight changes.
 
     Args:
-        model: a module.
-        batches: what it takes, batch by batch.
+        model: a module with batch norms; it stays as it is.
+        batches: what it takes, batch by batch, each counting alike: a hundred images or more, of
+            all kinds of parts in the shares in which they come. Without gradients.
 
     Raises:
-        ValueError: if the model has no batch norm.
+        ValueError: if the model has no batch norm with running statistics, or there is no batch.
+
+    Examples:
+        >>> model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+        >>> dim = [0.1 * torch.rand(8, 3, 16, 16) for _ in range(2)]
+        >>> adapted = readapted(model, dim)
+        >>> bool(adapted[1].running_var.max() < model[1].running_var.max())
+        True
     """
     norms = []
     if isinstance(model, nn.Module):
-        model = copy.deepcopy(model)
-        norms = [layer for layer in model.modules() if isinstance(layer, _NORMS)]
+        model = copy.deepcopy(model).eval()
+        found = [layer for layer in model.modules() if isinstance(layer, _NORMS)]
+        norms = [layer for layer in found if layer.running_mean is not None]
     if not norms:
-        raise ValueError("readapt needs a module with batch norms, but this model has none.")
+        raise ValueError(
+            "readapt needs a module with batch norms that keep running statistics, but this model "
+            "has none."
+        )
+    momenta = [layer.momentum for layer in norms]
     for layer in norms:
         layer.reset_running_stats()
-        layer.momentum = None  # the mean over all batches, each counting alike
+        layer.momentum = None  # the mean over all batches
         layer.train()
+    seen = False
     with torch.no_grad():
         for batch in batches:
             model(batch)
+            seen = True
+    if not seen:
+        raise ValueError("readapt needs at least one batch of images, but got none.")
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
     return model.eval()
