@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
@@ -188,13 +189,16 @@ def _elsewhere(scores: Mapping[str, Any]) -> list[list[str]]:
 
 
 def budgets(folder: Path) -> str:
-    """What the length of training changes: runs of other lengths beside those of the tables."""
+    """What the length of training changes: policies that ran for another length, too."""
     rows = []
     for name, record in pairs(folder).items():
         others = [_read(path) for path in folder.glob(f"robustness_{name}_[0-9]*-steps.json")]
         runs = sorted([record, *others], key=lambda r: r["settings"]["steps"])
-        for run in runs if others else ():
+        ran = Counter(policy for run in runs for policy in run["scores"])
+        for run in runs:
             for policy, row in run["scores"].items():
+                if ran[policy] < 2:
+                    continue
                 cells = [c for column in COLUMNS for c in _over_flips(run["scores"], row, column)]
                 rows.append([name, str(run["settings"]["steps"]), policy, *cells])
     return _table(["set and task", "steps", "policy", *_WITH_GAINS], rows) if rows else ""

@@ -158,8 +158,9 @@ def test_runs_of_another_length_stand_beside_those_of_the_tables(tmp_path):
         ("_brightness_small-cnn_9-steps", 9, 10),
     ):
         scores = {"mine": ([clean, clean + 2], [40, 40])} | (
-            {} if suffix else {"flips only": ([9, 9], [9, 9])}
+            {} if suffix == "_12-steps" else {"once": ([7, 7], [7, 7])}
         )
+        scores["flips only"] = ([9, 9], [9, 9])
         record = result("classification", scores)
         record["settings"]["steps"] = steps
         (tmp_path / f"robustness_s-classification{suffix}.json").write_text(json.dumps(record))
@@ -167,7 +168,8 @@ def test_runs_of_another_length_stand_beside_those_of_the_tables(tmp_path):
     assert [line.split(" | ")[:5] for line in lines[2:]] == [
         ["| s-classification", "3", "mine", "81.0 ± 1.0", "+72.0 (+59.3 to +84.7)"],
         ["| s-classification", "3", "flips only", "9.0 ± 1.0", ""],
-        ["| s-classification", "12", "mine", "91.0 ± 1.0", ""],
+        ["| s-classification", "12", "mine", "91.0 ± 1.0", "+82.0 (+69.3 to +94.7)"],
+        ["| s-classification", "12", "flips only", "9.0 ± 1.0", ""],
     ]
     (tmp_path / "robustness_s-classification_12-steps.json").unlink()
     assert fill_docs.PAIRS["robustness_budgets"](tmp_path) == ""
