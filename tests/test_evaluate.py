@@ -199,6 +199,25 @@ def test_a_readapted_copy_has_the_statistics_of_all_batches_and_else_what_the_mo
             assert torch.equal(adapted.state_dict()[name], value)
 
 
+class TwoHeads(nn.Module):
+    """The second one works in training alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+
+    def forward(self, images):
+        return (self.first(images), self.second(images)) if self.training else self.first(images)
+
+
+def test_norms_that_no_image_reaches_stay_as_they_are():
+    model = TwoHeads()
+    model(torch.rand(4, 3, 8, 8) + 5)
+    adapted = readapted(model, [torch.rand(4, 3, 8, 8)])
+    assert torch.equal(adapted.second.running_mean, model.second.running_mean)
+    assert not torch.equal(adapted.first.running_mean, model.first.running_mean)
+
+
 @pytest.mark.parametrize(
     ("model", "batches", "words"),
     [

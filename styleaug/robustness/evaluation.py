@@ -283,18 +283,18 @@ def readapted(model: Any, batches: Iterable[Any]) -> Any:
             "readapt needs a module with batch norms that keep running statistics, but this model "
             "has none."
         )
-    momenta = [layer.momentum for layer in norms]
+    before = [(layer.momentum, copy.deepcopy(layer.state_dict())) for layer in norms]
     for layer in norms:
         layer.reset_running_stats()
         layer.momentum = None  # the mean over all batches
         layer.train()
-    seen = False
     with torch.no_grad():
         for batch in batches:
             model(batch)
-            seen = True
-    if not seen:
+    if not any(layer.num_batches_tracked for layer in norms):
         raise ValueError("readapt needs at least one batch of images, but got none.")
-    for layer, momentum in zip(norms, momenta, strict=True):
+    for layer, (momentum, state) in zip(norms, before, strict=True):
         layer.momentum = momentum
+        if not layer.num_batches_tracked:  # no image came by: a head for training alone, say
+            layer.load_state_dict(state)
     return model.eval()
