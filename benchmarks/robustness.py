@@ -132,6 +132,7 @@ def _name(task: str, kind: str, options: argparse.Namespace, settings: Settings)
     suffix += f"_{options.part_by}" if options.part_by else ""
     suffix += f"_{settings.model}" if settings.model != usual.model else ""
     suffix += f"_{settings.steps}-steps" if settings.steps != usual.steps else ""
+    suffix += f"_{settings.max_train}-images" if settings.max_train != usual.max_train else ""
     suffix += f"_to-{options.line.resolve().name}" if options.line else ""
     return f"robustness_{task}-{kind}{suffix}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
@@ -189,19 +189,26 @@ def _elsewhere(scores: Mapping[str, Any]) -> list[list[str]]:
 
 
 def budgets(folder: Path) -> str:
-    """What the length of training changes: policies that ran for another length, too."""
+    """What longer training and fewer images change: such runs, and the usual one beside them.
+
+    Longer ones lie in ``..._900-steps.json``, fewer images in ``..._900-steps_300-images.json``.
+    """
     rows = []
-    for name, record in pairs(folder).items():
-        others = [_read(path) for path in folder.glob(f"robustness_{name}_[0-9]*-steps.json")]
-        runs = sorted([record, *others], key=lambda r: r["settings"]["steps"])
-        ran = Counter(policy for run in runs for policy in run["scores"])
+    for name, usual in pairs(folder).items():
+        other = re.compile(rf"robustness_{name}(_\d+-steps)?(_\d+-images)?")
+        paths = [path for path in folder.glob("*.json") if other.fullmatch(path.stem)]
+        runs = sorted(
+            map(_read, paths), key=lambda r: (-r["task"]["train"], r["settings"]["steps"])
+        )
+        unusual = {p for run in runs if run["settings"] != usual["settings"] for p in run["scores"]}
         for run in runs:
             for policy, row in run["scores"].items():
-                if ran[policy] < 2:
-                    continue
-                cells = [c for column in COLUMNS for c in _over_flips(run["scores"], row, column)]
-                rows.append([name, str(run["settings"]["steps"]), policy, *cells])
-    return _table(["set and task", "steps", "policy", *_WITH_GAINS], rows) if rows else ""
+                if policy in unusual:
+                    counts = [str(run["task"]["train"]), str(run["settings"]["steps"])]
+                    gains = [_over_flips(run["scores"], row, column) for column in COLUMNS]
+                    rows.append([name, *counts, policy, *(cell for pair in gains for cell in pair)])
+    head = ["set and task", "images", "steps", "policy", *_WITH_GAINS]
+    return _table(head, rows) if rows else ""
 
 
 def _over_flips(scores: Mapping[str, Any], row: Mapping[str, Any], column: str) -> list[str]:

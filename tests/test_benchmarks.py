@@ -150,28 +150,33 @@ def test_other_lines_have_a_table_of_their_own(tmp_path):
     assert fill_docs.PAIRS["robustness"](tmp_path) == ""  # these are no pairs of set and task
 
 
-def test_runs_of_another_length_stand_beside_those_of_the_tables(tmp_path):
-    for suffix, steps, clean in (
-        ("", 3, 80),
-        ("_12-steps", 12, 90),
-        ("_brightness", 9, 10),
-        ("_brightness_small-cnn_9-steps", 9, 10),
+def test_runs_of_another_length_or_with_fewer_images_stand_beside_those_of_the_tables(tmp_path):
+    for suffix, images, steps, clean in (
+        ("", 5, 3, 80),
+        ("_12-steps", 5, 12, 90),
+        ("_12-steps_2-images", 2, 12, 70),
+        ("_12-steps_earlier", 5, 12, 10),
+        ("_brightness", 5, 9, 10),
+        ("_brightness_small-cnn_9-steps", 5, 9, 10),
     ):
         scores = {"mine": ([clean, clean + 2], [40, 40])} | (
-            {} if suffix == "_12-steps" else {"once": ([7, 7], [7, 7])}
+            {} if suffix.startswith("_12-steps") else {"once": ([7, 7], [7, 7])}
         )
         scores["flips only"] = ([9, 9], [9, 9])
         record = result("classification", scores)
-        record["settings"]["steps"] = steps
+        record["settings"]["steps"], record["task"]["train"] = steps, images
         (tmp_path / f"robustness_s-classification{suffix}.json").write_text(json.dumps(record))
     lines = fill_docs.PAIRS["robustness_budgets"](tmp_path).splitlines()
-    assert [line.split(" | ")[:5] for line in lines[2:]] == [
-        ["| s-classification", "3", "mine", "81.0 ± 1.0", "+72.0 (+59.3 to +84.7)"],
-        ["| s-classification", "3", "flips only", "9.0 ± 1.0", ""],
-        ["| s-classification", "12", "mine", "91.0 ± 1.0", "+82.0 (+69.3 to +94.7)"],
-        ["| s-classification", "12", "flips only", "9.0 ± 1.0", ""],
+    assert [line.split(" | ")[:6] for line in lines[2:]] == [
+        ["| s-classification", "5", "3", "mine", "81.0 ± 1.0", "+72.0 (+59.3 to +84.7)"],
+        ["| s-classification", "5", "3", "flips only", "9.0 ± 1.0", ""],
+        ["| s-classification", "5", "12", "mine", "91.0 ± 1.0", "+82.0 (+69.3 to +94.7)"],
+        ["| s-classification", "5", "12", "flips only", "9.0 ± 1.0", ""],
+        ["| s-classification", "2", "12", "mine", "71.0 ± 1.0", "+62.0 (+49.3 to +74.7)"],
+        ["| s-classification", "2", "12", "flips only", "9.0 ± 1.0", ""],
     ]
-    (tmp_path / "robustness_s-classification_12-steps.json").unlink()
+    for other in tmp_path.glob("*_12-steps*.json"):
+        other.unlink()
     assert fill_docs.PAIRS["robustness_budgets"](tmp_path) == ""
 
 

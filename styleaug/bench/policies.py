@@ -61,6 +61,7 @@ SEARCH: dict[str, dict[str, Any]] = {
     "gradually": {"schedule": "gradual"},
     "without material": {"strength": 0.0},
     "without light": {"light": 0.0},
+    "gradually, without light": {"schedule": "gradual", "light": 0.0},
     "without blur and grain": {"blur": 0.0, "grain": 0.0},
     "milder": {
         "strength": (0.0, 0.5),
