@@ -13,7 +13,7 @@ from torchvision.transforms import v2
 from styleaug import StyleAugment
 from styleaug.bench import bench, run, runner
 from styleaug.bench.models import LITE, SMALL, make_backbone
-from styleaug.bench.policies import SEARCH, Policy
+from styleaug.bench.policies import SEARCH, Policy, settings_for
 from styleaug.bench.run import choose
 from styleaug.bench.runner import Protocol
 from styleaug.bench.tasks import Task, kind_of, make_task, parted, predict
@@ -61,11 +61,12 @@ def test_a_bench_compares_flips_styles_and_peers(folder, pack_file, few_conditio
     found = bench(read_defects(folder / "data"), pack=str(pack_file), protocol=TINY)
     names = ["flips", "StyleAugment", "Photometric", "Photometric + StyleAugment"]
     assert list(found.results) == names
-    assert trained[: 1 + len(SEARCH)] == [f"{name}, seed 0" for name in ("flips", *SEARCH)]
-    assert trained[1 + len(SEARCH) :] == [f"{n}, seed {s}" for s in (0, 1) for n in names]
+    tried = ["flips", *settings_for("classification")]
+    assert trained[: len(tried)] == [f"{name}, seed 0" for name in tried]
+    assert trained[len(tried) :] == [f"{n}, seed {s}" for s in (0, 1) for n in names]
     assert found.task.classes == ("bad", "good")
     assert found.images == (28, 8)
-    assert found.chosen in SEARCH
+    assert found.chosen in tried
     for name, result in found.results.items():
         assert set(result.under("dust")) == {1, 3, 5}
         # all seeds together are the mean of the seeds
@@ -73,8 +74,21 @@ def test_a_bench_compares_flips_styles_and_peers(folder, pack_file, few_conditio
             np.mean(found.per_seed[name]["industrial"])
         )
         assert result.performance == pytest.approx(np.mean(found.per_seed[name]["P"]))
-    assert set(found.search) == {"flips", *SEARCH}
+    assert list(found.search) == tried
     json.dumps(found.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tried", "steps"),
+    [("classification", "without light", 100), ("segmentation", "gradually, without light", 90)],
+)
+def test_masks_and_boxes_try_plain_images_first_and_classes_do_not(kind, tried, steps):
+    found = settings_for(kind)
+    assert ("schedule" in found[tried]) == (kind != "classification")
+    assert any("schedule" in options for options in found.values()) == (kind != "classification")
+    assert len(found) == 5
+    assert next(iter(found)) == "defaults"
+    assert Protocol.of(kind, quick=True).steps == steps
 
 
 @pytest.mark.parametrize(
@@ -245,7 +259,8 @@ def test_an_interrupted_bench_goes_on(folder, pack_file, few_conditions, trained
     whole = bench(defects, **settings | {"cache": None})
     assert resumed.to_dict() == whole.to_dict()
     bench(defects, **settings | {"protocol": replace(TINY, seeds=(0,))})
-    assert len(trained) == before + 2 + (1 + len(SEARCH)) + 4  # more seeds are no other detectors
+    tried = 1 + len(settings_for("classification"))
+    assert len(trained) == before + 2 + tried + 4  # more seeds are no other detectors
 
 
 @pytest.mark.parametrize(
@@ -324,7 +339,7 @@ def test_a_recommended_schedule_comes_with_what_it_needs(
     folder, pack_file, few_conditions, monkeypatch, capsys
 ):
     monkeypatch.setattr(Protocol, "of", classmethod(lambda *a, **k: replace(TINY, seeds=(0,))))
-    monkeypatch.setattr(run, "SEARCH", {"gradually": SEARCH["gradually"]})
+    monkeypatch.setattr(run, "settings_for", lambda kind: {"gradually": SEARCH["gradually"]})
     command = ["bench", "--data", str(folder / "data"), "--out", str(folder / "out"), "--quick"]
     assert main([*command, "--pack", str(pack_file)]) == 0
     advice = capsys.readouterr().out.split("Recommended")[1]

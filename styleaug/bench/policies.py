@@ -58,9 +58,9 @@ PEERS: dict[str, Callable[[], nn.Module]] = {
 
 SEARCH: dict[str, dict[str, Any]] = {
     "defaults": {},
-    "gradually": {"schedule": "gradual"},
     "without material": {"strength": 0.0},
     "without light": {"light": 0.0},
+    "gradually": {"schedule": "gradual"},
     "gradually, without light": {"schedule": "gradual", "light": 0.0},
     "without blur and grain": {"blur": 0.0, "grain": 0.0},
     "milder": {
@@ -71,7 +71,18 @@ SEARCH: dict[str, dict[str, Any]] = {
         "grain": (0.0, 0.1),
     },
 }
-"""Settings of StyleAugment that a search tries: few, so that validation can tell them apart."""
+"""Settings of StyleAugment that a search may try."""
+_FOR_CLASSES = {"without material", "without light"}
+_FOR_MASKS_AND_BOXES = {"gradually", "gradually, without light"}
+
+
+def settings_for(kind: str) -> dict[str, dict[str, Any]]:
+    """What a search tries of :data:`SEARCH`: few, so that validation can tell them apart.
+
+    Plain images first help where masks or boxes are learned, and not where classes are.
+    """
+    others = _FOR_MASKS_AND_BOXES if kind == "classification" else _FOR_CLASSES
+    return {name: options for name, options in SEARCH.items() if name not in others}
 
 
 @dataclass(frozen=True)

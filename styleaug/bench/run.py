@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from styleaug.bench.policies import PEERS, SEARCH, Policy
+from styleaug.bench.policies import PEERS, SEARCH, Policy, settings_for
 from styleaug.bench.runner import Protocol, Runner, corruptions_installed, shifted_sets, together
 from styleaug.bench.tasks import Task, kind_of, make_task, parted
 from styleaug.datasets import DefectSet
@@ -116,7 +116,7 @@ def bench(
     train_set, test_set = parted(defects)
     fitting, kept_aside = train_set.split(test_fraction=1 / 6, seed=1)
     runner = Runner(what, pack, protocol, torch.device(device), cache)
-    tried = {name: Policy(name, style=style) for name, style in SEARCH.items()}
+    tried = {name: Policy(name, style=style) for name, style in settings_for(kind).items()}
     flips = Policy("flips")
     suites = [
         s for s in ("industrial", "imagenet-c") if s == "industrial" or corruptions_installed()

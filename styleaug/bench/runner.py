@@ -70,7 +70,7 @@ class Protocol:
             return whole
         return replace(
             whole,
-            steps=whole.steps // 3,
+            steps=whole.steps // (3 if kind == "classification" else 5),
             train=whole.train // 2,
             test=whole.test // 2,
             seeds=(0,),
