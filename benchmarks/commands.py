@@ -3,8 +3,9 @@
     python benchmarks/commands.py --bench DIR --audit DIR --images 300
 
 Of each folder as many images as asked for are copied, with their masks and evenly over the sorted
-names, and the commands run on the copies as a user would run them. The result holds their times and
-the last lines that they print.
+names, and the commands run on the copies as a user would run them: the bench of classes on one, the
+audit and the bench of masks on the other. The result holds their times and the last lines that they
+print.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def timed(command: list[str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run both, print and write the result."""
+    """Run them, print and write the result."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -64,14 +65,19 @@ def main() -> None:
     parser.add_argument("--audit", type=Path, metavar="DIR", required=True)
     parser.add_argument("--images", type=int, default=300, metavar="N")
     options = parser.parse_args()
+    quick = ["--quick", "--workers", str(usable_cores())]
+    runs: dict[str, tuple[Path, list[str]]] = {
+        "audit": (options.audit, []),
+        "bench": (options.bench, quick),
+        "bench of masks": (options.audit, ["--task", "segmentation", *quick]),
+    }
     found = {}
     with tempfile.TemporaryDirectory() as place:
-        for name, folder in (("audit", options.audit), ("bench", options.bench)):
+        for name, (folder, extra) in runs.items():
             data, out = Path(place, name, folder.name), Path(place, f"{name}-out")
             count = copy_some(folder, options.images, data)
-            extra = ["--quick", "--workers", str(usable_cores())] if name == "bench" else []
-            command = [name, "--data", str(data), "--out", str(out), *extra]
-            shown = ["styleaug", name, "--data", folder.name, *extra]
+            command = [name.split()[0], "--data", str(data), "--out", str(out), *extra]
+            shown = ["styleaug", command[0], "--data", folder.name, *extra]
             found[name] = {"command": " ".join(shown), "images": count, **timed(command)}
             lines = found[name]["printed"]
             found[name]["printed"] = [line.replace(f"{place}/", "") for line in lines]

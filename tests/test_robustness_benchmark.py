@@ -573,6 +573,16 @@ def test_mistakes_are_told_in_words(bench, folder, tmp_path, capsys):
         assert capsys.readouterr().err.startswith("robustness: ")
 
 
+def test_a_result_is_named_after_what_is_not_as_usual(bench):
+    def name(*arguments):
+        options = bench.parse_arguments(["--data", "x", *arguments])
+        return bench._name("x", "segmentation", options, bench.settings_of(options, "segmentation"))
+
+    assert name() == "robustness_x-segmentation"
+    assert name("--max-train", "1000", "--max-test", "9") == name()
+    assert name("--max-train", "30", "--steps", "9").endswith("_9-steps_30-images")
+
+
 def test_quick_asks_for_little(bench):
     options = bench.parse_arguments(["--data", "x", "--quick", "--steps", "7"])
     settings = bench.settings_of(options, "detection")
