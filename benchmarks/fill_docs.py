@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from robustness_docs import ablation, budgets, lines, looks, robustness, robustness_brief
+from robustness_docs import ablation, budgets, lines, looks, robustness, robustness_brief, scratch
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -385,6 +385,7 @@ PAIRS = {
     "robustness_looks": looks,
     "robustness_budgets": budgets,
     "robustness_lines": lines,
+    "robustness_scratch": scratch,
 }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from robustness_figures import difference, interval, plus_minus, spread
 from robustness_policies import defaults
 from robustness_problems import MEASURES
-from styleaug.bench.models import KINDS
+from styleaug.bench.models import KINDS, SMALL
 from styleaug.robustness.corruptions import LAMPS, SUITES, VALIDATION_CORRUPTIONS
 
 Record = Mapping[str, Any]
@@ -202,13 +202,34 @@ def budgets(folder: Path) -> str:
         )
         unusual = {p for run in runs if run["settings"] != usual["settings"] for p in run["scores"]}
         for run in runs:
-            for policy, row in run["scores"].items():
-                if policy in unusual:
-                    counts = [str(run["task"]["train"]), str(run["settings"]["steps"])]
-                    gains = [_over_flips(run["scores"], row, column) for column in COLUMNS]
-                    rows.append([name, *counts, policy, *(cell for pair in gains for cell in pair)])
-    head = ["set and task", "images", "steps", "policy", *_WITH_GAINS]
-    return _table(head, rows) if rows else ""
+            rows += _gains(name, run, [policy for policy in run["scores"] if policy in unusual])
+    return _table(_RUN, rows) if rows else ""
+
+
+def scratch(folder: Path) -> str:
+    """Small networks that begin with random weights; what holds best under corruptions, last."""
+    rows = []
+    for path in sorted(folder.glob(f"robustness_*_{SMALL}*.json")):
+        run = _read(path)
+        name = f"{run['task']['name']}-{run['task']['kind']}"
+        if path.stem.startswith(f"robustness_{name}_{SMALL}"):  # not of a set parted by look
+            scores = run["scores"]
+            rows += _gains(name, run, sorted(scores, key=lambda n: scores[n]["mPC"]["mean"]))
+    return _table(_RUN, rows) if rows else ""
+
+
+_RUN = ["set and task", "images", "steps", "policy", *_WITH_GAINS]
+
+
+def _gains(name: str, run: Record, policies: Sequence[str]) -> list[list[str]]:
+    """Rows of one run: how much it trained, and what its policies scored and gained."""
+    counts = [str(run["task"]["train"]), str(run["settings"]["steps"])]
+    rows = []
+    for policy in policies:
+        row = run["scores"][policy]
+        gains = [_over_flips(run["scores"], row, column) for column in COLUMNS]
+        rows.append([name, *counts, policy, *(cell for pair in gains for cell in pair)])
+    return rows
 
 
 def _over_flips(scores: Mapping[str, Any], row: Mapping[str, Any], column: str) -> list[str]:

@@ -180,6 +180,20 @@ def test_runs_of_another_length_or_with_fewer_images_stand_beside_those_of_the_t
     assert fill_docs.PAIRS["robustness_budgets"](tmp_path) == ""
 
 
+def test_networks_from_scratch_have_a_table_of_their_own(tmp_path):
+    assert fill_docs.PAIRS["robustness_scratch"](tmp_path) == ""
+    scores = {"mine": ([80, 82], [60, 60]), "flips only": ([90, 92], [40, 40])}
+    record = result("classification", scores)
+    for suffix in ("", "_9-steps", "_brightness_small-cnn", "_small-cnn_9-steps"):
+        (tmp_path / f"robustness_s-classification{suffix}.json").write_text(json.dumps(record))
+    lines = fill_docs.PAIRS["robustness_scratch"](tmp_path).splitlines()
+    run = f"| s-classification | {record['task']['train']} | {record['settings']['steps']} |"
+    assert [line.split(" | ")[:5] for line in lines[2:]] == [
+        [*run.removesuffix(" |").split(" | "), "flips only", "91.0 ± 1.0"],
+        [*run.removesuffix(" |").split(" | "), "mine", "81.0 ± 1.0"],
+    ]
+
+
 def test_settings_are_told_apart_by_means_over_sets_and_seeds(tmp_path):
     assert fill_docs.PAIRS["robustness_ablation"](tmp_path) == ""
     for name, shift in (("s", 0), ("t", 10)):
