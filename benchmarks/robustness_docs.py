@@ -209,12 +209,11 @@ def budgets(folder: Path) -> str:
 def scratch(folder: Path) -> str:
     """Small networks that begin with random weights; what holds best under corruptions, last."""
     rows = []
-    for path in sorted(folder.glob(f"robustness_*_{SMALL}*.json")):
-        run = _read(path)
-        name = f"{run['task']['name']}-{run['task']['kind']}"
-        if path.stem.startswith(f"robustness_{name}_{SMALL}"):  # not of a set parted by look
-            scores = run["scores"]
-            rows += _gains(name, run, sorted(scores, key=lambda n: scores[n]["mPC"]["mean"]))
+    for kind in KINDS:
+        for path in sorted(folder.glob(f"robustness_*-{kind}_{SMALL}*.json")):
+            run = _read(path)
+            ranked = shared_policies({path.stem: run})
+            rows += _gains(f"{run['task']['name']}-{kind}", run, ranked)
     return _table(_RUN, rows) if rows else ""
 
 

@@ -187,10 +187,10 @@ def test_networks_from_scratch_have_a_table_of_their_own(tmp_path):
     for suffix in ("", "_9-steps", "_brightness_small-cnn", "_small-cnn_9-steps"):
         (tmp_path / f"robustness_s-classification{suffix}.json").write_text(json.dumps(record))
     lines = fill_docs.PAIRS["robustness_scratch"](tmp_path).splitlines()
-    run = f"| s-classification | {record['task']['train']} | {record['settings']['steps']} |"
-    assert [line.split(" | ")[:5] for line in lines[2:]] == [
-        [*run.removesuffix(" |").split(" | "), "flips only", "91.0 ± 1.0"],
-        [*run.removesuffix(" |").split(" | "), "mine", "81.0 ± 1.0"],
+    found = [line.split(" | ") for line in lines[2:]]
+    assert [(cells[0], *cells[3:5]) for cells in found] == [
+        ("| s-classification", "flips only", "91.0 ± 1.0"),
+        ("| s-classification", "mine", "81.0 ± 1.0"),
     ]
 
 
