@@ -50,7 +50,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "light only, full": {**FULL, "strength": 0.0, "light": 1.0},
     "blur only, half": {**FULL, "strength": 0.0, "blur": 0.5},
     "blur only, full": {**FULL, "strength": 0.0, "blur": 1.0},
-    "grain only, a quarter": {**FULL, "strength": 0.0, "grain": 0.25},
+    "grain only, the defaults' most": {**FULL, "strength": 0.0, "grain": 0.3},
     "grain only, full": {**FULL, "strength": 0.0, "grain": 1.0},
 }
 OTHERS = {"photometric mix": "Photometric", "ColorJitter": "ColorJitter"}

@@ -158,17 +158,17 @@ def test_a_class_fades_at_the_first_strength_that_loses_it():
 @pytest.mark.parametrize(
     ("lost", "advice"),
     [
-        ({}, {"strength": 1.0, "texture": 1.0, "light": 1.0, "grain": 1.0}),
+        ({}, {"strength": 1.0, "texture": 1.0, "light": 1.0, "grain": 0.3}),
         (
             {f"strength {s:g}, texture 1": 0.1 for s in STRENGTHS},
-            {"strength": 1.0, "texture": 0.5, "light": 1.0, "grain": 1.0},
+            {"strength": 1.0, "texture": 0.5, "light": 1.0, "grain": 0.3},
         ),
         (
             {"strength 1, texture 0.5": 0.1, "strength 0.5, texture 1": 0.1},
-            {"strength": 0.75, "texture": 0.5, "light": 1.0, "grain": 1.0},
+            {"strength": 0.75, "texture": 0.5, "light": 1.0, "grain": 0.3},
         ),
-        ({"grain 1": 0.1, "light 0.5": 0.1}, {"grain": 0.5, "light": 0.0}),
-        ({"grain 0.1": 0.1}, {"grain": 0.0}),  # what more of it loses is chance then
+        ({"grain 0.3": 0.1, "light 0.5": 0.1}, {"grain": 0.2, "light": 0.0}),
+        ({"grain 0.05": 0.1}, {"grain": 0.0}),  # what more of it loses is chance then
     ],
 )
 def test_recommended_ranges_are_as_wide_as_the_budget_allows(lost, advice):

@@ -105,7 +105,7 @@ class StyleAugment(A.ImageOnlyTransform):
         texture: float | tuple[float, float] = (0.0, 1.0),
         light: float | tuple[float, float] = (0.2, 1.0),
         blur: float | tuple[float, float] = (0.0, 1.0),
-        grain: float | tuple[float, float] = (0.0, 1.0),
+        grain: float | tuple[float, float] = (0.0, 0.3),
         protect: float = 0.0,
         working_size: int = WORKING_SIZE,
         pack: str | Path = "base",

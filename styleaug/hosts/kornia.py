@@ -69,7 +69,7 @@ class StyleAugment(IntensityAugmentationBase2D):
         texture: Range = (0.0, 1.0),
         light: Range = (0.2, 1.0),
         blur: Range = (0.0, 1.0),
-        grain: Range = (0.0, 1.0),
+        grain: Range = (0.0, 0.3),
         working_size: int = WORKING_SIZE,
         pack: str | StylePack = "base",
         schedule: Points | str | None = None,
