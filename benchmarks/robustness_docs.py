@@ -22,6 +22,7 @@ MINE = "StyleAugment"
 GRADUAL = "StyleAugment gradually"
 _BESIDE_GRADUAL = ("flips only", "photometric mix", MINE)
 COLUMNS = {"P": "clean", "mPC": "corruptions (mPC)", "industrial": "industrial shifts"}
+_EARLIER = ", earlier defaults"
 _WITH_GAINS = [part for title in COLUMNS.values() for part in (title, "over flips")]
 
 
@@ -40,7 +41,7 @@ def _read(path: Path) -> Record:
     if record["defaults"] == defaults():
         return record
     names = {
-        name: f"{name}, earlier defaults" if MINE in expression else name
+        name: f"{name}{_EARLIER}" if MINE in expression else name
         for name, expression in record["policies"].items()
     }
     for key in ("policies", "scores"):
@@ -200,9 +201,15 @@ def budgets(folder: Path) -> str:
         runs = sorted(
             map(_read, paths), key=lambda r: (-r["task"]["train"], r["settings"]["steps"])
         )
-        unusual = {p for run in runs if run["settings"] != usual["settings"] for p in run["scores"]}
+        unusual = {
+            policy.removesuffix(_EARLIER)
+            for run in runs
+            if run["settings"] != usual["settings"]
+            for policy in run["scores"]
+        }
         for run in runs:
-            rows += _gains(name, run, [policy for policy in run["scores"] if policy in unusual])
+            ran = [policy for policy in run["scores"] if policy.removesuffix(_EARLIER) in unusual]
+            rows += _gains(name, run, ran)
     return _table(_RUN, rows) if rows else ""
 
 

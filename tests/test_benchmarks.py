@@ -100,6 +100,20 @@ def test_results_of_other_defaults_are_told_apart(tmp_path):
     assert "| StyleAugment over |" not in found  # nothing of today to compare
 
 
+def test_a_longer_run_of_other_defaults_stands_beside_the_usual_one_of_today(tmp_path):
+    record = result("classification", {"flips only": ([9, 9],) * 2, "StyleAugment": ([8, 8],) * 2})
+    (tmp_path / "robustness_s-classification.json").write_text(json.dumps(record))
+    record["defaults"]["p"], record["settings"]["steps"] = 0.123, 12
+    (tmp_path / "robustness_s-classification_12-steps.json").write_text(json.dumps(record))
+    lines = fill_docs.PAIRS["robustness_budgets"](tmp_path).splitlines()
+    assert [tuple(line.split(" | ")[2:4]) for line in lines[2:]] == [
+        ("3", "flips only"),
+        ("3", "StyleAugment"),
+        ("12", "flips only"),
+        ("12", "StyleAugment, earlier defaults"),
+    ]
+
+
 def test_the_gradual_schedule_is_compared_where_it_ran(tmp_path):
     scores = {"flips only": ([90, 92], [40, 40]), "StyleAugment": ([80, 82], [50, 50])}
     more = {**scores, "StyleAugment gradually": ([89, 91], [52, 52])}
