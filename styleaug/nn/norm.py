@@ -69,8 +69,9 @@ class StyleLinear(nn.Linear):
         if self.own is None:
             return super().forward(style)
         embedding, shares = torch.split(style, [self.in_features, self.own.shape[1]], dim=1)
-        # apart, not as more columns of the weight: other styles must come out bit for bit
-        return super().forward(embedding) + F.linear(shares, self.own)
+        # apart, not as more columns of the weight, and contiguous, since some processors round
+        # strided products otherwise: other styles must come out bit for bit
+        return super().forward(embedding.contiguous()) + F.linear(shares, self.own)
 
 
 class ConditionalInstanceNorm2d(nn.Module):
