@@ -23,7 +23,7 @@ from styleaug import StylePlan, StyleSampler, render
 from styleaug.audit.measures import around, flat_energy, separability, surroundings
 from styleaug.bench.policies import PEERS
 from styleaug.color import to_dtype, to_float
-from styleaug.transform import StyleAugment
+from styleaug.transform import DEFAULTS, StyleAugment
 
 # What is asked of the sampler; what is not named keeps the defaults of StyleAugment.
 FULL = {
@@ -50,7 +50,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "light only, full": {**FULL, "strength": 0.0, "light": 1.0},
     "blur only, half": {**FULL, "strength": 0.0, "blur": 0.5},
     "blur only, full": {**FULL, "strength": 0.0, "blur": 1.0},
-    "grain only, the defaults' most": {**FULL, "strength": 0.0, "grain": 0.3},
+    "grain only, the defaults' most": {**FULL, "strength": 0.0, "grain": DEFAULTS["grain"][1]},
     "grain only, full": {**FULL, "strength": 0.0, "grain": 1.0},
 }
 OTHERS = {"photometric mix": "Photometric", "ColorJitter": "ColorJitter"}

@@ -62,8 +62,8 @@ class StyleAugment(v2.Transform):
             often than much: half of the amounts lie in the lowest quarter of the range.
         grain: range of the amount of noise, as of the finest finishes, and of sensors at high gain;
             the full one has a standard deviation of 0.3 of the range of the values; 0 adds none.
-            Half of the amounts lie in the lowest eighth of the range. The defaults keep to less, so
-            that no more than a few details drown; where cameras are noisy, allow more.
+            Half of the amounts lie in the lowest eighth of the range. The default keeps to 0.3 of
+            it, since heavier noise costs under other lamps; where cameras are noisy, allow more.
         protect: how much strength of the material is taken away inside masks and boxes of the
             sample, in [0, 1]; ``True`` stands for 1. Lamp, blur and grain act there too: a patch
             without would give the defect away.

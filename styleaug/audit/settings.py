@@ -13,7 +13,7 @@ STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 TEXTURES = (0.0, 0.5, 1.0)
 LIGHTS = (0.5, 1.0)
 BLURS = (0.25, 0.5, 1.0)
-GRAINS = (0.05, 0.1, 0.2, 0.3)  # no more than the defaults: heavier noise teaches less
+GRAINS = (0.05, 0.1, 0.2, DEFAULTS["grain"][1])  # heavier grain costs under other lamps
 _OFF: dict[str, Range] = {
     "p": 1.0,
     "stage_p": 1.0,
