@@ -20,7 +20,6 @@ from styleaug.robustness.corruptions import LAMPS, SUITES, VALIDATION_CORRUPTION
 Record = Mapping[str, Any]
 MINE = "StyleAugment"
 GRADUAL = "StyleAugment gradually"
-_BESIDE_GRADUAL = ("flips only", "photometric mix", MINE)
 COLUMNS = {"P": "clean", "mPC": "corruptions (mPC)", "industrial": "industrial shifts"}
 _EARLIER = ", earlier defaults"
 _WITH_GAINS = [part for title in COLUMNS.values() for part in (title, "over flips")]
@@ -70,19 +69,24 @@ def overall(records: Mapping[str, Record]) -> str:
 
 
 def against(records: Mapping[str, Record]) -> str:
-    """What ``StyleAugment`` gains over others, as it is and with the gradual schedule."""
-    ran = {name for record in records.values() for name in record["scores"]}
-    return "\n".join(_against(records, mine) for mine in (MINE, GRADUAL) if mine in ran)
+    """What ``StyleAugment`` gains: as it is, with the gradual schedule, and after a peer."""
+    ran = dict.fromkeys(name for record in records.values() for name in record["scores"])
+    others = [name for name in ran if MINE not in name]
+    beside = {MINE: others, GRADUAL: ["flips only", "photometric mix", MINE]}
+    beside |= {f"{peer} + {MINE}": ["flips only", peer, MINE] for peer in others}
+    return "\n".join(
+        _against(records, mine, names) for mine, names in beside.items() if mine in ran
+    )
 
 
-def _against(records: Mapping[str, Record], mine: str) -> str:
+def _against(records: Mapping[str, Record], mine: str, others: Sequence[str]) -> str:
     """What one policy gains over others, by task, where both ran."""
     gains: list[tuple[float, list[str]]] = []
     for kind in KINDS:
         some = {n: r for n, r in records.items() if r["task"]["kind"] == kind}
         for name in dict.fromkeys(n for r in some.values() for n in r["scores"]):
             both = {n: r for n, r in some.items() if {name, mine} <= r["scores"].keys()}
-            if not both or (MINE in name if mine == MINE else name not in _BESIDE_GRADUAL):
+            if not both or name not in others:
                 continue
             found = {
                 column: difference(_seeds(both, mine, column), _seeds(both, name, column))

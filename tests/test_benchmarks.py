@@ -130,6 +130,25 @@ def test_the_gradual_schedule_is_compared_where_it_ran(tmp_path):
     assert "| StyleAugment | segmentation: s | +9.0 (+9.0 to +9.0) | +2.0" in gradual
 
 
+def test_a_peer_followed_by_ours_is_compared_with_both_alone(tmp_path):
+    scores = {"flips only": ([90, 92], [40, 40]), "peer": ([80, 82], [50, 50])}
+    scores |= {"StyleAugment": ([70, 72], [57, 57]), "peer + StyleAugment": ([60, 62], [59, 59])}
+    path = tmp_path / "robustness_s-classification.json"
+    path.write_text(json.dumps(result("classification", scores)))
+    alone, both = (
+        fill_docs.PAIRS["robustness_brief"](tmp_path)
+        .split("| StyleAugment over")[1]
+        .split("| peer + StyleAugment over")
+    )
+    assert [line.split(" | ")[3].split()[0] for line in both.splitlines()[2:5]] == [
+        "+19.0",
+        "+9.0",
+        "+2.0",
+    ]
+    assert "| peer | classification: s | -20.0 (-20.0 to -20.0) | +9.0" in both
+    assert "peer +" not in alone
+
+
 def test_splits_by_look_have_a_table_of_their_own(tmp_path):
     record = result("classification", {"flips only": ([90, 92], [40, 40])})
     assert fill_docs.PAIRS["robustness_looks"](tmp_path) == ""
