@@ -75,6 +75,7 @@ POLICIES: dict[str, str] = {
     "PixelDistributionAdaptation": "Reference('PixelDistributionAdaptation')",
     "StyleAugment": "StyleAugment()",
     "photometric mix + StyleAugment": "Photometric() + StyleAugment()",
+    "TrivialAugmentWide + StyleAugment": "TrivialAugmentWide() + StyleAugment()",
 }
 _SETTINGS = ("mix", "p", "stage_p", "strength", "texture", "light", "blur", "grain")
 
