@@ -7,13 +7,16 @@ that it held out; of others, all. Each is learned as ``styleaug add-style`` does
 judged on real contents, which no fit saw, and compared with what an optimisation of the pixels
 reaches on the same. ``agrees`` is the share of styles for which the way that was chosen on the
 contents of the learning (drawn ones, or ``--own``) is the one that the same rule chooses on these.
+``--other-than RESULT`` takes other styles than that result did: the rule was chosen by those.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,19 +44,29 @@ from styleaug.train.styles import is_held_out, list_styles
 RESULT = Path(__file__).parent / "results" / "newstyle.json"
 
 
-def unseen(folders: list[Path], pack: StylePack, count: int) -> list[tuple[str, Image.Image]]:
-    """Pictures whose styles the pack was not trained on; the folders take turns."""
+def unseen(
+    folders: list[Path], pack: StylePack, count: int, known: Collection[str] = ()
+) -> list[tuple[str, Image.Image]]:
+    """Pictures whose styles the pack was not trained on, and not ``known``; folders take turns."""
     share = pack.info["settings"]["holdout"]
     groups = []
     for folder in folders:
         styles = [s for s in list_styles([str(folder)]) if s.name not in pack.names]
-        groups.append([s for s in styles if is_held_out(s.name, share)] or styles)
-    chosen = []
+        held_out = [s for s in styles if is_held_out(s.name, share)] or styles
+        groups.append([s for s in held_out if s.name not in known])
+    chosen: dict[str, Image.Image] = {}
     for k in range(count):
-        group = groups[k % len(groups)]
-        style = group[(2 * k + 1) * len(group) // (2 * count)]
-        chosen.append((style.name, style.load()))
-    return chosen
+        # of a small folder that has no more, none twice: of the next one then
+        some = (group[(2 * k + 1) * len(group) // (2 * count)] for group in _turn(groups, k))
+        style = next(s for s in some if s.name not in chosen)
+        chosen[style.name] = style.load()
+    return list(chosen.items())
+
+
+def _turn(groups: Sequence[list[Any]], k: int) -> Iterator[list[Any]]:
+    """All groups that hold any, from the k-th on."""
+    filled = [group for group in groups if group]
+    return (filled[(k + i) % len(filled)] for i in range(len(filled)))
 
 
 def style_part(probes: Probes, outputs: Tensor, grams: Sequence[Tensor]) -> float:
@@ -84,6 +97,7 @@ def main() -> None:
         "(default: on drawn surfaces)",
     )
     parser.add_argument("--steps", type=int, default=200, help="of each fit")
+    parser.add_argument("--other-than", type=Path, metavar="RESULT", help="leave out its styles")
     parser.add_argument("--pack", default="base")
     parser.add_argument("--out", type=Path, default=RESULT)
     options = parser.parse_args()
@@ -91,8 +105,10 @@ def main() -> None:
     _, contents = evenly(options.content, options.contents + options.own, PROBE_SIZE)
     contents = contents.float().div(255)
     real, own = Probes(contents[: options.contents]), contents[options.contents :]
+    other = json.loads(options.other_than.read_text()) if options.other_than else {"styles": []}
+    known = {row["name"] for row in other["styles"]}
     rows = []
-    for name, image in tqdm(unseen(options.styles, pack, options.count), desc="styles"):
+    for name, image in tqdm(unseen(options.styles, pack, options.count, known), desc="styles"):
         side = min(image.size)
         picture = to_tensor(ImageOps.fit(image, (side, side))).float().div(255)
         grams = style_targets(picture)
@@ -143,7 +159,8 @@ def main() -> None:
         + " --styles "
         + " ".join(folder.name for folder in options.styles)
         + f" --count {options.count} --contents {options.contents} --steps {options.steps}"
-        + (f" --own {options.own}" if options.own else ""),
+        + (f" --own {options.own}" if options.own else "")
+        + (f" --other-than {options.other_than.name}" if known else ""),
         "own": options.own,
         "measured": min(MEASURED, options.own // 2) if options.own else MEASURED,
         "steps": options.steps,
