@@ -27,8 +27,8 @@ EXAMPLES = """examples:
   styleaug add-style line7/ --name line7 --out mine.safetensors --way fit --steps 100
   styleaug add-style rust.jpg --name rust --out mine.safetensors --content train/images/
 
-One picture is encoded and measured; where that is not enough, its row is fitted, which takes two
-or three minutes on a CPU; and where that does not do either, the row gets the tag "gatys", and you
+One picture is encoded and measured; where that is not enough, its row is fitted, which takes one
+to three minutes on a CPU; and where that does not do either, the row gets the tag "gatys", and you
 are told how to go on. The pictures of a folder are encoded, near-duplicates collapse, and all rows
 get the tag NAME: StyleAugment(styles="line7", pack="mine.safetensors"). Beside the pack,
 mine.report.json tells which way was taken and why, and mine.report.png shows it.
