@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -54,19 +53,17 @@ def unseen(
         styles = [s for s in list_styles([str(folder)]) if s.name not in pack.names]
         held_out = [s for s in styles if is_held_out(s.name, share)] or styles
         groups.append([s for s in held_out if s.name not in known])
+    groups = [group for group in groups if group]
     chosen: dict[str, Image.Image] = {}
     for k in range(count):
+        turn = k % len(groups)
         # of a small folder that has no more, none twice: of the next one then
-        some = (group[(2 * k + 1) * len(group) // (2 * count)] for group in _turn(groups, k))
-        style = next(s for s in some if s.name not in chosen)
+        some = (g[(2 * k + 1) * len(g) // (2 * count)] for g in groups[turn:] + groups[:turn])
+        style = next((s for s in some if s.name not in chosen), None)
+        if style is None:
+            raise ValueError(f"--count must be less: there are too few styles for {count}.")
         chosen[style.name] = style.load()
     return list(chosen.items())
-
-
-def _turn(groups: Sequence[list[Any]], k: int) -> Iterator[list[Any]]:
-    """All groups that hold any, from the k-th on."""
-    filled = [group for group in groups if group]
-    return (filled[(k + i) % len(filled)] for i in range(len(filled)))
 
 
 def style_part(probes: Probes, outputs: Tensor, grams: Sequence[Tensor]) -> float:
@@ -105,8 +102,8 @@ def main() -> None:
     _, contents = evenly(options.content, options.contents + options.own, PROBE_SIZE)
     contents = contents.float().div(255)
     real, own = Probes(contents[: options.contents]), contents[options.contents :]
-    other = json.loads(options.other_than.read_text()) if options.other_than else {"styles": []}
-    known = {row["name"] for row in other["styles"]}
+    other = options.other_than
+    known = {row["name"] for row in json.loads(other.read_text())["styles"]} if other else set()
     rows = []
     for name, image in tqdm(unseen(options.styles, pack, options.count, known), desc="styles"):
         side = min(image.size)
@@ -160,7 +157,7 @@ def main() -> None:
         + " ".join(folder.name for folder in options.styles)
         + f" --count {options.count} --contents {options.contents} --steps {options.steps}"
         + (f" --own {options.own}" if options.own else "")
-        + (f" --other-than {options.other_than.name}" if known else ""),
+        + (f" --other-than {other.name}" if other else ""),
         "own": options.own,
         "measured": min(MEASURED, options.own // 2) if options.own else MEASURED,
         "steps": options.steps,

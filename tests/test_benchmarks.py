@@ -3,8 +3,10 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
@@ -252,3 +254,20 @@ def test_copies_for_timing_keep_folders_masks_and_boxes(defect_boxes, tmp_path, 
     with pytest.raises(SystemExit, match="styleaug nothing failed"):
         commands.timed(["nothing"])
     assert commands.timed(["packs"])["printed"][0]
+
+
+def test_new_styles_are_measured_once_each_and_not_on_known_ones(tmp_path):
+    from newstyle import unseen
+
+    for folder, count in (("many", 6), ("few", 2)):
+        (tmp_path / folder).mkdir()
+        for k in range(count):
+            Image.new("RGB", (40, 40), (40 * k, 0, 0)).save(tmp_path / folder / f"{folder}{k}.png")
+    folders = [tmp_path / "many", tmp_path / "few"]
+    pack = SimpleNamespace(info={"settings": {"holdout": 1.0}}, names=("many0",))
+    names = [name for name, _ in unseen(folders, pack, 5, {"few0"})]
+    assert len(set(names)) == 5
+    assert names.count("few1") == 1
+    assert not {"many0", "few0"} & set(names)
+    with pytest.raises(ValueError, match="--count must be less"):
+        unseen(folders, pack, 7, {"few0"})

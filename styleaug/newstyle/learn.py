@@ -28,7 +28,7 @@ from styleaug.pack import StylePack, inference_dtype, prepare_process
 
 ENOUGH, TOO_LITTLE = 0.97, 0.8
 """Share of the style moved by an optimisation of the pixels: from the first on, the encoder's code
-is good enough as it is, since a fit mostly comes to no more; below the second, the network does not
+is good enough as it is, since a fit has little left to move; below the second, the network does not
 master the style."""
 WAYS = ("encode", "fit", "gatys")
 
