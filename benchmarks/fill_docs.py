@@ -17,7 +17,16 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from robustness_docs import ablation, budgets, lines, looks, robustness, robustness_brief, scratch
+from robustness_docs import (
+    ablation,
+    budgets,
+    lines,
+    looks,
+    robustness,
+    robustness_brief,
+    robustness_long,
+    scratch,
+)
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -381,6 +390,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
 PAIRS = {
     "robustness": robustness,
     "robustness_brief": robustness_brief,
+    "robustness_long": robustness_long,
     "robustness_ablation": ablation,
     "robustness_looks": looks,
     "robustness_budgets": budgets,

@@ -61,7 +61,11 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, Any]
     """Run what was asked for and write the result; returns what it holds."""
     kind = options.task or kind_of_data(options.data)
     settings = settings_of(options, kind)
-    chosen = options.policies if options.policies is not None or not options.quick else QUICK
+    chosen = options.policies
+    if chosen is None and options.add and options.policy:
+        chosen = []  # one policy more, and not all the others once again
+    elif chosen is None and options.quick:
+        chosen = QUICK
     policies = named_policies(chosen, options.policy)
     seeds = options.seeds or ([0] if options.quick else [0, 1, 2])
     for expression in policies.values():  # before anything takes time

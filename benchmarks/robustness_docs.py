@@ -34,6 +34,27 @@ def pairs(folder: Path) -> dict[str, Record]:
     return found
 
 
+def longest(folder: Path) -> dict[str, Record]:
+    """Of each pair that was also trained for more steps than usual, the longest such run."""
+    found = {}
+    for name, usual in pairs(folder).items():
+        alike = [r for r in _runs(folder, name) if r["task"]["train"] == usual["task"]["train"]]
+        run = max(alike, key=lambda r: r["settings"]["steps"])
+        if run["settings"]["steps"] > usual["settings"]["steps"]:
+            found[name] = run
+    return found
+
+
+def _runs(folder: Path, name: str) -> list[Record]:
+    """All runs of a pair: most images first, and of as many, fewest steps first.
+
+    Longer ones lie in ``..._900-steps.json``, fewer images in ``..._900-steps_300-images.json``.
+    """
+    other = re.compile(rf"robustness_{name}(_\d+-steps)?(_\d+-images)?")
+    paths = [path for path in folder.glob("*.json") if other.fullmatch(path.stem)]
+    return sorted(map(_read, paths), key=lambda r: (-r["task"]["train"], r["settings"]["steps"]))
+
+
 def _read(path: Path) -> Record:
     """A result; policies of other defaults than today's are not taken for today's."""
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -70,7 +91,7 @@ def overall(records: Mapping[str, Record]) -> str:
 
 def against(records: Mapping[str, Record]) -> str:
     """What ``StyleAugment`` gains: as it is, with the gradual schedule, and after a peer."""
-    ran = dict.fromkeys(name for record in records.values() for name in record["scores"])
+    ran = _ran(records)
     others = [name for name in ran if MINE not in name]
     beside = {MINE: others, GRADUAL: ["flips only", "photometric mix", MINE]}
     beside |= {f"{peer} + {MINE}": ["flips only", peer, MINE] for peer in others}
@@ -79,12 +100,17 @@ def against(records: Mapping[str, Record]) -> str:
     )
 
 
+def _ran(records: Mapping[str, Record]) -> list[str]:
+    """Policies that ran on any pair."""
+    return list(dict.fromkeys(name for record in records.values() for name in record["scores"]))
+
+
 def _against(records: Mapping[str, Record], mine: str, others: Sequence[str]) -> str:
     """What one policy gains over others, by task, where both ran."""
     gains: list[tuple[float, list[str]]] = []
     for kind in KINDS:
         some = {n: r for n, r in records.items() if r["task"]["kind"] == kind}
-        for name in dict.fromkeys(n for r in some.values() for n in r["scores"]):
+        for name in _ran(some):
             both = {n: r for n, r in some.items() if {name, mine} <= r["scores"].keys()}
             if not both or name not in others:
                 continue
@@ -95,9 +121,10 @@ def _against(records: Mapping[str, Record], mine: str, others: Sequence[str]) ->
             sets = ", ".join(r["task"]["name"] for r in both.values())
             shown = [interval(gain) for gain in found.values()]
             order = KINDS.index(kind) * 1000 - found["mPC"]["mean"]
-            gains.append((order, [name, f"{kind}: {sets}", *shown]))
+            steps = dict.fromkeys(str(r["settings"]["steps"]) for r in both.values())
+            gains.append((order, [name, f"{kind}: {sets}", " to ".join(steps), *shown]))
     rows = [row for _, row in sorted(gains, key=lambda gain: gain[0])]
-    return _table([f"{mine} over", "on", *COLUMNS.values()], rows)
+    return _table([f"{mine} over", "on", "steps", *COLUMNS.values()], rows)
 
 
 def by_pair(records: Mapping[str, Record]) -> str:
@@ -194,17 +221,10 @@ def _elsewhere(scores: Mapping[str, Any]) -> list[list[str]]:
 
 
 def budgets(folder: Path) -> str:
-    """What longer training and fewer images change: such runs, and the usual one beside them.
-
-    Longer ones lie in ``..._900-steps.json``, fewer images in ``..._900-steps_300-images.json``.
-    """
+    """What longer training and fewer images change: such runs, and the usual one beside them."""
     rows = []
     for name, usual in pairs(folder).items():
-        other = re.compile(rf"robustness_{name}(_\d+-steps)?(_\d+-images)?")
-        paths = [path for path in folder.glob("*.json") if other.fullmatch(path.stem)]
-        runs = sorted(
-            map(_read, paths), key=lambda r: (-r["task"]["train"], r["settings"]["steps"])
-        )
+        runs = _runs(folder, name)
         unusual = {
             policy.removesuffix(_EARLIER)
             for run in runs
@@ -319,7 +339,7 @@ def robustness(folder: Path) -> str:
 
 
 def robustness_brief(folder: Path) -> str:
-    """What is gained, by task."""
+    """What ``StyleAugment`` as it is gains in the usual short trainings, by task."""
     records = pairs(folder)
     if not records:
         return ""
@@ -329,10 +349,14 @@ def robustness_brief(folder: Path) -> str:
 weights, fine-tuned with each policy after random flips on {len(records)} pairs of set and task;
 points of {", ".join(metrics)}, mean of {_seed_counts(records)} seeds, in brackets 95 % intervals.
 The photometric mix is no policy of a library: it is what a careful engineer builds of torchvision's
-jitter, blur and noise. Gradually is `StyleAugment(schedule="gradual")`: plain images first.
-[All of it](docs/explanation/robustness.md).
+jitter, blur and noise. [All of it](docs/explanation/robustness.md). Trained briefly:
 
-{against(records)}"""
+{_against(records, MINE, [name for name in _ran(records) if MINE not in name])}"""
+
+
+def robustness_long(folder: Path) -> str:
+    """The same of the longest trainings: what is gained where a rich mixture had the time."""
+    return against(longest(folder))
 
 
 def _seed_counts(records: Mapping[str, Record]) -> str:

@@ -80,12 +80,12 @@ def test_policies_are_compared_over_all_pairs_that_they_ran_on(tmp_path):
     assert "2 pairs of set and task" in brief
     over = [line for line in brief.splitlines() if line.startswith("| flips only")]
     assert over == [
-        "| flips only | classification: s | -2.0 (-2.0 to -2.0) | +22.0 (-3.4 to +47.4) | "
+        "| flips only | classification: s | 3 | -2.0 (-2.0 to -2.0) | +22.0 (-3.4 to +47.4) | "
         "+0.0 (+0.0 to +0.0) |",
-        "| flips only | detection: s | +2.0 (+2.0 to +2.0) | +12.0 (-13.4 to +37.4) | "
+        "| flips only | detection: s | 3 | +2.0 (+2.0 to +2.0) | +12.0 (-13.4 to +37.4) | "
         "+0.0 (+0.0 to +0.0) |",
     ]
-    assert "| rare | detection: s | +73.0" in brief
+    assert "| rare | detection: s | 3 | +73.0" in brief
     assert sum(line.startswith("| ") for line in brief.splitlines()) == 2 + len(over) + 1
     assert "| StyleAugment | 42.0 | 71.0 | 61.0 | 71.0 | 71.0 |" in monkey  # severity 3, re-adapted
     assert fill_docs.PAIRS["robustness"](tmp_path / "none") == ""
@@ -122,14 +122,15 @@ def test_the_gradual_schedule_is_compared_where_it_ran(tmp_path):
     for kind, some in (("classification", scores), ("segmentation", more)):
         (tmp_path / f"robustness_s-{kind}.json").write_text(json.dumps(result(kind, some)))
     usual, gradual = (
-        fill_docs.PAIRS["robustness_brief"](tmp_path)
+        fill_docs.PAIRS["robustness"](tmp_path)
         .split("| StyleAugment over")[1]
+        .split("**")[0]
         .split("| StyleAugment gradually over")
     )
     assert "gradually" not in usual
     assert "classification" not in gradual
-    assert "| flips only | segmentation: s | -1.0 (-1.0 to -1.0) | +12.0" in gradual
-    assert "| StyleAugment | segmentation: s | +9.0 (+9.0 to +9.0) | +2.0" in gradual
+    assert "| flips only | segmentation: s | 3 | -1.0 (-1.0 to -1.0) | +12.0" in gradual
+    assert "| StyleAugment | segmentation: s | 3 | +9.0 (+9.0 to +9.0) | +2.0" in gradual
 
 
 def test_a_peer_followed_by_ours_is_compared_with_both_alone(tmp_path):
@@ -138,17 +139,37 @@ def test_a_peer_followed_by_ours_is_compared_with_both_alone(tmp_path):
     path = tmp_path / "robustness_s-classification.json"
     path.write_text(json.dumps(result("classification", scores)))
     alone, both = (
-        fill_docs.PAIRS["robustness_brief"](tmp_path)
+        fill_docs.PAIRS["robustness"](tmp_path)
         .split("| StyleAugment over")[1]
+        .split("**")[0]
         .split("| peer + StyleAugment over")
     )
-    assert [line.split(" | ")[3].split()[0] for line in both.splitlines()[2:5]] == [
+    assert [line.split(" | ")[4].split()[0] for line in both.splitlines()[2:5]] == [
         "+19.0",
         "+9.0",
         "+2.0",
     ]
-    assert "| peer | classification: s | -20.0 (-20.0 to -20.0) | +9.0" in both
+    assert "| peer | classification: s | 3 | -20.0 (-20.0 to -20.0) | +9.0" in both
     assert "peer +" not in alone
+
+
+def test_the_longest_trainings_are_compared_where_pairs_have_them(tmp_path):
+    def write(kind, suffix, steps, images, mine):
+        scores = {"flips only": ([90, 92], [40, 40]), "StyleAugment": ([90, 92], mine)}
+        record = result(kind, scores)
+        record["settings"]["steps"], record["task"]["train"] = steps, images
+        (tmp_path / f"robustness_s-{kind}{suffix}.json").write_text(json.dumps(record))
+
+    write("classification", "", 3, 9, [50, 50])
+    write("detection", "", 3, 9, [50, 50])
+    write("detection", "_99-steps_5-images", 99, 5, [0, 0])
+    assert fill_docs.PAIRS["robustness_long"](tmp_path) == ""
+    write("detection", "_7-steps", 7, 9, [51, 51])
+    write("detection", "_12-steps", 12, 9, [52, 52])
+    lines = fill_docs.PAIRS["robustness_long"](tmp_path).splitlines()
+    assert [line.split(" | ")[:5] for line in lines[2:]] == [
+        ["| flips only", "detection: s", "12", "+0.0 (+0.0 to +0.0)", "+12.0 (+12.0 to +12.0)"]
+    ]
 
 
 def test_splits_by_look_have_a_table_of_their_own(tmp_path):

@@ -562,8 +562,10 @@ def test_policies_are_added_to_a_result_that_was_measured_alike(
     for part in ("policies", "scores", "differences", "added"):  # half had other defaults
         assert "ColorJitter" in result[part]
         assert "half" not in result[part]
+    command.remove("--policies")  # with --add, --policy alone means that one
     assert bench.main([*command, *half, "--add"]) == 0  # and measured anew it is there again
-    assert "half" in json.loads((tmp_path / "out.json").read_text())["scores"]
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert list(found["scores"]) == ["flips only", "ColorJitter", "half"]
 
 
 def test_mistakes_are_told_in_words(bench, folder, tmp_path, capsys):
