@@ -356,7 +356,8 @@ jitter, blur and noise. [All of it](docs/explanation/robustness.md). Trained bri
 
 def robustness_long(folder: Path) -> str:
     """The same of the longest trainings: what is gained where a rich mixture had the time."""
-    return against(longest(folder))
+    records = longest(folder)
+    return f"{overall(records)}\n{against(records)}" if records else ""
 
 
 def _seed_counts(records: Mapping[str, Record]) -> str:
