@@ -19,7 +19,6 @@ from styleaug.robustness.corruptions import LAMPS, SUITES, VALIDATION_CORRUPTION
 
 Record = Mapping[str, Any]
 MINE = "StyleAugment"
-GRADUAL = "StyleAugment gradually"
 COLUMNS = {"P": "clean", "mPC": "corruptions (mPC)", "industrial": "industrial shifts"}
 _EARLIER = ", earlier defaults"
 _WITH_GAINS = [part for title in COLUMNS.values() for part in (title, "over flips")]
@@ -90,10 +89,11 @@ def overall(records: Mapping[str, Record]) -> str:
 
 
 def against(records: Mapping[str, Record]) -> str:
-    """What ``StyleAugment`` gains: as it is, with the gradual schedule, and after a peer."""
+    """What ``StyleAugment`` gains: as it is, with other settings, and after a peer."""
     ran = _ran(records)
     others = [name for name in ran if MINE not in name]
-    beside = {MINE: others, GRADUAL: ["flips only", "photometric mix", MINE]}
+    settings = [n for n in ran if n.startswith(MINE) and n != MINE and _EARLIER not in n]
+    beside = {MINE: others} | {n: ["flips only", "photometric mix", MINE] for n in settings}
     beside |= {f"{peer} + {MINE}": ["flips only", peer, MINE] for peer in others}
     return "\n".join(
         _against(records, mine, names) for mine, names in beside.items() if mine in ran

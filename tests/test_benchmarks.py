@@ -99,7 +99,7 @@ def test_results_of_other_defaults_are_told_apart(tmp_path):
     found = fill_docs.PAIRS["robustness"](tmp_path)
     assert "| StyleAugment, earlier defaults | 89.0 |" in found
     assert "| StyleAugment |" not in found
-    assert "| StyleAugment over |" not in found  # nothing of today to compare
+    assert " over | on |" not in found  # nothing of today to compare
 
 
 def test_a_longer_run_of_other_defaults_stands_beside_the_usual_one_of_today(tmp_path):
@@ -116,18 +116,19 @@ def test_a_longer_run_of_other_defaults_stands_beside_the_usual_one_of_today(tmp
     ]
 
 
-def test_the_gradual_schedule_is_compared_where_it_ran(tmp_path):
+@pytest.mark.parametrize("name", ["StyleAugment gradually", "StyleAugment, more of it"])
+def test_other_settings_are_compared_where_they_ran(tmp_path, name):
     scores = {"flips only": ([90, 92], [40, 40]), "StyleAugment": ([80, 82], [50, 50])}
-    more = {**scores, "StyleAugment gradually": ([89, 91], [52, 52])}
+    more = {**scores, name: ([89, 91], [52, 52])}
     for kind, some in (("classification", scores), ("segmentation", more)):
         (tmp_path / f"robustness_s-{kind}.json").write_text(json.dumps(result(kind, some)))
     usual, gradual = (
         fill_docs.PAIRS["robustness"](tmp_path)
         .split("| StyleAugment over")[1]
         .split("**")[0]
-        .split("| StyleAugment gradually over")
+        .split(f"| {name} over")
     )
-    assert "gradually" not in usual
+    assert name not in usual
     assert "classification" not in gradual
     assert "| flips only | segmentation: s | 3 | -1.0 (-1.0 to -1.0) | +12.0" in gradual
     assert "| StyleAugment | segmentation: s | 3 | +9.0 (+9.0 to +9.0) | +2.0" in gradual
