@@ -339,23 +339,29 @@ def robustness(folder: Path) -> str:
 
 
 def robustness_brief(folder: Path) -> str:
-    """What ``StyleAugment`` as it is gains in the usual short trainings, by task."""
+    """What is gained in the longest trainings, and by ``StyleAugment`` as it is in short ones."""
     records = pairs(folder)
     if not records:
         return ""
     metrics = dict.fromkeys(r["task"]["metric"] for r in records.values())
+    others = [name for name in _ran(records) if MINE not in name]
     return f"""\
 **Against other augmentations** (`python benchmarks/robustness.py`). A network with ImageNet's
 weights, fine-tuned with each policy after random flips on {len(records)} pairs of set and task;
 points of {", ".join(metrics)}, mean of {_seed_counts(records)} seeds, in brackets 95 % intervals.
 The photometric mix is no policy of a library: it is what a careful engineer builds of torchvision's
-jitter, blur and noise. [All of it](docs/explanation/robustness.md). Trained briefly:
+jitter, blur and noise. Gradually is `StyleAugment(schedule="gradual")`: plain images first; heavier
+grain is `StyleAugment(grain=(0, 1))`. [All of it](docs/explanation/robustness.md).
 
-{_against(records, MINE, [name for name in _ran(records) if MINE not in name])}"""
+{robustness_long(folder)}
+A rich mixture takes time ([how long one
+trains](docs/explanation/robustness.md#how-long-one-trains)). Trained briefly:
+
+{_against(records, MINE, others)}"""
 
 
 def robustness_long(folder: Path) -> str:
-    """The same of the longest trainings: what is gained where a rich mixture had the time."""
+    """The longest trainings: what is gained where a rich mixture had the time."""
     records = longest(folder)
     return f"{overall(records)}\n{against(records)}" if records else ""
 
