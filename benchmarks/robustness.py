@@ -215,7 +215,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         metavar="CLASS=CLASS",
         help="a class of --data and its name in --line, where these differ",
     )
-    add("--add", action="store_true", help="keep what the result holds of other policies")
+    add(
+        "--add",
+        action="store_true",
+        help="keep the result's other policies; without --policies, run those of --policy alone",
+    )
     add("--pack", default="base", help="style pack: name or path")
     add("--model", metavar="NAME", help="backbone: efficientnet-lite0, small-cnn, or one of timm's")
     add("--steps", **count, help="of training; by default what suits the task, as for the others:")

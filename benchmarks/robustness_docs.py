@@ -38,9 +38,8 @@ def longest(folder: Path) -> dict[str, Record]:
     found = {}
     for name, usual in pairs(folder).items():
         alike = [r for r in _runs(folder, name) if r["task"]["train"] == usual["task"]["train"]]
-        run = max(alike, key=lambda r: r["settings"]["steps"])
-        if run["settings"]["steps"] > usual["settings"]["steps"]:
-            found[name] = run
+        if alike[-1]["settings"]["steps"] > usual["settings"]["steps"]:
+            found[name] = alike[-1]
     return found
 
 
@@ -90,8 +89,7 @@ def overall(records: Mapping[str, Record]) -> str:
 
 def against(records: Mapping[str, Record]) -> str:
     """What ``StyleAugment`` gains: as it is, with other settings, and after a peer."""
-    ran = _ran(records)
-    others = [name for name in ran if MINE not in name]
+    ran, others = _ran(records), _others(records)
     settings = [n for n in ran if n.startswith(MINE) and n != MINE and _EARLIER not in n]
     beside = {MINE: others} | {n: ["flips only", "photometric mix", MINE] for n in settings}
     beside |= {f"{peer} + {MINE}": ["flips only", peer, MINE] for peer in others}
@@ -103,6 +101,11 @@ def against(records: Mapping[str, Record]) -> str:
 def _ran(records: Mapping[str, Record]) -> list[str]:
     """Policies that ran on any pair."""
     return list(dict.fromkeys(name for record in records.values() for name in record["scores"]))
+
+
+def _others(records: Mapping[str, Record]) -> list[str]:
+    """Those of them without ``StyleAugment``."""
+    return [name for name in _ran(records) if MINE not in name]
 
 
 def _against(records: Mapping[str, Record], mine: str, others: Sequence[str]) -> str:
@@ -344,7 +347,6 @@ def robustness_brief(folder: Path) -> str:
     if not records:
         return ""
     metrics = dict.fromkeys(r["task"]["metric"] for r in records.values())
-    others = [name for name in _ran(records) if MINE not in name]
     return f"""\
 **Against other augmentations** (`python benchmarks/robustness.py`). A network with ImageNet's
 weights, fine-tuned with each policy after random flips on {len(records)} pairs of set and task;
@@ -357,7 +359,7 @@ grain is `StyleAugment(grain=(0, 1))`. [All of it](docs/explanation/robustness.m
 A rich mixture takes time ([how long one
 trains](docs/explanation/robustness.md#how-long-one-trains)). Trained briefly:
 
-{_against(records, MINE, others)}"""
+{_against(records, MINE, _others(records))}"""
 
 
 def robustness_long(folder: Path) -> str:
