@@ -89,13 +89,37 @@ def overall(records: Mapping[str, Record]) -> str:
 
 def against(records: Mapping[str, Record]) -> str:
     """What ``StyleAugment`` gains: as it is, with other settings, and after a peer."""
-    ran, others = _ran(records), _others(records)
-    settings = [n for n in ran if n.startswith(MINE) and n != MINE and _EARLIER not in n]
-    beside = {MINE: others} | {n: ["flips only", "photometric mix", MINE] for n in settings}
-    beside |= {f"{peer} + {MINE}": ["flips only", peer, MINE] for peer in others}
+    settings = {n: ["flips only", "photometric mix", MINE] for n in _settings(records)}
+    return _beside(records, {MINE: _others(records)} | settings | _after_peers(records))
+
+
+def _beside(records: Mapping[str, Record], others: Mapping[str, Sequence[str]]) -> str:
+    """A table for each policy that ran, of what it gains over others."""
+    ran = _ran(records)
     return "\n".join(
-        _against(records, mine, names) for mine, names in beside.items() if mine in ran
+        _against(records, mine, names) for mine, names in others.items() if mine in ran
     )
+
+
+def _after_peers(records: Mapping[str, Record]) -> dict[str, list[str]]:
+    """``StyleAugment`` after each of the other policies, and what to compare it with."""
+    return {f"{peer} + {MINE}": ["flips only", peer, MINE] for peer in _others(records)}
+
+
+def _settings(records: Mapping[str, Record]) -> list[str]:
+    """Other settings of ``StyleAugment`` alone, of today."""
+    return [n for n in _ran(records) if n.startswith(MINE) and n != MINE and _EARLIER not in n]
+
+
+def _settings_over_flips(records: Mapping[str, Record]) -> str:
+    """What these gain, in one table."""
+    rows = [
+        [mine, *gain[1:]]
+        for mine in _settings(records)
+        for gain in _gained(records, mine, ["flips only"])
+    ]
+    head = ["over flips", "on", "steps", *COLUMNS.values()]
+    return _table(head, rows) if rows else ""
 
 
 def _ran(records: Mapping[str, Record]) -> list[str]:
@@ -110,6 +134,12 @@ def _others(records: Mapping[str, Record]) -> list[str]:
 
 def _against(records: Mapping[str, Record], mine: str, others: Sequence[str]) -> str:
     """What one policy gains over others, by task, where both ran."""
+    head = [f"{mine} over", "on", "steps", *COLUMNS.values()]
+    return _table(head, _gained(records, mine, others))
+
+
+def _gained(records: Mapping[str, Record], mine: str, others: Sequence[str]) -> list[list[str]]:
+    """Rows: another policy, where both ran, after how many steps, and the gains over it."""
     gains: list[tuple[float, list[str]]] = []
     for kind in KINDS:
         some = {n: r for n, r in records.items() if r["task"]["kind"] == kind}
@@ -126,8 +156,7 @@ def _against(records: Mapping[str, Record], mine: str, others: Sequence[str]) ->
             order = KINDS.index(kind) * 1000 - found["mPC"]["mean"]
             steps = dict.fromkeys(str(r["settings"]["steps"]) for r in both.values())
             gains.append((order, [name, f"{kind}: {sets}", " to ".join(steps), *shown]))
-    rows = [row for _, row in sorted(gains, key=lambda gain: gain[0])]
-    return _table([f"{mine} over", "on", "steps", *COLUMNS.values()], rows)
+    return [row for _, row in sorted(gains, key=lambda gain: gain[0])]
 
 
 def by_pair(records: Mapping[str, Record]) -> str:
@@ -343,10 +372,15 @@ def robustness(folder: Path) -> str:
 
 def robustness_brief(folder: Path) -> str:
     """What is gained in the longest trainings, and by ``StyleAugment`` as it is in short ones."""
-    records = pairs(folder)
+    records, long = pairs(folder), longest(folder)
     if not records:
         return ""
     metrics = dict.fromkeys(r["task"]["metric"] for r in records.values())
+    tables = []
+    if long:
+        tables = [overall(long), _against(long, MINE, _others(long)), _settings_over_flips(long)]
+        tables += [_beside(long, _after_peers(long))]
+    given_time = "\n".join(filter(None, tables))
     return f"""\
 **Against other augmentations** (`python benchmarks/robustness.py`). A network with ImageNet's
 weights, fine-tuned with each policy after random flips on {len(records)} pairs of set and task;
@@ -355,7 +389,7 @@ The photometric mix is no policy of a library: it is what a careful engineer bui
 jitter, blur and noise. Gradually is `StyleAugment(schedule="gradual")`: plain images first; heavier
 grain is `StyleAugment(grain=(0, 1))`. [All of it](docs/explanation/robustness.md).
 
-{robustness_long(folder)}
+{given_time}
 A rich mixture takes time ([how long one
 trains](docs/explanation/robustness.md#how-long-one-trains)). Trained briefly:
 

@@ -174,6 +174,25 @@ def test_the_longest_trainings_are_compared_where_pairs_have_them(tmp_path):
     ]
 
 
+def test_the_readme_has_one_table_of_what_other_settings_gain(tmp_path):
+    plain = {"flips only": ([90, 92], [40, 40]), "StyleAugment": ([90, 92], [50, 50])}
+    others = {"StyleAugment gradually": 51, "StyleAugment, grainy": 52}
+    ours = {name: ([90, 92], [mpc, mpc]) for name, mpc in others.items()}
+    after = {"x": ([90, 92], [45, 45]), "x + StyleAugment": ([90, 92], [55, 55])}
+    for suffix, steps in (("", 3), ("_7-steps", 7)):
+        record = result("detection", {**plain, **ours, **after})
+        record["settings"]["steps"] = steps
+        (tmp_path / f"robustness_s-detection{suffix}.json").write_text(json.dumps(record))
+    brief = fill_docs.PAIRS["robustness_brief"](tmp_path)
+    settings = brief.split("| over flips | on |")[1].split("\n\n")[0].splitlines()[2:]
+    assert [line.split(" | ")[:3] for line in settings] == [
+        [f"| {name}", "detection: s", "7"] for name in others
+    ]
+    assert settings[1].split(" | ")[4] == "+12.0 (+12.0 to +12.0)"
+    assert "| x + StyleAugment over |" in brief
+    assert brief.count("| StyleAugment over |") == 2  # after the long training, and the short one
+
+
 def test_splits_by_look_have_a_table_of_their_own(tmp_path):
     record = result("classification", {"flips only": ([90, 92], [40, 40])})
     assert fill_docs.PAIRS["robustness_looks"](tmp_path) == ""
