@@ -231,7 +231,8 @@ def looks(folder: Path) -> str:
         for path in sorted(folder.glob(f"robustness_*_{look}*.json")):
             record = _read(path)
             protocol = path.stem.rpartition(f"_{look}")[2]  # _small-cnn_300-steps
-            protocol = protocol.replace("_", ", ").replace("-steps", " steps")
+            for word, shown in (("_", ", "), ("-steps", " steps"), ("-processor", " processor")):
+                protocol = protocol.replace(word, shown)
             name = f"{record['task']['name']}, by {look}{protocol}"
             rows += [[name, *cells] for cells in _elsewhere(record["scores"])]
     head = ["set", "policy", "same side", "other side", "over flips", "other side, re-adapted"]

@@ -196,13 +196,13 @@ def test_the_readme_has_one_table_of_what_other_settings_gain(tmp_path):
 def test_splits_by_look_have_a_table_of_their_own(tmp_path):
     record = result("classification", {"flips only": ([90, 92], [40, 40])})
     assert fill_docs.PAIRS["robustness_looks"](tmp_path) == ""
-    for lamp in ("contrast", "brightness", "contrast_small-cnn_9-steps"):
+    for lamp in ("contrast", "brightness", "contrast_small-cnn_9-steps_second-processor"):
         name = f"robustness_s-classification_{lamp}.json"
         (tmp_path / name).write_text(json.dumps(record))
     lines = fill_docs.PAIRS["robustness_looks"](tmp_path).splitlines()
     assert lines[2] == "| s, by brightness | flips only | 91.0 ± 1.0 | 32.0 ± 1.0 |  | 71.0 ± 1.0 |"
     assert lines[3].startswith("| s, by contrast |")
-    assert lines[4].startswith("| s, by contrast, small-cnn, 9 steps |")
+    assert lines[4].startswith("| s, by contrast, small-cnn, 9 steps, second processor |")
     assert fill_docs.PAIRS["robustness"](tmp_path) == ""  # these are no pairs of set and task
 
 
