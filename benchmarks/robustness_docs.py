@@ -118,7 +118,7 @@ def _settings_over_flips(records: Mapping[str, Record]) -> str:
         for mine in _settings(records)
         for gain in _gained(records, mine, ["flips only"])
     ]
-    head = ["over flips", "on", "steps", *COLUMNS.values()]
+    head = ["setting, over flips", "on", "steps", *COLUMNS.values()]
     return _table(head, rows) if rows else ""
 
 

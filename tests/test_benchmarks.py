@@ -184,7 +184,7 @@ def test_the_readme_has_one_table_of_what_other_settings_gain(tmp_path):
         record["settings"]["steps"] = steps
         (tmp_path / f"robustness_s-detection{suffix}.json").write_text(json.dumps(record))
     brief = fill_docs.PAIRS["robustness_brief"](tmp_path)
-    settings = brief.split("| over flips | on |")[1].split("\n\n")[0].splitlines()[2:]
+    settings = brief.split("| setting, over flips | on |")[1].split("\n\n")[0].splitlines()[2:]
     assert [line.split(" | ")[:3] for line in settings] == [
         [f"| {name}", "detection: s", "7"] for name in others
     ]
