@@ -377,11 +377,10 @@ def robustness_brief(folder: Path) -> str:
     if not records:
         return ""
     metrics = dict.fromkeys(r["task"]["metric"] for r in records.values())
-    tables = []
+    given_time = ""
     if long:
-        tables = [overall(long), _against(long, MINE, _others(long)), _settings_over_flips(long)]
-        tables += [_beside(long, _after_peers(long))]
-    given_time = "\n".join(filter(None, tables))
+        asked = {MINE: _others(long)} | _after_peers(long)
+        given_time = f"{overall(long)}\n{_beside(long, asked)}\n{_settings_over_flips(long)}"
     return f"""\
 **Against other augmentations** (`python benchmarks/robustness.py`). A network with ImageNet's
 weights, fine-tuned with each policy after random flips on {len(records)} pairs of set and task;
