@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from styleaug.weights import atomic_path
+from styleaug.files import atomic_path
 
 
 def machine_record(device: torch.device | str = "cpu") -> dict[str, Any]:

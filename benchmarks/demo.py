@@ -36,11 +36,11 @@ from defect_images import DataError, DefectImages, load_elpv
 from demo_report import conclusion, contact_sheet, markdown_report, save_gains_figure
 from scores import Comparison, Correct, compare
 from styleaug import StyleAugment
-from styleaug.bench.models import LITE, SMALL
-from styleaug.bench.tasks import Labelled, Task, fast_arithmetic, predict
-from styleaug.bench.train import train
-from styleaug.checks import StyleAugError
-from styleaug.robustness.corruptions import CORRUPTIONS, Condition, conditions, corrupted_sets
+from styleaug.errors import StyleAugError
+from styleaug.evaluate.corruptions import CORRUPTIONS, Condition, conditions, corrupted_sets
+from styleaug.evaluate.models import LITE, SMALL
+from styleaug.evaluate.tasks import Labelled, Task, fast_arithmetic, predict
+from styleaug.evaluate.training import train
 
 Policies = Mapping[str, Callable[[Tensor], Tensor]]
 
@@ -59,7 +59,7 @@ class DemoSettings:
     """What the demo does; the command line takes its defaults from here.
 
     Attributes:
-        model: backbone, see `styleaug.bench.models.make_backbone`.
+        model: backbone, see `styleaug.evaluate.models.make_backbone`.
         seeds: training runs of each policy.
         steps: optimiser steps of each run.
         batch_size: images a step.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from common import write_atomically
 from scores import Comparison, Gain, spread
-from styleaug.robustness.corruptions import CORRUPTION_GROUPS
+from styleaug.evaluate.corruptions import CORRUPTION_GROUPS
 
 _GROUP_COLOURS = {"noise": "#4c72b0", "blur": "#55a868", "weather": "#dd8452", "digital": "#8172b3"}
 

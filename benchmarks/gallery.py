@@ -2,7 +2,7 @@
 
     python benchmarks/gallery.py [--content NAME=DIR...] [--pack PACK] [--out DIR]
 
-Without ``--content``, the parts are drawn (:mod:`styleaug.train.procedural`), each with a scratch,
+Without ``--content``, the parts are drawn (:mod:`styleaug.styles.procedural.families`), each with a scratch,
 a spot and a blotch, so that no photograph of unclear licence is in the documentation. With it, one
 picture of each folder is taken.
 """
@@ -19,12 +19,13 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from styleaug import StylePack, StylePlan, StyleSampler, render
-from styleaug.color import to_dtype
 from styleaug.gatys import gatys
-from styleaug.images import find_images, grid, load_rgb, save_image, to_tensor
+from styleaug.images.color import to_dtype
+from styleaug.images.io import find_images, grid, load_rgb, save_image, to_tensor
 from styleaug.light import draw_light
+from styleaug.networks import encode
+from styleaug.styles.procedural.families import FAMILIES, draw_finish
 from styleaug.train.data import draw_defects
-from styleaug.train.procedural import FAMILIES, draw_finish
 
 OUT = Path(__file__).parents[1] / "docs" / "assets" / "gallery"
 SIDE = 144
@@ -110,7 +111,7 @@ def new_line(
             reference = to_dtype(draw_finish(family, index, size=256), torch.uint8)
             plan = replace(
                 StyleSampler(pack, mix=0).draw(1, torch.Generator().manual_seed(0)),
-                codes=pack.encode(reference[None]),
+                codes=encode(pack, reference[None]),
             )
             encoded = render(part[None], plan, pack)[0]
             optimised = gatys(part[None], [reference]).images[0]

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from common import machine_record, median_iqr, package_versions, write_json
 from styleaug.gatys import GatysConfig, GatysProgress, gatys
-from styleaug.images import find_images, load_rgb, to_tensor
+from styleaug.images.io import find_images, load_rgb, to_tensor
 
 RESULT = Path(__file__).parent / "results" / "gatys.json"
 

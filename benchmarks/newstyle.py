@@ -26,10 +26,11 @@ from tqdm import tqdm
 from common import machine_record, package_versions, write_json
 from gatys import evenly
 from styleaug import StylePack
-from styleaug.images import to_tensor
-from styleaug.newstyle import learn_style, with_styles
-from styleaug.newstyle.learn import MEASURED, choose
-from styleaug.newstyle.probes import (
+from styleaug.images.io import to_tensor
+from styleaug.networks import encode
+from styleaug.styles import learn_style, with_styles
+from styleaug.styles.learn import MEASURED, choose
+from styleaug.styles.probes import (
     PROBE_SIZE,
     STYLE_WEIGHT,
     Probes,
@@ -119,7 +120,7 @@ def main() -> None:
             steps=options.steps,
         )
         chosen = choose(learned.moved, learned.objective)
-        encoded = pack.encode(picture[None])[0]
+        encoded = encode(pack, picture[None])[0]
         fitted = with_styles(pack, [learned], ())
         outputs = {
             "encode": restyled_probes(pack, encoded, real),

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from styleaug.color import luma
-from styleaug.losses import content_distance, gram, style_distance
+from styleaug.images.color import luma
 from styleaug.nn.encoder import STYLE_LAYERS
 from styleaug.nn.features import VGGFeatures
+from styleaug.nn.perceptual import content_distance, gram, style_distance
 
 STYLE_WEIGHT = 8.0
 CONTENT_WEIGHTS = {"conv2_2": 0.5, "conv3_3": 1.0, "conv4_1": 0.5}

@@ -21,8 +21,8 @@ from quality_measures import standard_error, summary
 from quality_subjects import Defect, Subjects, read_mask
 from styleaug import StylePlan, StyleSampler, render
 from styleaug.audit.measures import around, flat_energy, separability, surroundings
-from styleaug.bench.policies import PEERS
-from styleaug.color import to_dtype, to_float
+from styleaug.evaluate.policies import PEERS
+from styleaug.images.color import to_dtype, to_float
 from styleaug.transform import DEFAULTS, StyleAugment
 
 # What is asked of the sampler; what is not named keeps the defaults of StyleAugment.

@@ -18,9 +18,9 @@ from tqdm import tqdm
 import quality_measures as measures
 from quality_measures import summary
 from quality_subjects import Subjects
-from styleaug.color import to_float
+from styleaug.images.color import to_float
 from styleaug.nn.features import cached_features
-from styleaug.pack import inference_dtype
+from styleaug.runtime import inference_dtype
 
 
 def style(subjects: Subjects) -> dict[str, Any]:

@@ -19,12 +19,13 @@ from torch import Tensor
 
 import quality_measures as measures
 from styleaug import StylePack
-from styleaug.color import luma, to_dtype, to_float
-from styleaug.images import find_images, load_rgb, to_tensor
+from styleaug.images.color import luma, to_dtype, to_float
+from styleaug.images.io import find_images, load_rgb, to_tensor
+from styleaug.networks import encode, stylizer_of
 from styleaug.nn.encoder import STYLE_SIZE
 from styleaug.nn.features import load_features
 from styleaug.nn.stylenet import NoiseField
-from styleaug.train.procedural import FAMILIES, draw_finish
+from styleaug.styles.procedural.families import FAMILIES, draw_finish
 from styleaug.train.styles import PROCEDURAL, StyleImage, is_held_out, list_styles, style_view
 
 UNSEEN_INDEX = 100_000
@@ -62,7 +63,7 @@ class Subjects:
         self.seed: int = options.seed
         self.pack = StylePack.load(options.pack)
         self.trunk = load_features().to(memory_format=torch.channels_last)
-        self.net = self.pack.stylizer(torch.device("cpu"), torch.float32).net
+        self.net = stylizer_of(self.pack, torch.device("cpu"), torch.float32).net
         # found by the part that comes first, see quality_safety.retention
         self.kept: dict[str, list[list[float]]] = {}
         self.counted: dict[int, Defect] = {}
@@ -93,7 +94,7 @@ class Subjects:
         grams = [measures.grams(to_float(part), self.trunk) for part in parts]
         return StyleGroup(
             images,
-            torch.cat([self.pack.encode(part) for part in parts]),
+            torch.cat([encode(self.pack, part) for part in parts]),
             [torch.cat(layer) for layer in zip(*grams, strict=True)],
         )
 

@@ -47,9 +47,9 @@ from robustness_figures import differences, figures, policy_scores, seconds, tab
 from robustness_policies import POLICIES, defaults, make_policy, named_policies
 from robustness_problems import MEASURES, Settings, kind_of_data, load_problem
 from styleaug import StylePack
-from styleaug.bench.models import KINDS
-from styleaug.checks import StyleAugError
-from styleaug.robustness.corruptions import SUITES
+from styleaug.errors import StyleAugError
+from styleaug.evaluate.corruptions import SUITES
+from styleaug.evaluate.models import KINDS
 
 RESULTS = Path(__file__).parent / "results"
 QUICK = ("flips only", "ColorJitter", "photometric mix", "StyleAugment")

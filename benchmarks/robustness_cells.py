@@ -24,13 +24,13 @@ from common import package_versions, write_atomically, write_json
 from robustness_policies import Reference, make_policy
 from robustness_problems import Problem, Settings
 from styleaug import StyleAugment, StylePack
-from styleaug.bench import models, tasks
-from styleaug.bench import train as training
-from styleaug.bench.policies import GaussianNoise, PerImage, Photometric
-from styleaug.bench.tasks import fast_arithmetic, predict, to_inputs
-from styleaug.robustness.corruptions import Condition, conditions, corrupted_sets
-from styleaug.robustness.evaluation import readapted
-from styleaug.robustness.metrics import metric
+from styleaug.evaluate import models, tasks
+from styleaug.evaluate import training as training
+from styleaug.evaluate.corruptions import Condition, conditions, corrupted_sets
+from styleaug.evaluate.metrics import metric
+from styleaug.evaluate.policies import GaussianNoise, PerImage, Photometric
+from styleaug.evaluate.robustness import adapt_batchnorm
+from styleaug.evaluate.tasks import fast_arithmetic, predict, to_inputs
 
 # What is reported beside the score that the task is judged by.
 ALSO = {"classification": ("AUROC",), "segmentation": ("pixel AP",), "detection": ("box AP50",)}
@@ -154,7 +154,7 @@ def run_cell(
     def scores(images: Tensor, targets: Any = problem.test.targets, adapt: bool = False) -> Scores:
         with fast_arithmetic(device, task.kind):
             batches = [to_inputs(part.to(device)) for part in torch.split(images, 128)]
-            ready = readapted(network, batches) if adapt else network
+            ready = adapt_batchnorm(network, batches) if adapt else network
             answers = predict(ready, images, device=device)
         found = {}
         for name in names:

@@ -14,8 +14,8 @@ import numpy as np
 from robustness_figures import difference, interval, plus_minus, spread
 from robustness_policies import defaults
 from robustness_problems import MEASURES
-from styleaug.bench.models import KINDS, SMALL
-from styleaug.robustness.corruptions import LAMPS, SUITES, VALIDATION_CORRUPTIONS
+from styleaug.evaluate.corruptions import LAMPS, SUITES, VALIDATION_CORRUPTIONS
+from styleaug.evaluate.models import KINDS, SMALL
 
 Record = Mapping[str, Any]
 MINE = "StyleAugment"
@@ -197,7 +197,7 @@ def by_condition(records: Mapping[str, Record]) -> str:
     return "\n".join(tables)
 
 
-def readapted(records: Mapping[str, Record]) -> str:
+def adapt_batchnorm(records: Mapping[str, Record]) -> str:
     """Severity 3 alone, without and with batch norms adapted to the images; means over pairs."""
     rows = []
     for policy in shared_policies(records):
@@ -367,7 +367,7 @@ def robustness(folder: Path) -> str:
     if not records:
         return ""
     return "\n".join(
-        [f(records) for f in (overall, against, by_pair, by_condition, readapted, protocol)]
+        [f(records) for f in (overall, against, by_pair, by_condition, adapt_batchnorm, protocol)]
     )
 
 

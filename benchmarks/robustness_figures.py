@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from scores import PolicyScores
-from styleaug.robustness.corruptions import SUITES
+from styleaug.evaluate.corruptions import SUITES
 
 INDUSTRIAL = SUITES["industrial"]
 BASELINES = ("flips only", "ColorJitter", "photometric mix")

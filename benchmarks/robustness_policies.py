@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from styleaug import StyleAugment
-from styleaug.bench.policies import GaussianNoise, PerImage, Photometric
+from styleaug.evaluate.policies import GaussianNoise, PerImage, Photometric
 from styleaug.plan import POWERS
 from styleaug.render import BLUR, GRAIN
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from defect_images import load_elpv
-from styleaug.bench.models import LITE
-from styleaug.bench.tasks import Labelled, Task, kind_of, make_task, parted
 from styleaug.datasets import DefectSet, read_defects
-from styleaug.robustness.corruptions import CORRUPTIONS, SUITES
+from styleaug.evaluate.corruptions import CORRUPTIONS, SUITES
+from styleaug.evaluate.models import LITE
+from styleaug.evaluate.tasks import Labelled, Task, kind_of, make_task, parted
 
 # Without glass_blur, the slowest.
 TEST_CORRUPTIONS = tuple(name for name in CORRUPTIONS if name != "glass_blur")
@@ -26,7 +26,7 @@ class Settings:
     """The protocol; the command line takes its defaults from here.
 
     Attributes:
-        model: backbone, see `styleaug.bench.models.make_backbone`.
+        model: backbone, see `styleaug.evaluate.models.make_backbone`.
         steps: of training.
         batch_size: images a step.
         learning_rate: at the peak of the one-cycle schedule.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from styleaug.robustness.corruptions import Condition, conditions
+from styleaug.evaluate.corruptions import Condition, conditions
 
 Correct = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.int64]

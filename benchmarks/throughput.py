@@ -22,8 +22,9 @@ from tqdm import trange
 
 from common import command_line, machine_record, median_iqr, package_versions, write_json
 from styleaug import StyleAugment, StylePack
+from styleaug.networks import network_of
 from styleaug.nn.stylenet import REFERENCE
-from styleaug.pack import inference_dtype
+from styleaug.runtime import inference_dtype
 from throughput_loader import EVERYTHING, measure_loaders
 
 RESULT = Path(__file__).parent / "results" / "throughput.json"
@@ -37,7 +38,7 @@ def contestants(batch: torch.Tensor, pack: str) -> dict[str, Callable[[], object
     x = x.contiguous(memory_format=torch.channels_last)
 
     def network(pack: StylePack) -> Callable[[], object]:
-        net, codes = pack.network(batch.device), pack.codes[:1].to(x).expand(len(x), -1)
+        net, codes = network_of(pack, batch.device), pack.codes[:1].to(x).expand(len(x), -1)
         places = torch.zeros(len(x), dtype=torch.int64, device=batch.device)
         return torch.no_grad()(lambda: net(x, codes, net.field(places, *x.shape[-2:])))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,69 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from styleaug.checks import WeightsError, check_image_tensor
-from styleaug.color import to_float, to_rgb
-from styleaug.nn.encoder import STYLE_SIZE, Stylizer
-from styleaug.nn.features import cached_features
-from styleaug.nn.stylenet import ReferenceNet, StyleNet, StyleNetConfig
-from styleaug.weights import building, bundled_dir, digest, load_safetensors, save_safetensors
+from styleaug.errors import WeightsError
+from styleaug.nn.encoder import Stylizer
+from styleaug.nn.stylenet import StyleNetConfig
+from styleaug.runtime import building, initializing, prepare_process
+from styleaug.weights import bundled_dir, digest, load_safetensors, save_safetensors
 
 FORMAT = 1
-_CACHE_SIZE = 8
-_LONGEST = 4
-"""Short sides of a reference image that are looked at: its middle tells the style, and memory is
-bounded."""
-_networks: OrderedDict[tuple[str, torch.device, torch.dtype], Stylizer] = OrderedDict()
-_forked = False
-
-
-def _mark_forked() -> None:
-    global _forked
-    _forked = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_mark_forked)
-
-
-def prepare_process(device: torch.device) -> None:
-    """Guard against two traps of forked processes, just before a network runs there.
-
-    A convolution hangs in a child that was forked after its parent used several threads, unless the
-    child keeps to one (torch's own DataLoader workers do); and CUDA cannot start in a forked child
-    at all.
-
-    Raises:
-        RuntimeError: if CUDA is asked for in a forked child.
-    """
-    if not _forked:
-        return
-    if device.type == "cuda":
-        raise RuntimeError(
-            "StyleAugment must not run on CUDA inside a forked worker. Let the workers give CPU "
-            "images, and apply it to the batch on the GPU in the main process, or start workers by "
-            "'spawn'."
-        )
-    if torch.get_num_threads() > 1:
-        torch.set_num_threads(1)
-
-
-def inference_dtype(device: torch.device) -> torch.dtype:
-    """The fastest dtype that restyles well.
-
-    float16 on CUDA, bfloat16 on CPUs that compute in it, else float32.
-    """
-    if device.type == "cuda":
-        return torch.float16
-    if device.type == "cpu" and cpu_has_bf16():
-        return torch.bfloat16
-    return torch.float32
-
-
-def cpu_has_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware; emulated, it is slower than float32."""
-    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(probe()) if probe else False
 
 
 class StylePack:
@@ -87,6 +29,12 @@ class StylePack:
         tags: of each row.
         info: provenance: sources, licence, recipe; anything that JSON can hold.
         source: what :meth:`load` loads it from, if it was loaded.
+
+    Attributes:
+        config: shape of the network.
+        codes: (N, code_size), float32.
+        state: weights of network and encoder, float16.
+        id: SHA-256 of weights and codes.
 
     Examples:
         >>> pack = StylePack.random()
@@ -122,8 +70,8 @@ class StylePack:
         self.info = dict(info or {})
         self._source = source
         # half precision: what the file holds; so a pack is the same before and after saving
-        self._state = {k: v.detach().half().cpu() for k, v in stylizer.state_dict().items()}
-        self.id = digest({**self._state, "codes": self.codes})
+        self.state = {k: v.detach().half().cpu() for k, v in stylizer.state_dict().items()}
+        self.id = digest({**self.state, "codes": self.codes})
 
     def __repr__(self) -> str:
         return f"StylePack({self._source or 'in memory'!r}, {len(self)} styles, id={self.id[:12]})"
@@ -135,7 +83,7 @@ class StylePack:
         """A pack from a file pickles as its path: a transform costs bytes to send to a worker."""
         if self._source is not None:
             return (StylePack.load, (self._source,))
-        return (_rebuild, (self.config, self._state, self.codes, self.names, self.tags, self.info))
+        return (_rebuild, (self.config, self.state, self.codes, self.names, self.tags, self.info))
 
     @classmethod
     def load(cls, source: str | Path = "base") -> StylePack:
@@ -164,7 +112,7 @@ class StylePack:
         try:
             codes, config = tensors.pop("codes"), StyleNetConfig(**metadata["config"])
             entries = [metadata[key] for key in ("names", "tags", "info")]
-            return cls(_stylizer(config, tensors), codes, *entries, source=source)
+            return cls(build_stylizer(config, tensors), codes, *entries, source=source)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise WeightsError(
                 f"{path} must describe its network and styles, but its header is damaged "
@@ -176,8 +124,7 @@ class StylePack:
         cls, config: StyleNetConfig | None = None, *, rows: int = 8, seed: int = 0
     ) -> StylePack:
         """A pack with random weights, for tests and speed measurements."""
-        with building():
-            torch.default_generator.manual_seed(seed)
+        with initializing(seed):
             stylizer = Stylizer(config or StyleNetConfig())
             embeddings = torch.randn(rows, stylizer.net.config.embedding)
             pictures = torch.rand(rows, 3, 16, 16) * torch.rand(rows, 3, 1, 1)
@@ -196,7 +143,7 @@ class StylePack:
             "tags": self.tags,
             "info": self.info,
         }
-        save_safetensors(path, {**self._state, "codes": self.codes}, metadata)
+        save_safetensors(path, {**self.state, "codes": self.codes}, metadata)
 
     def extended(
         self,
@@ -215,13 +162,13 @@ class StylePack:
             tags: of each of them.
             added: provenance by name, kept in ``info["added"]``.
             own: parameters of their own (P,) of those rows that have some, as
-                :func:`styleaug.newstyle.fit_style` finds them; None of the others.
+                :func:`styleaug.styles.fit_style` finds them; None of the others.
 
         Raises:
             ValueError: if shapes do not fit, or a name is taken.
         """
         self.check_new(names)
-        stylizer = _stylizer(self.config, self._state)
+        stylizer = build_stylizer(self.config, self.state)
         own = [None] * len(codes) if own is None else own
         values = [value.float().cpu() for value in own if value is not None]
         if values:
@@ -307,54 +254,6 @@ class StylePack:
         )
         return shares @ codes
 
-    def stylizer(self, device: torch.device, dtype: torch.dtype | None = None) -> Stylizer:
-        """The network and encoder on a device, cached per process; do not change it.
-
-        Args:
-            device: where it runs.
-            dtype: of its weights; :func:`inference_dtype` if not given.
-        """
-        prepare_process(device)
-        key = (self.id, device, dtype or inference_dtype(device))
-        if key not in _networks:
-            with building():
-                stylizer = _stylizer(self.config, self._state).requires_grad_(False).eval()
-                _networks[key] = stylizer.to(memory_format=torch.channels_last).to(*key[1:])
-            while len(_networks) > _CACHE_SIZE:
-                _networks.popitem(last=False)
-        _networks.move_to_end(key)
-        return _networks[key]
-
-    def network(self, device: torch.device) -> StyleNet | ReferenceNet:
-        """The network alone; see :meth:`stylizer`."""
-        return self.stylizer(device).net
-
-    def encode(self, images: Tensor) -> Tensor:
-        """Style codes of reference images, without training.
-
-        Args:
-            images: (B, C, H, W), uint8 or float in [0, 1], C = 1 or 3, on any device.
-
-        Returns:
-            (B, code_size), float32, on the images' device.
-
-        Raises:
-            ValueError: if the shape or the values are out of bounds.
-            TypeError: if the dtype is neither uint8 nor floating point.
-        """
-        prepare_process(images.device)
-        check_image_tensor(images, "a reference image")
-        if images.ndim != 4:
-            raise ValueError(
-                f"encode needs reference images (B, C, H, W), but got {tuple(images.shape)}."
-            )
-        # no_grad, not inference_mode: whoever trains on a code needs an ordinary tensor
-        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-            x = as_style(images)
-            # float32: a code serves many images, so its precision is worth its time
-            stylizer = self.stylizer(x.device, torch.float32)
-            return stylizer.encode(x, cached_features("vgg16", x.device, torch.float32)).float()
-
 
 def bundled_packs() -> dict[str, Path]:
     """Names and files of the packs that ship with the package."""
@@ -362,31 +261,17 @@ def bundled_packs() -> dict[str, Path]:
     return {file.parent.name: file for file in files}
 
 
-def as_style(images: Tensor) -> Tensor:
-    """Reference images (B, C, H, W) as they are looked at: RGB, float, short side STYLE_SIZE."""
-    images = _middle(images)
-    height, width = images.shape[-2:]
-    scale = STYLE_SIZE / min(height, width)
-    size = (max(STYLE_SIZE, round(height * scale)), max(STYLE_SIZE, round(width * scale)))
-    x = to_rgb(to_float(images))
-    if size == (height, width):
-        return x
-    return F.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
+def build_stylizer(config: StyleNetConfig, state: Mapping[str, Tensor]) -> Stylizer:
+    """A network with a pack's weights, in float32 on the CPU.
 
-
-def _middle(images: Tensor) -> Tensor:
-    """The middle of images longer than _LONGEST short sides: a line scan may be a thousand long."""
-    longest = _LONGEST * min(images.shape[-2:])
-    top, left = (max(0, length - longest) // 2 for length in images.shape[-2:])
-    return images[..., top : top + longest, left : left + longest]
-
-
-def _stylizer(config: StyleNetConfig, state: Mapping[str, Tensor]) -> Stylizer:
+    Raises:
+        WeightsError: if the tensors do not fit the config.
+    """
     prepare_process(torch.device("cpu"))
     with building():
         stylizer = Stylizer(config)
         try:
-            stylizer.load_state_dict({k: v.float() for k, v in state.items()}, strict=True)
+            stylizer.load_state_dict({k: v.float() for k, v in state.items()}, assign=True)
         except RuntimeError as error:
             raise WeightsError(
                 f"The pack's tensors do not fit its network config {config}: {error}"
@@ -395,4 +280,4 @@ def _stylizer(config: StyleNetConfig, state: Mapping[str, Tensor]) -> Stylizer:
 
 
 def _rebuild(config: StyleNetConfig, state: dict[str, Tensor], *rest: Any) -> StylePack:
-    return StylePack(_stylizer(config, state), *rest)
+    return StylePack(build_stylizer(config, state), *rest)

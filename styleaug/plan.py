@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from styleaug.checks import check_fraction, check_range
-from styleaug.images import find_images, load_rgb, to_tensor
+from styleaug.images.checks import check_fraction, check_range
+from styleaug.images.io import find_images, load_rgb, to_tensor
 from styleaug.light import NAMES, draw_light, is_neutral, neutral_light
 from styleaug.nn.stylenet import NoiseField
 from styleaug.pack import StylePack

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from styleaug.checks import check_image_tensor
-from styleaug.color import luma, to_dtype, to_float, to_rgb
+from styleaug.images.checks import check_image_tensor
+from styleaug.images.color import luma, to_dtype, to_float, to_rgb
 from styleaug.light import relight
 from styleaug.nn.guided import bounded_texture, tone_change, tone_map
-from styleaug.pack import StylePack, prepare_process
+from styleaug.pack import StylePack
 from styleaug.plan import StylePlan, stretched
+from styleaug.runtime import prepare_process
 
 WORKING_SIZE = 512
 """Default short side, in pixels, above which the network runs on a smaller copy."""
@@ -141,10 +142,10 @@ def _restyle(
     dtype = next(network.parameters()).dtype
     noise = network.field(plan.place.to(x.device, non_blocking=True), *small.shape[-2:])
     y = network(small.to(dtype, memory_format=torch.channels_last), code.to(dtype), noise).float()
-    return laid_on(x, y, plan.strength, plan.texture, small=small, keep=keep)
+    return blend(x, y, plan.strength, plan.texture, small=small, keep=keep)
 
 
-def laid_on(
+def blend(
     x: Tensor,
     y: Tensor,
     strength: Tensor,

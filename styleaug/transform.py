@@ -18,12 +18,14 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from styleaug.checks import check_fraction, check_image_tensor, warn
-from styleaug.images import to_image, to_tensor
-from styleaug.pack import StylePack, prepare_process
+from styleaug.errors import warn
+from styleaug.images.checks import check_fraction, check_image_tensor
+from styleaug.images.io import to_image, to_tensor
+from styleaug.pack import StylePack
 from styleaug.plan import Range, StylePlan, Styles, StyleSampler
 from styleaug.protect import LABELS, canvas, keep_map, marked_by
 from styleaug.render import WORKING_SIZE, render
+from styleaug.runtime import prepare_process
 from styleaug.schedule import Points
 
 Record = str | Path | Callable[[StylePlan], object]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from styleaug.checks import WeightsError
+from styleaug.errors import WeightsError
+from styleaug.files import atomic_path
 
 
 def bundled_dir() -> Path:
@@ -31,32 +29,6 @@ def bundled_dir() -> Path:
         f"The bundled weights must lie in {package / 'pretrained'}, but are not there; reinstall "
         "styleaug."
     )
-
-
-@contextmanager
-def building() -> Iterator[None]:
-    """Where networks are built before their weights are loaded; the caller's state stays apart.
-
-    The caller's random numbers stay; a default device and ``torch.inference_mode()`` stop outside,
-    for a network may be cached, and serve a later caller who wants gradients through it.
-    """
-    with torch.inference_mode(False), torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        yield
-
-
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``, which it replaces if all goes well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)  # mkstemp makes files private
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:

@@ -10,10 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-import styleaug.pack
 from helpers import FULL, TINY, StandIn, torch_generator_stays
-from styleaug import StyleAugment, StylePack
-from styleaug.nn.features import cached_features
+from styleaug import StyleAugment, StylePack, networks
+from styleaug.nn import features
 
 torch.set_num_threads(min(2, torch.get_num_threads()))
 
@@ -94,13 +93,13 @@ def seeded():
 @pytest.fixture
 def float32(monkeypatch):
     """Let networks run in float32, whatever this machine prefers."""
-    monkeypatch.setattr("styleaug.pack.inference_dtype", lambda device: torch.float32)
+    monkeypatch.setattr("styleaug.runtime.inference_dtype", lambda device: torch.float32)
 
 
 @pytest.fixture
 def small_references(monkeypatch):
     """Look at reference images in 32 pixels: VGG at 256 takes most of a second an image."""
-    monkeypatch.setattr("styleaug.pack.STYLE_SIZE", 32)
+    monkeypatch.setattr("styleaug.networks.STYLE_SIZE", 32)
 
 
 @pytest.fixture
@@ -120,8 +119,8 @@ def fresh_caches():
     """No network of this test is left to the next one, nor the other way round."""
 
     def clear():
-        styleaug.pack._networks.clear()
-        cached_features.cache_clear()
+        networks._stylizers.clear()
+        features._trunks.clear()
 
     clear()
     yield

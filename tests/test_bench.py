@@ -11,18 +11,19 @@ from torch import nn
 from torchvision.transforms import v2
 
 from styleaug import StyleAugment
-from styleaug.bench import bench, run, runner
-from styleaug.bench.models import LITE, SMALL, make_backbone
-from styleaug.bench.policies import SEARCH, Policy, settings_for
-from styleaug.bench.run import choose
-from styleaug.bench.runner import Protocol
-from styleaug.bench.tasks import Task, kind_of, make_task, parted, predict
-from styleaug.bench.train import LabelledSet, train
 from styleaug.cli import main
 from styleaug.datasets import read_defects
+from styleaug.evaluate import bench, runner
+from styleaug.evaluate import bench as run
+from styleaug.evaluate.bench import choose
+from styleaug.evaluate.corruptions import SUITES
+from styleaug.evaluate.metrics import metric
+from styleaug.evaluate.models import LITE, SMALL, make_backbone
+from styleaug.evaluate.policies import SEARCH, Policy, settings_for
+from styleaug.evaluate.runner import Protocol
+from styleaug.evaluate.tasks import Task, kind_of, make_task, parted, predict
+from styleaug.evaluate.training import LabelledSet, train
 from styleaug.light import neutral_light
-from styleaug.robustness.corruptions import SUITES
-from styleaug.robustness.metrics import metric
 
 pytestmark = pytest.mark.usefixtures("one_thread", "seeded")
 TINY = Protocol(model=SMALL, size=16, steps=3, batch_size=8, train=30, test=20, seeds=(0, 1))

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import fill_docs
 from robustness_policies import defaults
-from styleaug.robustness.corruptions import LAMPS, VALIDATION_CORRUPTIONS
+from styleaug.evaluate.corruptions import LAMPS, VALIDATION_CORRUPTIONS
 
 
 def test_pages_without_results_keep_an_empty_block(monkeypatch, tmp_path):

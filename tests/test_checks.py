@@ -6,14 +6,8 @@ import torch
 
 from helpers import DTYPES, pictures
 from styleaug import StyleAugment
-from styleaug.checks import (
-    MissingExtraError,
-    StyleAugError,
-    WeightsError,
-    check_fraction,
-    check_image_tensor,
-    check_range,
-)
+from styleaug.errors import MissingExtraError, StyleAugError, WeightsError
+from styleaug.images.checks import check_fraction, check_image_tensor, check_range
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

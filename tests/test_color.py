@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from helpers import DTYPES, pictures
-from styleaug.color import luma, to_dtype, to_float, to_rgb
+from styleaug.images.color import luma, to_dtype, to_float, to_rgb
 
 
 def test_every_uint8_level_survives_the_round_trip():

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from styleaug.checks import MissingExtraError
-from styleaug.robustness import corruptions
-from styleaug.robustness.corruptions import (
+from styleaug.errors import MissingExtraError
+from styleaug.evaluate import corruptions
+from styleaug.evaluate.corruptions import (
     LAMPS,
     NAMES,
     SUITES,
@@ -17,7 +17,7 @@ from styleaug.robustness.corruptions import (
     corrupt_images,
     corrupted_sets,
 )
-from styleaug.robustness.shifts import SHIFTS, apply_shift
+from styleaug.evaluate.shifts import SHIFTS, apply_shift
 
 # Outcomes of each kind. Two kinds of seeds are in use by the package.
 OWN = ("lamp_dim", "lamp_veil", "lamp_side", "dust", "exposure")

@@ -173,7 +173,7 @@ def test_solar_cells_leave_the_unsure_ones_out(module):
 
 
 def test_corruptions_are_deterministic_and_leave_global_state(module):
-    corruptions = importlib.import_module("styleaug.robustness.corruptions")
+    corruptions = importlib.import_module("styleaug.evaluate.corruptions")
     images = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
     for name in ("gaussian_noise", "impulse_noise", "motion_blur", "frost"):
         condition = corruptions.Condition(name, 3)
@@ -186,14 +186,14 @@ def test_corruptions_are_deterministic_and_leave_global_state(module):
 
 
 def test_images_below_the_corruptions_smallest_size_keep_their_size(module):
-    corruptions = importlib.import_module("styleaug.robustness.corruptions")
+    corruptions = importlib.import_module("styleaug.evaluate.corruptions")
     images = np.zeros((1, 17, 20, 3), dtype=np.uint8)
     assert corruptions.corrupt_images(images, corruptions.Condition("fog", 5)).shape == images.shape
 
 
 @pytest.mark.slow
 def test_number_of_processes_changes_nothing(module):
-    corruptions = importlib.import_module("styleaug.robustness.corruptions")
+    corruptions = importlib.import_module("styleaug.evaluate.corruptions")
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
     wanted = corruptions.conditions(corruptions.CORRUPTIONS, [1, 5])
     alone = list(corruptions.corrupted_sets(images, wanted, workers=0))
@@ -226,7 +226,7 @@ def test_gain_is_claimed_only_where_seeds_and_images_agree(module):
 
 def test_gain_agrees_with_the_accuracies(module):
     scores = module("scores")
-    corruptions = importlib.import_module("styleaug.robustness.corruptions")
+    corruptions = importlib.import_module("styleaug.evaluate.corruptions")
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1, 2], [10, 20, 30])
     every = [None, *corruptions.conditions(["fog", "snow"], [1, 3])]

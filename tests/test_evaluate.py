@@ -9,8 +9,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from helpers import pictures, torch_generator_stays
-from styleaug.robustness import Robustness, evaluate, readapted
-from styleaug.robustness.corruptions import SUITES, Condition
+from styleaug.evaluate import Robustness, adapt_batchnorm, evaluate
+from styleaug.evaluate.corruptions import SUITES, Condition
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 QUICK = {"suites": ["industrial"], "severities": [1, 5], "workers": 0}
@@ -165,7 +165,7 @@ def test_readapting_batch_norms_recovers_what_an_even_dimming_took(monkeypatch):
     dim = images.permute(0, 2, 3, 1).div(2).to(torch.uint8).numpy()
     condition = Condition("exposure", 5)
     monkeypatch.setattr(
-        "styleaug.robustness.evaluation.corrupted_sets", lambda *a, **k: [(condition, dim)]
+        "styleaug.evaluate.robustness.corrupted_sets", lambda *a, **k: [(condition, dim)]
     )
     model = Normed(images).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -184,7 +184,7 @@ def test_a_readapted_copy_has_the_statistics_of_all_batches_and_else_what_the_mo
     model.train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     batches = [torch.rand(5, 3, 8, 8) + k for k in range(3)]
-    adapted = readapted(model, iter(batches))
+    adapted = adapt_batchnorm(model, iter(batches))
     features = [model[0](batch) for batch in batches]
     means = torch.stack([f.mean((0, 2, 3)) for f in features]).mean(0)
     variances = torch.stack([f.var((0, 2, 3)) for f in features]).mean(0)
@@ -213,7 +213,7 @@ class TwoHeads(nn.Module):
 def test_norms_that_no_image_reaches_stay_as_they_are():
     model = TwoHeads()
     model(torch.rand(4, 3, 8, 8) + 5)
-    adapted = readapted(model, [torch.rand(4, 3, 8, 8)])
+    adapted = adapt_batchnorm(model, [torch.rand(4, 3, 8, 8)])
     assert torch.equal(adapted.second.running_mean, model.second.running_mean)
     assert not torch.equal(adapted.first.running_mean, model.first.running_mean)
 
@@ -228,7 +228,7 @@ def test_norms_that_no_image_reaches_stay_as_they_are():
 )
 def test_what_cannot_be_readapted_is_refused(model, batches, words):
     with pytest.raises(ValueError, match=words):
-        readapted(model, batches)
+        adapt_batchnorm(model, batches)
 
 
 @pytest.mark.parametrize(

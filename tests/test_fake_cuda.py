@@ -19,6 +19,7 @@ from helpers import pictures
 from styleaug import StyleSampler, render
 from styleaug.gatys import GatysConfig, gatys
 from styleaug.hosts.loader import StyledLoader
+from styleaug.networks import encode, network_of
 
 pytestmark = pytest.mark.usefixtures("fresh_caches", "seeded", "small_references")
 
@@ -126,13 +127,13 @@ def test_channels_last_stays(augment):
 
 
 def test_the_network_runs_in_half_precision_there(pack):
-    network = pack.network(torch.device("cuda"))
+    network = network_of(pack, torch.device("cuda"))
     assert {p.dtype for p in network.parameters()} == {torch.float16}
     assert {p.device.type for p in network.parameters()} == {"cuda"}
 
 
 def test_references_on_the_device_give_codes_there(pack):
-    code = pack.encode(on_cuda(2, 3, 20, 30))
+    code = encode(pack, on_cuda(2, 3, 20, 30))
     assert (code.device.type, code.dtype) == ("cuda", torch.float32)
 
 

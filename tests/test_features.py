@@ -7,7 +7,7 @@ import torch
 import torchvision
 
 from helpers import pictures, torch_generator_stays
-from styleaug.checks import WeightsError
+from styleaug.errors import WeightsError
 from styleaug.nn import features
 from styleaug.nn.features import VGGFeatures, cached_features, layer_names, load_features
 

@@ -13,11 +13,11 @@ from PIL import Image
 
 from helpers import DTYPES, pictures
 from styleaug.cli import main
-from styleaug.color import luma
 from styleaug.gatys import GatysConfig, gatys
 from styleaug.gatys.descent import APPROACH, _sizes, descend
 from styleaug.gatys.objective import InPieces, Objective, style_grams
 from styleaug.gatys.optimizers import Adam, Lbfgs
+from styleaug.images.color import luma
 from styleaug.nn.features import cached_features
 
 CPU = torch.device("cpu")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from helpers import pictures
-from styleaug.color import luma
+from styleaug.images.color import luma
 from styleaug.nn.guided import (
     GAIN,
     PLAIN_CONTRAST,

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from helpers import pictures, pil_picture, same_pixels
-from styleaug.images import (
+from styleaug.images.io import (
     find_images,
     grid,
     load_image,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from styleaug import losses
+from styleaug.train import losses
 from styleaug.train.data import draw_defects, draw_surfaces
 
 
@@ -58,20 +58,20 @@ def test_anomaly_loss_is_zero_for_kept_defects_and_one_for_erased_ones():
     delta, mask, ring = draw_defects(8, 64, np.random.default_rng(0), each=1)
     clean = surfaces(0.02)
     damaged = clean + delta
-    assert losses.anomaly_loss(damaged, damaged, mask, ring) == 0
-    assert losses.anomaly_loss(clean, damaged, mask, ring) > 0.8
+    assert losses.defect_contrast_loss(damaged, damaged, mask, ring) == 0
+    assert losses.defect_contrast_loss(clean, damaged, mask, ring) > 0.8
 
 
 def test_anomaly_loss_notices_texture_that_drowns_a_defect_of_unchanged_contrast():
     delta, mask, ring = draw_defects(8, 64, np.random.default_rng(0))
     damaged = surfaces(0.02) + delta
-    assert losses.anomaly_loss(surfaces(0.2) + delta, damaged, mask, ring) > 0.3
+    assert losses.defect_contrast_loss(surfaces(0.2) + delta, damaged, mask, ring) > 0.3
 
 
 def test_anomaly_loss_notices_a_defect_whose_polarity_turned():
     delta, mask, ring = draw_defects(8, 64, np.random.default_rng(0), each=1)
     clean = surfaces(0.02)
-    assert losses.anomaly_loss(clean - delta, clean + delta, mask, ring) > 0.9
+    assert losses.defect_contrast_loss(clean - delta, clean + delta, mask, ring) > 0.9
 
 
 def patch(side: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
@@ -87,15 +87,15 @@ def test_anomaly_loss_notices_a_rough_patch_that_is_smoothed():
     mask, ring = patch()
     noise = surfaces(1.0)[:1] - 0.5
     rough = 0.5 + noise * (0.01 + 0.1 * mask)
-    assert losses.anomaly_loss(rough, rough, mask, ring) == 0
-    assert losses.anomaly_loss(0.5 + noise * 0.05, rough, mask, ring) > 0.8
+    assert losses.defect_contrast_loss(rough, rough, mask, ring) == 0
+    assert losses.defect_contrast_loss(0.5 + noise * 0.05, rough, mask, ring) > 0.8
 
 
 def test_a_defect_without_surroundings_does_not_count():
     """Where neighbours cover all of its ring, nothing tells what it stands out of."""
     mask, ring = patch()
     images = surfaces(0.02)[:1] + 0.2 * mask
-    assert losses.anomaly_loss(surfaces(0.02)[:1], images, mask, 0 * ring) == 0
+    assert losses.defect_contrast_loss(surfaces(0.02)[:1], images, mask, 0 * ring) == 0
 
 
 def test_defect_contrast_is_the_distance_of_the_means_in_deviations_of_the_ring():
@@ -112,14 +112,16 @@ def test_born_texture_is_what_lies_beyond_the_surface_s_own_noise():
     """In units of ten levels; the neighbourhood of defects does not count."""
     mask, _ = patch()
     flat, noise = torch.full((1, 3, 64, 64), 0.5), surfaces(1.0)[:1, :1] - 0.5
-    assert losses.born_texture(flat, flat, mask) == 0
-    assert losses.born_texture(flat + 0.3 * mask, flat + 0.3 * mask, mask) == 0
-    assert losses.born_texture(0.5 + 0.02 * noise, 0.5 + 0.01 * noise, mask) == 0
+    assert losses.hallucination_loss(flat, flat, mask) == 0
+    assert losses.hallucination_loss(flat + 0.3 * mask, flat + 0.3 * mask, mask) == 0
+    assert losses.hallucination_loss(0.5 + 0.02 * noise, 0.5 + 0.01 * noise, mask) == 0
     lattice = flat.clone()
     lattice[..., ::2] += 0.2
     # deviation 0.1, of which the mean over nine pixels takes a ninth; six levels are free
     expected = 0.1 * 25.5 * 8 / 9 - 0.6
-    assert losses.born_texture(lattice, flat, mask).item() == pytest.approx(expected, abs=0.05)
+    assert losses.hallucination_loss(lattice, flat, mask).item() == pytest.approx(
+        expected, abs=0.05
+    )
 
 
 def test_tonal_distance_notices_inversion_but_no_change_of_contrast_or_fine_texture():

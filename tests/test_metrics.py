@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from styleaug.robustness.metrics import METRICS, metric
+from styleaug.evaluate.metrics import METRICS, metric
 
 torchmetrics = pytest.importorskip("torchmetrics")
 

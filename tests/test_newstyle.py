@@ -15,12 +15,14 @@ from PIL import Image
 
 from helpers import TINY, pictures
 from styleaug import StyleAugment, StylePack
-from styleaug.checks import WeightsError
 from styleaug.cli import main
-from styleaug.losses import gram
-from styleaug.newstyle import NewStyle, fit_style, learn_style, rows, with_styles
-from styleaug.newstyle.learn import ENOUGH, TOO_LITTLE, choose, split
-from styleaug.newstyle.probes import (
+from styleaug.errors import WeightsError
+from styleaug.networks import encode, stylizer_of
+from styleaug.nn.encoder import STYLE_LAYERS
+from styleaug.nn.perceptual import gram
+from styleaug.styles import NewStyle, fit_style, learn_style, rows, with_styles
+from styleaug.styles.learn import ENOUGH, TOO_LITTLE, choose, split
+from styleaug.styles.probes import (
     CONTENT_WEIGHTS,
     Probes,
     optimised_probes,
@@ -29,9 +31,8 @@ from styleaug.newstyle.probes import (
     trunk_on,
     varied,
 )
-from styleaug.newstyle.rows import distinct
-from styleaug.nn.encoder import STYLE_LAYERS
-from styleaug.train.procedural import draw_finish
+from styleaug.styles.procedural.families import draw_finish
+from styleaug.styles.rows import distinct
 
 CPU = torch.device("cpu")
 
@@ -58,7 +59,7 @@ def painting():
 def quick(monkeypatch):
     """Few steps of the optimisation that ways are compared with: all take a minute on old CPUs."""
     monkeypatch.setattr(
-        "styleaug.newstyle.learn.optimised_probes", partial(optimised_probes, steps=5)
+        "styleaug.styles.learn.optimised_probes", partial(optimised_probes, steps=5)
     )
 
 
@@ -117,7 +118,7 @@ def test_contents_vary_in_place_and_in_light_and_stay_what_they_are(probes):
 
 def test_an_optimised_probe_is_nearer_than_the_network(base, probes, painting):
     grams = style_targets(painting)
-    network = restyled_probes(base, base.encode(painting[None])[0], probes)
+    network = restyled_probes(base, encode(base, painting[None])[0], probes)
     optimised = optimised_probes(probes, grams, 1, steps=25)
     assert optimised.shape == (1, 3, 128, 128)
     assert optimised.min() >= 0
@@ -140,7 +141,7 @@ def test_measuring_knows_what_has_not_moved_and_what_has_arrived(probes):
 
 
 def test_a_fit_serves_contents_that_it_has_not_seen(base, probes, painting):
-    start = base.encode(painting[None])[0]
+    start = encode(base, painting[None])[0]
     seen = []
     code, own = fit_style(base, painting, steps=25, progress=lambda *now: seen.append(now))
     assert seen == [(k, 25) for k in range(1, 26)]
@@ -160,14 +161,14 @@ def test_a_fit_serves_contents_that_it_has_not_seen(base, probes, painting):
 def test_a_fit_changes_neither_pack_nor_global_randomness(base, painting):
     before = (
         base.id,
-        {k: v.clone() for k, v in base.stylizer(CPU, torch.float32).state_dict().items()},
+        {k: v.clone() for k, v in stylizer_of(base, CPU, torch.float32).state_dict().items()},
     )
     first, second = (fit_style(base, painting, steps=2) for _ in range(2))
     other = fit_style(base, painting, steps=2, seed=1)
     for one, again, seeded in zip(first, second, other, strict=True):
         assert torch.equal(one, again)
         assert not torch.equal(one, seeded)
-    after = base.stylizer(CPU, torch.float32).state_dict()
+    after = stylizer_of(base, CPU, torch.float32).state_dict()
     assert all(torch.equal(v, after[k]) for k, v in before[1].items())
     assert StylePack.load("base").id == before[0]
 
@@ -192,7 +193,7 @@ def test_a_fit_leaves_the_shares_of_other_fitted_styles(base, painting):
 
 
 def style_layers(pack):
-    return pack.stylizer(CPU, torch.float32).style_layers().values()
+    return stylizer_of(pack, CPU, torch.float32).style_layers().values()
 
 
 # ---------------------------------------------------------------- choosing
@@ -226,7 +227,7 @@ def test_a_finish_that_the_network_knows_is_encoded(base):
     style = learn_style(base, draw_finish("glass", 0), "known")
     assert style.way == "encode"
     assert set(style.moved) == set(style.objective) == set(style.seconds) == {"encode", "gatys"}
-    assert torch.equal(style.code, base.encode(draw_finish("glass", 0)[None])[0])
+    assert torch.equal(style.code, encode(base, draw_finish("glass", 0)[None])[0])
     assert "known: encode" in style.why()
     assert json.loads(json.dumps(style.to_dict()))["moved"]["encode"] > 0.8
 
@@ -260,7 +261,7 @@ def test_styles_are_tried_and_fitted_on_contents_of_ones_own(base, painting, mon
         fitted_on.append(contents)
         return fit_style(*args, contents=contents, **kwargs)
 
-    monkeypatch.setattr("styleaug.newstyle.learn.fit_style", fit)
+    monkeypatch.setattr("styleaug.styles.learn.fit_style", fit)
     style = learn_style(base, painting, "x", way="fit", contents=own, steps=1)
     used = [k for k in range(5) if any(torch.equal(own[k], image) for image in fitted_on[0])]
     assert len(used) == len(fitted_on[0]) == 3
@@ -298,8 +299,8 @@ def test_what_an_untrained_network_does_not_master_is_left_to_gatys(pack, painti
 def test_a_fit_that_makes_it_worse_is_taken_if_asked_for_alone(base, painting, monkeypatch):
     worse = base.codes[0] + 50 * base.codes.std(0)
     own = torch.zeros(sum(layer.out_features for layer in style_layers(base)))
-    monkeypatch.setattr("styleaug.newstyle.learn.fit_style", lambda *args, **kwargs: (worse, own))
-    encoded = base.encode(painting[None])[0]
+    monkeypatch.setattr("styleaug.styles.learn.fit_style", lambda *args, **kwargs: (worse, own))
+    encoded = encode(base, painting[None])[0]
     style = learn_style(base, painting, "x")
     assert style.objective["fit"] > style.objective["encode"]
     assert style.way != "fit"
@@ -361,7 +362,7 @@ def test_a_fitted_row_is_its_own_and_mixes_with_others(pack, tmp_path):
     images = pictures(2, 3, 32, 32, dtype=torch.float32)
 
     def restyled(source, code):
-        stylizer = source.stylizer(CPU, torch.float32)
+        stylizer = stylizer_of(source, CPU, torch.float32)
         return stylizer.net(images, code.expand(2, -1), torch.zeros(2, 1, 32, 32))
 
     for row in range(len(pack)):

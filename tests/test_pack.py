@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 import styleaug.pack
 from helpers import TINY, pictures, torch_generator_stays
 from styleaug import StylePack, StyleSampler, render
-from styleaug.checks import WeightsError
+from styleaug.errors import WeightsError
+from styleaug.networks import encode, network_of, stylizer_of
 from styleaug.nn.encoder import Stylizer
 from styleaug.nn.features import bundled_vgg16, cached_features
 from styleaug.weights import digest, load_safetensors, save_safetensors
@@ -47,7 +48,7 @@ def test_a_pack_is_the_same_before_and_after_saving(pack, pack_file):
 
 
 def test_provenance_is_kept(pack, tmp_path):
-    stylizer = pack.stylizer(CPU, torch.float32)
+    stylizer = stylizer_of(pack, CPU, torch.float32)
     info = {"license": "CC0", "styles": {"wood": ["a", "b"]}, "steps": 10}
     StylePack(stylizer, pack.codes, pack.names, pack.tags, info).save(tmp_path / "x.safetensors")
     assert StylePack.load(tmp_path / "x.safetensors").info == info
@@ -59,7 +60,7 @@ def test_paths_may_be_strings(pack, tmp_path):
 
 
 def test_info_that_json_cannot_hold_leaves_no_file(pack, tmp_path):
-    stylizer = pack.stylizer(CPU, torch.float32)
+    stylizer = stylizer_of(pack, CPU, torch.float32)
     odd = StylePack(stylizer, pack.codes, pack.names, pack.tags, {"path": tmp_path})
     with pytest.raises(TypeError, match="JSON"):
         odd.save(tmp_path / "x.safetensors")
@@ -169,7 +170,7 @@ def test_random_packs_are_the_same_for_a_seed():
 def test_loading_and_building_leave_the_callers_generator_alone(pack_file):
     """Else a first call would draw other numbers than a second one."""
     with torch_generator_stays():
-        StylePack.load(pack_file).network(CPU)
+        network_of(StylePack.load(pack_file), CPU)
 
 
 @pytest.mark.usefixtures("fresh_caches")
@@ -177,20 +178,20 @@ def test_a_network_is_built_once_and_few_are_kept(monkeypatch, pack, pack_file):
     built = []
     build = styleaug.pack._stylizer
     monkeypatch.setattr(styleaug.pack, "_stylizer", lambda *a: built.append(1) or build(*a))
-    assert pack.network(CPU) is pack.network(CPU)
+    assert network_of(pack, CPU) is network_of(pack, CPU)
     again = StylePack.load(pack_file)  # builds one to check the file
     built.clear()
-    assert again.network(CPU) is pack.network(CPU)  # known by content, not by object
+    assert network_of(again, CPU) is network_of(pack, CPU)  # known by content, not by object
     assert built == []
     for seed in range(9):
-        StylePack.random(TINY, seed=seed + 1).network(CPU)
+        network_of(StylePack.random(TINY, seed=seed + 1), CPU)
     assert len(styleaug.pack._networks) <= 8
 
 
 def test_cuda_in_a_forked_process_is_refused_before_the_driver_is_asked(pack, monkeypatch):
     monkeypatch.setattr(styleaug.pack, "_forked", True)
     with pytest.raises(RuntimeError, match="inside a forked worker"):
-        pack.network(torch.device("cuda"))
+        network_of(pack, torch.device("cuda"))
 
 
 @pytest.mark.parametrize(
@@ -204,20 +205,20 @@ def test_cuda_in_a_forked_process_is_refused_before_the_driver_is_asked(pack, mo
 )
 def test_networks_run_in_what_the_device_is_quick_in(monkeypatch, device, bf16, dtype):
     monkeypatch.setattr(styleaug.pack, "cpu_has_bf16", lambda: bf16)
-    assert styleaug.pack.inference_dtype(torch.device(device)) == dtype
+    assert styleaug.runtime.inference_dtype(torch.device(device)) == dtype
 
 
 def test_weights_lie_as_the_kernels_want_them(pack):
     """Channels last: losing it costs time, and no test of results would notice."""
     for dtype in (torch.float32, torch.bfloat16):
-        conv = pack.stylizer(CPU, dtype).net.down
+        conv = stylizer_of(pack, CPU, dtype).net.down
         assert conv.weight.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.usefixtures("fresh_caches")
 def test_networks_are_frozen_and_serve_gradients_even_if_built_in_inference_mode(pack):
     with torch.inference_mode(), torch.device("meta"):
-        network = pack.stylizer(CPU, torch.float32).net
+        network = stylizer_of(pack, CPU, torch.float32).net
     assert not any(p.requires_grad for p in network.parameters())
     assert not network.training
     images = pictures(1, 3, 16, 16, dtype=torch.float32).requires_grad_()
@@ -227,18 +228,18 @@ def test_networks_are_frozen_and_serve_gradients_even_if_built_in_inference_mode
 
 def test_encoding_takes_uint8_and_float_gray_and_rgb_alike(pack, small_references):
     gray = pictures(2, 1, 40, 48)
-    code = pack.encode(gray)
+    code = encode(pack, gray)
     assert code.shape == (2, TINY.code_size)
     assert code.dtype == torch.float32
-    torch.testing.assert_close(pack.encode(gray.float() / 255), code)
-    torch.testing.assert_close(pack.encode(gray.expand(2, 3, 40, 48)), code, atol=1e-4, rtol=0)
+    torch.testing.assert_close(encode(pack, gray.float() / 255), code)
+    torch.testing.assert_close(encode(pack, gray.expand(2, 3, 40, 48)), code, atol=1e-4, rtol=0)
     assert (code[0] - code[1]).abs().max() > 1e-4  # one code an image
 
 
 @pytest.mark.parametrize("size", [(16, 16), (33, 16), (16, 3000), (200, 200)])
 def test_references_of_any_shape_give_codes(pack, size, small_references):
     """A line scan is as long as it likes; its middle is looked at, so memory stays bounded."""
-    code = pack.encode(pictures(1, 3, *size))
+    code = encode(pack, pictures(1, 3, *size))
     assert code.shape == (1, TINY.code_size)
     assert code.isfinite().all()
 
@@ -247,8 +248,8 @@ def test_only_the_middle_of_a_long_reference_counts(pack, small_references):
     images = pictures(1, 3, 16, 400, dtype=torch.float32)
     ends = images.clone()
     ends[..., :100] = ends[..., -100:] = 0
-    torch.testing.assert_close(pack.encode(ends), pack.encode(images))
-    assert not torch.allclose(pack.encode(images.roll(16, -1)), pack.encode(images), atol=1e-4)
+    torch.testing.assert_close(encode(pack, ends), encode(pack, images))
+    assert not torch.allclose(encode(pack, images.roll(16, -1)), encode(pack, images), atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [(16, 24), (32, 48), (96, 144), (97, 145)])
@@ -257,7 +258,7 @@ def test_references_are_brought_to_one_scale_first(pack, size, small_references)
     seen = []
     trunk = cached_features("vgg16", CPU, torch.float32)
     hook = trunk.conv1_1.register_forward_pre_hook(lambda _, x: seen.append(tuple(x[0].shape)))
-    pack.encode(pictures(1, 3, *size))
+    encode(pack, pictures(1, 3, *size))
     hook.remove()
     assert seen == [(1, 3, 32, 48)]
 
@@ -274,18 +275,18 @@ def test_references_are_brought_to_one_scale_first(pack, size, small_references)
 )
 def test_what_is_no_reference_image_is_refused(pack, images, error):
     with pytest.raises(error, match="reference image"):
-        pack.encode(images)
+        encode(pack, images)
 
 
 @pytest.mark.usefixtures("fresh_caches", "small_references")
 def test_codes_are_ordinary_tensors_and_do_not_know_of_autocast(pack):
     """Whoever fits a style starts from a code, and needs gradients."""
     images = pictures(1, 3, 32, 32)
-    code = pack.encode(images)
+    code = encode(pack, images)
     (code.requires_grad_() ** 2).sum().backward()
     assert code.grad is not None
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(pack.encode(images), code.detach())
+        assert torch.equal(encode(pack, images), code.detach())
 
 
 def test_codes_are_mixed_by_their_weights(pack):

@@ -10,7 +10,7 @@ import torch
 
 from helpers import TINY, pil_picture, torch_generator_stays
 from styleaug import StylePack, StylePlan, StyleSampler, render
-from styleaug.images import load_rgb, to_tensor
+from styleaug.images.io import load_rgb, to_tensor
 from styleaug.light import NAMES, is_neutral
 from styleaug.nn.encoder import Stylizer
 from styleaug.nn.stylenet import NoiseField

@@ -13,9 +13,9 @@ from torchvision.transforms import v2
 
 from helpers import pictures, torch_generator_stays
 from styleaug.cli import main
-from styleaug.images import load_image, to_image, to_tensor
-from styleaug.precomputed import Precomputed, digest
-from styleaug.render import laid_on
+from styleaug.gatys.cached import CachedStylization, digest
+from styleaug.images.io import load_image, to_image, to_tensor
+from styleaug.render import blend
 
 ALWAYS = {"p": 1, "strength": 1, "texture": 1}
 
@@ -64,7 +64,7 @@ def test_known_images_are_replaced_whatever_their_form(photos, restyled, name, l
         "image": tv_tensors.Image(tensor),
         "rgb": tensor.expand(3, -1, -1),
     }[form]
-    out = Precomputed(restyled, **ALWAYS)(given)
+    out = CachedStylization(restyled, **ALWAYS)(given)
     assert type(out) is type(given)
     shown = to_tensor(out) if form == "pil" else out
     assert shown.shape == (tensor if form != "rgb" else given).shape
@@ -76,16 +76,16 @@ def test_known_images_are_replaced_whatever_their_form(photos, restyled, name, l
 
 def test_the_blend_is_the_transforms(photos, restyled):
     image = to_tensor(image_of(photos, "colour"))
-    out = Precomputed(restyled, p=1, strength=0.5, texture=0.25)(image)
+    out = CachedStylization(restyled, p=1, strength=0.5, texture=0.25)(image)
     y = to_tensor(load_image(restyled / "colour.png"))
     x = image[None].float() / 255
-    wanted = laid_on(x, y[None].float() / 255, torch.tensor([0.5]), torch.tensor([0.25]))
+    wanted = blend(x, y[None].float() / 255, torch.tensor([0.5]), torch.tensor([0.25]))
     assert (out.float() / 255 - wanted[0].clamp(0, 1)).abs().max() <= 1 / 255
-    assert torch.equal(Precomputed(restyled, **{**ALWAYS, "strength": 0})(image), image)
+    assert torch.equal(CachedStylization(restyled, **{**ALWAYS, "strength": 0})(image), image)
 
 
 def test_p_is_the_share_of_images(photos, restyled):
-    image, transform = image_of(photos, "gray"), Precomputed(restyled, p=0.3)
+    image, transform = image_of(photos, "gray"), CachedStylization(restyled, p=0.3)
     torch.manual_seed(0)
     changed = [transform(image) is not image for _ in range(200)]
     assert 0.2 < sum(changed) / len(changed) < 0.4
@@ -98,7 +98,7 @@ def test_one_of_several_styles_is_drawn(photos, restyled):
     run(photos, restyled.parent / "two")
     for name in ("colour", "gray", "twin"):
         Image.new("RGB", (32, 24), (120, 120, 120)).save(restyled.parent / "two" / f"{name}.png")
-    transform = Precomputed(restyled.parent, **ALWAYS)
+    transform = CachedStylization(restyled.parent, **ALWAYS)
     image = to_tensor(image_of(photos, "gray"))
     torch.manual_seed(0)
     means = [transform(image).float().mean().item() for _ in range(30)]
@@ -106,7 +106,7 @@ def test_one_of_several_styles_is_drawn(photos, restyled):
 
 
 def test_unknown_images_pass_by_with_one_warning(photos, restyled):
-    transform = Precomputed(restyled, **ALWAYS)
+    transform = CachedStylization(restyled, **ALWAYS)
     image = pictures(3, 24, 32, seed=9)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -118,7 +118,7 @@ def test_unknown_images_pass_by_with_one_warning(photos, restyled):
         warnings.simplefilter("error")
         for _ in range(30):
             transform(image)
-        transform = Precomputed(restyled, **ALWAYS)
+        transform = CachedStylization(restyled, **ALWAYS)
         transform(image_of(photos, "gray"))
         for _ in range(30):
             transform(image)
@@ -126,7 +126,7 @@ def test_unknown_images_pass_by_with_one_warning(photos, restyled):
 
 def test_labels_come_back_and_pipelines_pickle(photos, restyled):
     boxes = tv_tensors.BoundingBoxes([[1, 2, 9, 9]], format="XYXY", canvas_size=(24, 32))
-    pipeline = v2.Compose([Precomputed(restyled, **ALWAYS), v2.RandomHorizontalFlip(0)])
+    pipeline = v2.Compose([CachedStylization(restyled, **ALWAYS), v2.RandomHorizontalFlip(0)])
     pipeline = pickle.loads(pickle.dumps(pipeline))
     image = tv_tensors.Image(to_tensor(image_of(photos, "colour")))
     out, same, label = pipeline(image, boxes, 7)
@@ -171,7 +171,7 @@ def test_pictures_that_the_index_lacks_are_made_anew(photos, tmp_path):
 def test_a_damaged_index_is_one_sentence(tmp_path, text):
     (tmp_path / "gatys.json").write_text(text)
     with pytest.raises(ValueError, match="must be what 'styleaug gatys' wrote, but is damaged"):
-        Precomputed(tmp_path)
+        CachedStylization(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -184,18 +184,18 @@ def test_a_damaged_index_is_one_sentence(tmp_path, text):
 )
 def test_bad_settings_are_refused(restyled, settings, message):
     with pytest.raises(ValueError, match=message):
-        Precomputed(restyled, **settings)
+        CachedStylization(restyled, **settings)
 
 
 def test_bad_folders_and_images_are_refused(photos, restyled, tmp_path):
     with pytest.raises(ValueError, match=r"there is no gatys\.json in"):
-        Precomputed(photos)
+        CachedStylization(photos)
     with pytest.raises(ValueError, match=r"one image \(C, H, W\) on the CPU"):
-        Precomputed(restyled)(pictures(2, 3, 24, 32))
+        CachedStylization(restyled)(pictures(2, 3, 24, 32))
     Image.new("L", (5, 5)).save(restyled / "gray.png")
     Image.new("L", (5, 5)).save(restyled / "twin.png")
     with pytest.raises(ValueError, match="must be as large as its image"):
-        Precomputed(restyled, **ALWAYS)(image_of(photos, "gray"))
+        CachedStylization(restyled, **ALWAYS)(image_of(photos, "gray"))
     (restyled / "colour.png").unlink()
     with pytest.raises(OSError, match="must be a readable image"):
-        Precomputed(restyled, **ALWAYS)(image_of(photos, "colour"))
+        CachedStylization(restyled, **ALWAYS)(image_of(photos, "colour"))

@@ -9,7 +9,7 @@ from torchvision.transforms import v2
 from helpers import pictures, pil_picture
 from styleaug.cli import main
 from styleaug.cli.pipeline import feed, load_pipeline
-from styleaug.images import load_rgb, to_tensor
+from styleaug.images.io import load_rgb, to_tensor
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 TO_FLOAT = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]

@@ -11,6 +11,7 @@ import styleaug.pack
 from helpers import DTYPES, distance, pictures, torch_generator_stays
 from styleaug import StylePack, StylePlan, StyleSampler, render
 from styleaug.light import neutral_light, relight
+from styleaug.networks import encode
 from styleaug.nn.guided import bounded_texture, tone_change, tone_map
 from styleaug.render import GRAIN
 
@@ -432,7 +433,7 @@ def test_donors_give_their_style_to_the_others(pack, small_references):
     for row, donor in ((0, 2), (2, 0)):
         told = replace(
             plan.select([row]),
-            codes=pack.encode(images[donor : donor + 1]),
+            codes=encode(pack, images[donor : donor + 1]),
             donors=torch.tensor([-1]),
         )
         assert distance(out[row : row + 1], render(images[row : row + 1], told, pack)) <= 2

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import styleaug.robustness.report
-from styleaug.robustness import Robustness, write_report
-from styleaug.robustness.corruptions import Condition, corrupt_images
-from styleaug.robustness.metrics import METRICS, Metric
+import styleaug.evaluate.report
+from styleaug.evaluate import Robustness, write_report
+from styleaug.evaluate.corruptions import Condition, corrupt_images
+from styleaug.evaluate.metrics import METRICS, Metric
 
 SUITES = {"industrial": ("dust", "defocus")}
 
@@ -129,7 +129,7 @@ def test_examples_are_shown_under_each_condition(tmp_path, monkeypatch):
         wanted.append(condition)
         return corrupt_images(images, condition)
 
-    monkeypatch.setattr(styleaug.robustness.report, "corrupt_images", corrupt)
+    monkeypatch.setattr(styleaug.evaluate.report, "corrupt_images", corrupt)
     write_report(tmp_path / "report.html", {"a": result(10)}, examples=images)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/jpeg;base64,") == 3

@@ -13,7 +13,7 @@ from PIL import Image
 
 from helpers import TINY
 from styleaug import StylePack
-from styleaug.bench.models import SMALL
+from styleaug.evaluate.models import SMALL
 
 pytest.importorskip("imagecorruptions", reason="the benchmark's packages are an extra")
 

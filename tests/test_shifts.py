@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import styleaug.robustness.optics
-import styleaug.robustness.shifts
-from styleaug.robustness.optics import convolve, places, shoulder, to_camera, to_linear
-from styleaug.robustness.shifts import SHIFTS, apply_shift
+import styleaug.evaluate.optics
+import styleaug.evaluate.shifts
+from styleaug.evaluate.optics import convolve, places, shoulder, to_camera, to_linear
+from styleaug.evaluate.shifts import SHIFTS, apply_shift
 
 BLURS = ("defocus", "vibration_blur")
 SEVERITIES = range(1, 6)
@@ -254,7 +254,7 @@ def test_each_grain_and_fibre_of_dust_takes_its_part_of_the_light(monkeypatch):
     for seed in range(8):
         left = [(0.0, 0.0), *spots]  # four grains, then a fibre
         monkeypatch.setattr(
-            styleaug.robustness.optics, "random_place", lambda *_, left=left: left.pop()
+            styleaug.evaluate.optics, "random_place", lambda *_, left=left: left.pop()
         )
         light = lit("dust", np.full((256, 256, 1), 0.5), 1, seed)
         corners = [
@@ -418,10 +418,10 @@ def test_wrong_arguments_are_refused(change, error, message):
         apply_shift(**arguments)
 
 
-@pytest.mark.parametrize("module", [styleaug.robustness.shifts, styleaug.robustness.optics])
+@pytest.mark.parametrize("module", [styleaug.evaluate.shifts, styleaug.evaluate.optics])
 def test_the_suite_shares_nothing_with_the_augmentation(module):
     """What a model was trained on must not be what it is tested on."""
     nodes = ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8")))
     sources = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     own = {name for name in sources if name.startswith("styleaug")}
-    assert own <= {"styleaug.robustness.optics", "styleaug.checks"}
+    assert own <= {"styleaug.evaluate.optics", "styleaug.images.checks"}

@@ -9,7 +9,7 @@ import pytest
 
 from helpers import pictures
 from styleaug import StylePack
-from styleaug.images import to_image
+from styleaug.images.io import to_image
 
 BENCHMARKS = str(Path(__file__).parents[1] / "benchmarks")
 

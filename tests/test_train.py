@@ -12,12 +12,13 @@ import torch
 from PIL import Image
 
 from styleaug import StylePack
-from styleaug.checks import WeightsError
+from styleaug.errors import WeightsError
+from styleaug.networks import stylizer_of
 from styleaug.nn.stylenet import NoiseField, StyleNetConfig
+from styleaug.styles.procedural.families import FAMILIES
 from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
 from styleaug.train.loop import Progress, learning_rate, train
-from styleaug.train.procedural import FAMILIES
 from styleaug.train.styles import StyleTargets, is_held_out, list_styles, style_view
 
 TINY = StyleNetConfig(stem=8, width=16, blocks=1, embedding=8)
@@ -253,10 +254,10 @@ def test_training_starts_from_a_pack_with_as_many_blocks_or_more(folders, traine
     still = {"steps": 1, "lr": 0.0}
     again = train(config(folders, tmp_path / "a.safetensors", init=str(settings.out), **still))
     cpu = torch.device("cpu")
-    before, after = (p.stylizer(cpu, torch.float32).state_dict() for p in (pack, again))
+    before, after = (stylizer_of(p, cpu, torch.float32).state_dict() for p in (pack, again))
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())  # lr is 0
     assert again.info["settings"]["init"] == "pack.safetensors"
-    count = sum(layer.out_features for layer in pack.stylizer(cpu).style_layers().values())
+    count = sum(layer.out_features for layer in stylizer_of(pack, cpu).style_layers().values())
     fitted = pack.extended(pack.codes[:1], ["fitted"], [()], own=[torch.ones(count)])
     fitted.save(tmp_path / "fitted.safetensors")
     init = str(tmp_path / "fitted.safetensors")

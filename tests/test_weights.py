@@ -8,15 +8,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from helpers import torch_generator_stays
-from styleaug.checks import WeightsError
-from styleaug.weights import (
-    atomic_path,
-    building,
-    bundled_dir,
-    digest,
-    load_safetensors,
-    save_safetensors,
-)
+from styleaug.errors import WeightsError
+from styleaug.files import atomic_path
+from styleaug.runtime import building
+from styleaug.weights import bundled_dir, digest, load_safetensors, save_safetensors
 
 TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.tensor(1, dtype=torch.int64)}
 METADATA = {"kind": "test", "names": ["ä", "b"]}

@@ -13,6 +13,7 @@ from torchvision import tv_tensors
 import styleaug.pack
 from helpers import TINY, distance, pictures
 from styleaug import StyleAugment, StylePack, StyleSampler, render
+from styleaug.networks import encode
 
 pytestmark = [
     pytest.mark.usefixtures("seeded"),
@@ -156,7 +157,7 @@ def test_a_forked_child_may_load_a_pack_and_read_a_reference(
 ):
     assert in_a_forked_child(functools.partial(load_and_encode, pack_file)) == (1, TINY.code_size)
     images = pictures(1, 3, 256, 256, dtype=torch.float32)
-    assert in_a_forked_child(lambda: pack.encode(images).shape) == (1, TINY.code_size)
+    assert in_a_forked_child(lambda: encode(pack, images).shape) == (1, TINY.code_size)
 
 
 def test_a_forked_child_may_replay_a_plan(pack, several_threads):
@@ -173,7 +174,7 @@ def test_threads_of_the_parent_stay_as_they_are(pack, several_threads):
 def test_cuda_in_a_forked_child_is_refused_with_the_way_out(monkeypatch):
     monkeypatch.setattr(styleaug.pack, "_forked", True)
     with pytest.raises(RuntimeError, match=r"forked worker.*to the batch on the GPU.*'spawn'"):
-        styleaug.pack.prepare_process(torch.device("cuda"))
+        styleaug.runtime.prepare_process(torch.device("cuda"))
 
 
 def test_threads_draw_from_one_generator_without_repeating(pack):

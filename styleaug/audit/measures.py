@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 from torch.nn import functional as F
 
-from styleaug.color import luma
+from styleaug.images.color import luma
 
 THRESHOLD = 4.5
 """Robust standard deviations at which something counts as conspicuous."""

@@ -23,13 +23,13 @@ from styleaug.audit.measures import (
 )
 from styleaug.audit.report import AuditReport, Row
 from styleaug.audit.settings import Setting, grid, light, material, recommend, training
-from styleaug.color import to_float
 from styleaug.datasets import DefectSet, Sample
-from styleaug.images import to_tensor
+from styleaug.files import atomic_path
+from styleaug.images.color import to_float
+from styleaug.images.io import to_tensor
 from styleaug.pack import StylePack
 from styleaug.plan import StylePlan, StyleSampler
 from styleaug.render import render
-from styleaug.weights import atomic_path
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 Predict = Callable[[Tensor], Tensor]

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from styleaug import __version__
-from styleaug.checks import StyleAugError
 from styleaug.cli import addstyle, audit, bench, gatys, packs, preview, stylize, train
+from styleaug.errors import StyleAugError
 
 COMMANDS = (stylize, gatys, addstyle, preview, audit, bench, packs, train)
 

@@ -14,12 +14,12 @@ from tqdm import tqdm
 
 from styleaug.cli.options import add_device_option, add_pack_option
 from styleaug.cli.sheet import tile
-from styleaug.color import to_dtype
-from styleaug.images import grid, load_rgb, save_image, to_tensor
-from styleaug.newstyle import NewStyle, add_styles
-from styleaug.newstyle.learn import WAYS
+from styleaug.files import atomic_path
+from styleaug.images.color import to_dtype
+from styleaug.images.io import grid, load_rgb, save_image, to_tensor
 from styleaug.pack import StylePack, bundled_packs
-from styleaug.weights import atomic_path
+from styleaug.styles import NewStyle, add_styles
+from styleaug.styles.learn import WAYS
 
 EXAMPLES = """examples:
   styleaug add-style brushed.jpg --name brushed --out mine.safetensors
@@ -112,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(
                 f"The network does not master {style.name}. Restyle your images by optimisation: "
                 f"styleaug gatys IMAGES --style {style.source} --out restyled/; and put "
-                "styleaug.precomputed.Precomputed('restyled/') before StyleAugment."
+                "styleaug.gatys.cached.CachedStylization('restyled/') before StyleAugment."
             )
     return 0
 

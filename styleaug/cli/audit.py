@@ -20,8 +20,8 @@ from styleaug.cli.options import add_pack_option, add_seed_option
 from styleaug.cli.pipeline import load_pipeline
 from styleaug.cli.sheet import tile
 from styleaug.datasets import read_defects
-from styleaug.images import grid, save_image
-from styleaug.weights import atomic_path
+from styleaug.files import atomic_path
+from styleaug.images.io import grid, save_image
 
 EXAMPLES = """examples:
   styleaug audit --data tiles/ --out audit/

@@ -12,16 +12,15 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from styleaug.bench import BenchReport, bench
-from styleaug.bench.models import KINDS
-from styleaug.bench.policies import PEERS
-from styleaug.bench.runner import Protocol
-from styleaug.bench.tasks import kind_of
 from styleaug.cli.options import add_device_option, add_pack_option
 from styleaug.datasets import read_defects
-from styleaug.robustness import write_report
-from styleaug.robustness.metrics import metric
-from styleaug.weights import atomic_path
+from styleaug.evaluate import BenchReport, bench, write_report
+from styleaug.evaluate.metrics import metric
+from styleaug.evaluate.models import KINDS
+from styleaug.evaluate.policies import PEERS
+from styleaug.evaluate.runner import Protocol
+from styleaug.evaluate.tasks import kind_of
+from styleaug.files import atomic_path
 
 EXAMPLES = """examples:
   styleaug bench --data parts/ --quick

@@ -16,11 +16,11 @@ from tqdm import tqdm
 
 from styleaug.cli.options import add_device_option
 from styleaug.cli.pictures import load_picture, mirrored
+from styleaug.files import atomic_path
 from styleaug.gatys import GatysConfig, GatysProgress, gatys
+from styleaug.gatys.cached import INDEX, digest
 from styleaug.gatys.config import METHODS, OPTIMIZERS, PRECISIONS
-from styleaug.images import load_rgb, save_image, to_image, to_tensor
-from styleaug.precomputed import INDEX, digest
-from styleaug.weights import atomic_path
+from styleaug.images.io import load_rgb, save_image, to_image, to_tensor
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ EXAMPLES = """examples:
 Slow (tens of seconds an image on a CPU), and for any style, also those that the network of a pack
 does not master. Folders are mirrored: SRC/a/b.png becomes OUT/a/b.png. Run the same command again
 after an interruption: what is there already is kept. OUT/gatys.json holds the settings, and which
-picture is of which image: styleaug.precomputed.Precomputed("OUT") takes them over in training.
+picture is of which image: styleaug.gatys.cached.CachedStylization("OUT") takes them over in training.
 """
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from styleaug.images import find_images, load_image, load_rgb
+from styleaug.images.io import find_images, load_image, load_rgb
 
 
 def mirrored(

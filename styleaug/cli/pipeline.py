@@ -16,8 +16,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision import tv_tensors
 
-from styleaug.color import to_dtype, to_rgb
-from styleaug.images import to_tensor
+from styleaug.images.color import to_dtype, to_rgb
+from styleaug.images.io import to_tensor
 
 
 def load_pipeline(where: str) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ import torch
 from styleaug.cli.options import add_style_options, chosen_styles
 from styleaug.cli.pipeline import feed, load_pipeline, seeded
 from styleaug.cli.sheet import tile
-from styleaug.images import find_images, grid, load_rgb, save_image, to_tensor
+from styleaug.images.io import find_images, grid, load_rgb, save_image, to_tensor
 from styleaug.pack import StylePack
 from styleaug.plan import StylePlan, StyleSampler
 from styleaug.render import render

@@ -5,8 +5,8 @@ from __future__ import annotations
 from PIL import Image
 from torch import Tensor
 
-from styleaug.color import to_rgb
-from styleaug.images import to_tensor
+from styleaug.images.color import to_rgb
+from styleaug.images.io import to_tensor
 
 
 def tile(image: Tensor, size: int) -> Tensor:

@@ -20,12 +20,12 @@ from styleaug.cli.options import (
     chosen_styles,
 )
 from styleaug.cli.pictures import load_picture, mirrored
-from styleaug.images import save_image, to_image, to_tensor
+from styleaug.files import atomic_path
+from styleaug.images.io import save_image, to_image, to_tensor
 from styleaug.pack import StylePack
 from styleaug.plan import StyleSampler
 from styleaug.render import render
 from styleaug.transform import DEFAULTS
-from styleaug.weights import atomic_path
 
 log = logging.getLogger(__name__)
 

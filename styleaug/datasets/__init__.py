@@ -10,7 +10,7 @@ from styleaug.datasets.boxes import read_coco, read_text, read_voc
 from styleaug.datasets.folders import part_masks, read_class_folders, read_file_names
 from styleaug.datasets.samples import Box, DefectSet, Sample
 from styleaug.datasets.yolo import read_yolo
-from styleaug.images import find_images
+from styleaug.images.io import find_images
 
 __all__ = ["Box", "DefectSet", "Sample", "read_defects"]
 

@@ -16,7 +16,7 @@ from styleaug.datasets.places import (
     split_word,
 )
 from styleaug.datasets.samples import Sample
-from styleaug.images import find_images
+from styleaug.images.io import find_images
 
 _MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".pgm", ".ppm")
 """Of two files of one stem, that with the earlier of these is the mask: it has no lossy pixels."""

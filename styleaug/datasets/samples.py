@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from styleaug.images import load_image, load_rgb
+from styleaug.images.io import load_image, load_rgb
 
 _ORIENTATION = 0x0112
 """The EXIF tag that says how a camera was held; 5 to 8 mean that the sides are swapped."""

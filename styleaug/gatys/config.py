@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from styleaug.checks import check_fraction
+from styleaug.images.checks import check_fraction
 from styleaug.nn.features import layer_names
 
 METHODS = ("fast", "textbook")

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from styleaug.checks import check_image_tensor
-from styleaug.color import luma, to_dtype, to_float, to_rgb
 from styleaug.gatys.config import PRECISIONS, GatysConfig, GatysProgress, GatysResult
 from styleaug.gatys.objective import SMALLEST, InPieces, Objective, resized, style_grams
 from styleaug.gatys.optimizers import Adam, Lbfgs
+from styleaug.images.checks import check_image_tensor
+from styleaug.images.color import luma, to_dtype, to_float, to_rgb
 from styleaug.nn.features import cached_features
-from styleaug.pack import inference_dtype, prepare_process
+from styleaug.runtime import inference_dtype, prepare_process
 
 _COARSEST = 96
 """Short side in pixels below which no coarser scale comes first."""

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from styleaug import transform
-from styleaug.checks import MissingExtraError, check_fraction, warn
+from styleaug.errors import MissingExtraError, warn
+from styleaug.images.checks import check_fraction
 from styleaug.plan import StylePlan
 from styleaug.protect import box_mask, keep_map
 from styleaug.render import WORKING_SIZE

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from styleaug import transform
-from styleaug.checks import MissingExtraError
+from styleaug.errors import MissingExtraError
 from styleaug.pack import StylePack
 from styleaug.plan import Range, StylePlan, Styles
 from styleaug.render import WORKING_SIZE

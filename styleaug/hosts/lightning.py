@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from styleaug.checks import MissingExtraError
+from styleaug.errors import MissingExtraError
 from styleaug.hosts.batch import BatchStyler, Key
 from styleaug.transform import StyleAugment
 

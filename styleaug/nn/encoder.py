@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from styleaug.nn.features import VGGFeatures
 from styleaug.nn.norm import StyleLinear
 from styleaug.nn.stylenet import StyleNetConfig
-from styleaug.weights import building
+from styleaug.runtime import building
 
 STYLE_LAYERS = ("conv1_2", "conv2_2", "conv3_3", "conv4_1")
 """Layers whose statistics tell a style: fine texture and colour first, larger patterns last."""
@@ -122,9 +122,9 @@ class Stylizer(nn.Module):
             state[f"{name}.own"] = torch.cat([known, part.T], dim=1)
         config = self.net.config
         with building():
-            copy = Stylizer(replace(config, own=config.own + len(values))).to(values.device)
-            copy.load_state_dict(state)
-        return copy
+            copy = Stylizer(replace(config, own=config.own + len(values)))
+            copy.load_state_dict(state, assign=True)
+        return copy.to(values.device)
 
     def forward(
         self,

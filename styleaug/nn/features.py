@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from styleaug.checks import WeightsError
-from styleaug.weights import building, bundled_dir, load_safetensors
+from styleaug.errors import WeightsError
+from styleaug.runtime import LeastRecentlyUsed, building
+from styleaug.weights import bundled_dir, load_safetensors
 
 _CHANNELS = (64, 128, 256, 512, 512)
 _CONVS_PER_BLOCK = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
@@ -52,8 +52,12 @@ class VGGFeatures(nn.Module):
             width = _CHANNELS[int(name[4]) - 1]
             self.add_module(name, nn.Conv2d(channels, width, 3, padding=1))
             channels = width
-        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer(
+            "mean", torch.tensor(_MEAN, device="cpu").view(1, 3, 1, 1), persistent=False
+        )
+        self.register_buffer(
+            "std", torch.tensor(_STD, device="cpu").view(1, 3, 1, 1), persistent=False
+        )
         self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
@@ -100,15 +104,15 @@ def load_features(features: str = "vgg16") -> VGGFeatures:
 def _vgg16(names: tuple[str, ...]) -> VGGFeatures:
     trunk = VGGFeatures(n for n in names if n <= "conv5_1")
     tensors, _ = load_safetensors(bundled_vgg16())
-    trunk.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=True)
-    return trunk
+    trunk.load_state_dict({k: v.float() for k, v in tensors.items()}, assign=True)
+    return trunk.requires_grad_(False)
 
 
 def _vgg19(names: tuple[str, ...]) -> VGGFeatures:
-    from torchvision.models import VGG19_Weights, vgg19
+    from torchvision.models import VGG19_Weights
 
     try:
-        source = vgg19(weights=VGG19_Weights.IMAGENET1K_V1).features
+        weights = VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=False)
     except (OSError, RuntimeError) as error:
         raise WeightsError(
             f"features='vgg19' downloads torchvision's ImageNet weights on first use, and this "
@@ -116,10 +120,15 @@ def _vgg19(names: tuple[str, ...]) -> VGGFeatures:
             "folder, or use the bundled features='vgg16'."
         ) from error
     trunk = VGGFeatures(names)
-    convs = [module for module in source if isinstance(module, nn.Conv2d)]
-    for name, conv in zip(names, convs, strict=True):
-        trunk.get_submodule(name).load_state_dict(conv.state_dict())
-    return trunk
+    stored = [key.removesuffix(".weight") for key in weights if key.startswith("features.")]
+    stored = [key for key in stored if not key.endswith(".bias")]
+    state = {
+        f"{name}.{part}": weights[f"{key}.{part}"]
+        for name, key in zip(names, stored, strict=True)
+        for part in ("weight", "bias")
+    }
+    trunk.load_state_dict(state, assign=True)
+    return trunk.requires_grad_(False)
 
 
 def bundled_vgg16() -> Path:
@@ -127,9 +136,15 @@ def bundled_vgg16() -> Path:
     return bundled_dir() / "vgg16" / "vgg16.safetensors"
 
 
-@functools.lru_cache(maxsize=4)
+_trunks: LeastRecentlyUsed[VGGFeatures] = LeastRecentlyUsed(4)
+
+
 def cached_features(features: str, device: torch.device, dtype: torch.dtype) -> VGGFeatures:
     """A trunk shared by all users in this process; see :func:`load_features`."""
-    with building():
-        trunk = load_features(features)
-        return trunk.to(memory_format=torch.channels_last).to(device, dtype)
+
+    def load() -> VGGFeatures:
+        with torch.inference_mode(False):
+            trunk = load_features(features).to(memory_format=torch.channels_last)
+            return trunk.to(device, dtype)
+
+    return _trunks.get((features, device, dtype), load)

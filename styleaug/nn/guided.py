@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, cat, split
 from torch.nn import functional as F
 
-from styleaug.color import luma
+from styleaug.images.color import luma
 
 SUBSAMPLE = 4
 """The local affine maps are fitted on a grid this much coarser, then interpolated (He and Sun

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from styleaug.images import find_images, load_rgb
+from styleaug.images.io import find_images, load_rgb
 from styleaug.nn.stylenet import NoiseField
 from styleaug.train.config import TrainConfig
 from styleaug.train.styles import StyleImage

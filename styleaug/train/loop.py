@@ -18,15 +18,17 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from styleaug.checks import StyleAugError, WeightsError
-from styleaug.images import grid, load_rgb, save_image, to_tensor
+from styleaug.errors import StyleAugError, WeightsError
+from styleaug.files import atomic_path
+from styleaug.images.io import grid, load_rgb, save_image, to_tensor
 from styleaug.nn.encoder import Stylizer
 from styleaug.nn.features import load_features
-from styleaug.pack import StylePack
+from styleaug.pack import StylePack, build_stylizer
+from styleaug.runtime import choose_device, initializing, use_autocast
 from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
 from styleaug.train.objective import Objective
-from styleaug.train.runtime import choose_device, process_group, use_autocast
+from styleaug.train.runtime import process_group
 from styleaug.train.styles import (
     PROCEDURAL,
     StyleTargets,
@@ -34,7 +36,6 @@ from styleaug.train.styles import (
     list_styles,
     style_view,
 )
-from styleaug.weights import atomic_path, building
 
 log = logging.getLogger(__name__)
 
@@ -103,8 +104,7 @@ class _Run:
         self.targets = StyleTargets(
             StyleTargets.build(self.styles, self.trunk, config, self.device)
         )
-        with building():
-            torch.default_generator.manual_seed(config.seed)
+        with initializing(config.seed):
             model = Stylizer(config.net)
         if config.init and not checkpoint:
             _start_from(model, config.init)
@@ -326,7 +326,7 @@ def _start_from(model: Stylizer, pack: str) -> None:
             f"init needs a pack of the same shape, with at least as many blocks, but {pack} has "
             f"{given} where {shape} is asked for."
         )
-    weights = source.stylizer(torch.device("cpu"), torch.float32).state_dict()
+    weights = build_stylizer(source.config, source.state).state_dict()
     weights = {name: tensor for name, tensor in weights.items() if name in model.state_dict()}
     model.load_state_dict(weights)
 

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from styleaug import losses
 from styleaug.nn.encoder import STYLE_LAYERS
 from styleaug.nn.features import VGGFeatures
+from styleaug.nn.perceptual import content_distance, gram, style_distance
+from styleaug.train import losses
 from styleaug.train.config import TrainConfig
 
 CONTENT_LAYERS = ("conv2_2", "conv3_3", "conv4_1")
@@ -44,9 +45,7 @@ class Objective:
         found = self.trunk(output, {*STYLE_LAYERS, *CONTENT_LAYERS})
         style = torch.stack(
             [
-                losses.saturate(
-                    losses.style_distance(losses.gram(found[layer]), target, typical)
-                ).mean()
+                losses.saturate(style_distance(gram(found[layer]), target, typical)).mean()
                 for layer, target, typical in zip(
                     STYLE_LAYERS, batch["grams"], self.typical, strict=True
                 )
@@ -54,7 +53,7 @@ class Objective:
         ).mean()
         content_loss = torch.stack(
             [
-                weight * losses.content_distance(found[layer], wanted[layer])
+                weight * content_distance(found[layer], wanted[layer])
                 for weight, layer in zip(c.content_weights, CONTENT_LAYERS, strict=True)
             ]
         ).sum()
@@ -64,9 +63,9 @@ class Objective:
             "content": content_loss,
             "tone": c.tonal_weight * losses.tonal_distance(output, content),
             "defects": c.anomaly_weight
-            * losses.anomaly_loss(damaged_output, batch["damaged"], mask, batch["ring"]),
+            * losses.defect_contrast_loss(damaged_output, batch["damaged"], mask, batch["ring"]),
             "calm": c.calm_weight
-            * losses.born_texture(
+            * losses.hallucination_loss(
                 damaged_output[:surfaces], batch["damaged"][:surfaces], mask[:surfaces]
             ),
             "tv": c.tv_weight * losses.total_variation(output),

@@ -1,4 +1,4 @@
-"""Where a training run computes: device, precision, process group."""
+"""The process group of a training run on several GPUs."""
 
 from __future__ import annotations
 
@@ -8,24 +8,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import distributed
-
-from styleaug.pack import cpu_has_bf16
-
-
-def choose_device(name: str) -> torch.device:
-    """``"auto"`` takes CUDA where there is one; under ``torchrun`` each process its own GPU."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda":
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    return torch.device(name)
-
-
-def use_autocast(precision: str, device: torch.device) -> bool:
-    """Whether to compute in bfloat16: ``"auto"`` where the hardware multiplies it."""
-    if precision == "auto":
-        return torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
-    return precision == "bf16"
 
 
 @contextmanager

@@ -18,13 +18,13 @@ from PIL import Image, ImageEnhance, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
-from styleaug.color import to_dtype
-from styleaug.images import find_images, load_rgb, to_image
-from styleaug.losses import gram
+from styleaug.images.color import to_dtype
+from styleaug.images.io import find_images, load_rgb, to_image
 from styleaug.nn.encoder import STYLE_LAYERS, STYLE_SIZE, style_statistics
 from styleaug.nn.features import VGGFeatures
+from styleaug.nn.perceptual import gram
+from styleaug.styles.procedural.families import FAMILIES, VERSION, draw_finish
 from styleaug.train.config import TrainConfig
-from styleaug.train.procedural import FAMILIES, VERSION, draw_finish
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def list_styles(folders: Sequence[str]) -> list[StyleImage]:
 
     A file ``source__name.jpg`` gets the tag ``source``, and ``class_0001.jpg`` the tag ``class``.
     Unreadable images are reported by name and left out. ``procedural:N`` in place of a folder
-    stands for N finishes of each family of :mod:`styleaug.train.procedural`, tagged ``finish`` and
+    stands for N finishes of each family of :mod:`styleaug.styles.procedural.families`, tagged ``finish`` and
     by family.
 
     Raises:

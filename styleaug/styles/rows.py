@@ -11,11 +11,12 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from styleaug.color import to_float
-from styleaug.images import find_images, load_rgb, to_tensor
-from styleaug.newstyle.learn import NewStyle, check_way, learn_style
-from styleaug.newstyle.probes import PROBE_SIZE
+from styleaug.images.color import to_float
+from styleaug.images.io import find_images, load_rgb, to_tensor
+from styleaug.networks import encode
 from styleaug.pack import StylePack
+from styleaug.styles.learn import NewStyle, check_way, learn_style
+from styleaug.styles.probes import PROBE_SIZE
 
 _APART = 0.25
 
@@ -113,7 +114,7 @@ def add_styles(
     tried = _contents(contents) if contents else None
     codes = []
     for k, path in enumerate(files):
-        codes.append(pack.encode(to_tensor(load_rgb(path))[None].to(device))[0].cpu())
+        codes.append(encode(pack, to_tensor(load_rgb(path))[None].to(device))[0].cpu())
         tell("encode", k + 1, len(files))
     kept = distinct(pack, torch.stack(codes))
     way = way or ("auto" if len(kept) == 1 else "encode")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from styleaug.checks import MissingExtraError
+from styleaug.errors import MissingExtraError
 
 Rows = npt.NDArray[Any]
 

@@ -15,15 +15,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from styleaug.bench.models import LITE, SMALL
-from styleaug.bench.policies import Policy
-from styleaug.bench.tasks import Labelled, Task, fast_arithmetic, predict
-from styleaug.bench.train import train
+from styleaug.evaluate.corruptions import LAMPS, SUITES, Condition, conditions, corrupted_sets
+from styleaug.evaluate.metrics import metric
+from styleaug.evaluate.models import LITE, SMALL
+from styleaug.evaluate.policies import Policy
+from styleaug.evaluate.robustness import Robustness
+from styleaug.evaluate.tasks import Labelled, Task, fast_arithmetic, predict
+from styleaug.evaluate.training import train
+from styleaug.files import atomic_path
 from styleaug.pack import StylePack
-from styleaug.robustness.corruptions import LAMPS, SUITES, Condition, conditions, corrupted_sets
-from styleaug.robustness.evaluation import Robustness
-from styleaug.robustness.metrics import metric
-from styleaug.weights import atomic_path
 
 SEVERITIES = (1, 3, 5)
 
@@ -33,7 +33,7 @@ class Protocol:
     """How networks are trained and tested.
 
     Attributes:
-        model: backbone, see :func:`~styleaug.bench.models.make_backbone`.
+        model: backbone, see :func:`~styleaug.evaluate.models.make_backbone`.
         size: side of the network's input, in pixels.
         steps: of training, alike for all.
         batch_size: images a step.

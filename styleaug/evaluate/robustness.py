@@ -13,9 +13,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from styleaug.color import to_dtype, to_float
-from styleaug.robustness.corruptions import SUITES, Condition, conditions, corrupted_sets
-from styleaug.robustness.metrics import metric
+from styleaug.evaluate.corruptions import SUITES, Condition, conditions, corrupted_sets
+from styleaug.evaluate.metrics import metric
+from styleaug.images.color import to_dtype, to_float
 
 Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -27,7 +27,7 @@ class Robustness:
 
     Attributes:
         metric: name of the score.
-        clean: rows of the images as they are, see :class:`~styleaug.robustness.metrics.Metric`.
+        clean: rows of the images as they are, see :class:`~styleaug.evaluate.metrics.Metric`.
         shifted: rows by condition.
         suites: names of conditions by suite.
     """
@@ -151,11 +151,11 @@ def evaluate(
 
     Args:
         model: takes what ``preprocess`` gives and returns what the metric reads, see
-            :data:`~styleaug.robustness.metrics.METRICS`. A module is put into eval mode meanwhile.
+            :data:`~styleaug.evaluate.metrics.METRICS`. A module is put into eval mode meanwhile.
         loader: batches (images, targets): images (B, 3, H, W), uint8 or float in [0, 1], all of one
             size, not normalized; targets as the metric reads them.
-        metric: a name of :data:`~styleaug.robustness.metrics.METRICS`.
-        suites: names of :data:`~styleaug.robustness.corruptions.SUITES`.
+        metric: a name of :data:`~styleaug.evaluate.metrics.METRICS`.
+        suites: names of :data:`~styleaug.evaluate.corruptions.SUITES`.
         severities: of 1 to 5.
         preprocess: uint8 batches -> what the model takes; by default floats in [0, 1].
         readapt: estimate the statistics of batch norms anew on each corrupted set, without its
@@ -178,7 +178,7 @@ def evaluate(
     def rows(pixels: Tensor) -> npt.NDArray[Any]:
         batches = [preprocess(part.to(on)) for part in torch.split(pixels, batch_size)]
         with _evaluating(model) as ready:
-            adapted = readapted(ready, batches) if readapt else ready
+            adapted = adapt_batchnorm(ready, batches) if readapt else ready
             with torch.no_grad():
                 outputs = [adapted(batch) for batch in batches]
         return chosen.rows(_joined(outputs), targets)
@@ -251,7 +251,7 @@ def _evaluating(model: Any) -> Iterator[Any]:
     model.train(training)
 
 
-def readapted(model: Any, batches: Iterable[Any]) -> Any:
+def adapt_batchnorm(model: Any, batches: Iterable[Any]) -> Any:
     """A copy in eval mode whose batch norms hold the statistics of these images.
 
     What a new lamp or finish does to a network is for a good part that the means and variances
@@ -269,7 +269,7 @@ def readapted(model: Any, batches: Iterable[Any]) -> Any:
     Examples:
         >>> model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
         >>> dim = [0.1 * torch.rand(8, 3, 16, 16) for _ in range(2)]
-        >>> adapted = readapted(model, dim)
+        >>> adapted = adapt_batchnorm(model, dim)
         >>> bool(adapted[1].running_var.max() < model[1].running_var.max())
         True
     """

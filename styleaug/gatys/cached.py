@@ -1,4 +1,4 @@
-"""``Precomputed``: restylings that were made ahead, by ``styleaug gatys``, while a model trains."""
+"""``CachedStylization``: restylings that were made ahead, by ``styleaug gatys``, while a model trains."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from styleaug.checks import check_fraction, check_image_tensor, check_range, warn
-from styleaug.color import luma, to_dtype, to_float, to_rgb
-from styleaug.images import load_rgb, to_image, to_tensor
+from styleaug.errors import warn
+from styleaug.images.checks import check_fraction, check_image_tensor, check_range
+from styleaug.images.color import luma, to_dtype, to_float, to_rgb
+from styleaug.images.io import load_rgb, to_image, to_tensor
 from styleaug.plan import Range
 from styleaug.protect import LABELS
-from styleaug.render import laid_on
+from styleaug.render import blend
 
 INDEX = "gatys.json"
 """What ``styleaug gatys`` writes beside its pictures: settings, and :func:`digest` of images."""
@@ -33,7 +34,7 @@ def digest(image: Tensor) -> str:
     return hashlib.sha256(str(rgb.shape).encode() + rgb.tobytes()).hexdigest()[:32]
 
 
-class Precomputed(v2.Transform):
+class CachedStylization(v2.Transform):
     """Take over restylings from folders that ``styleaug gatys`` wrote, for the images they are of.
 
     An image is known by its pixels, so this transform comes first, before anything that crops,
@@ -99,7 +100,7 @@ class Precomputed(v2.Transform):
         check_image_tensor(image)
         if image.ndim != 3 or image.device.type != "cpu":
             raise ValueError(
-                f"Precomputed needs one image (C, H, W) on the CPU, in a dataset's transform, but "
+                f"CachedStylization needs one image (C, H, W) on the CPU, in a dataset's transform, but "
                 f"got {tuple(image.shape)} on {image.device}."
             )
         out = self._replaced(image, params)
@@ -117,7 +118,7 @@ class Precomputed(v2.Transform):
             self._unknown = None if files else self._unknown + 1
             if self._unknown is not None and self._unknown == _PATIENCE:
                 warn(
-                    f"Precomputed knows none of {_PATIENCE} images: it must come before "
+                    f"CachedStylization knows none of {_PATIENCE} images: it must come before "
                     f"all that changes pixels, and see them as Pillow reads the files that "
                     f"{self.folder} was made of."
                 )
@@ -131,7 +132,7 @@ class Precomputed(v2.Transform):
             )
         x = to_rgb(to_float(image))[None]
         amounts = torch.tensor([params["strength"]]), torch.tensor([params["texture"]])
-        out = laid_on(x, to_float(restyled)[None], *amounts)[0]
+        out = blend(x, to_float(restyled)[None], *amounts)[0]
         return to_dtype(luma(out.clamp(0, 1)) if image.shape[0] == 1 else out, image.dtype)
 
     def extra_repr(self) -> str:

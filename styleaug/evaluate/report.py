@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from styleaug.robustness.corruptions import Condition, corrupt_images
-from styleaug.robustness.evaluation import Robustness
-from styleaug.robustness.metrics import metric
-from styleaug.weights import atomic_path
+from styleaug.evaluate.corruptions import Condition, corrupt_images
+from styleaug.evaluate.metrics import metric
+from styleaug.evaluate.robustness import Robustness
+from styleaug.files import atomic_path
 
 _COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#e45756", "#72b7b2", "#9d755d", "#888888")
 _STYLE = """

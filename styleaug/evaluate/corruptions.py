@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from styleaug.checks import MissingExtraError
-from styleaug.robustness.shifts import SHIFTS, Images, apply_shift, check_images, check_severity
+from styleaug.errors import MissingExtraError
+from styleaug.evaluate.shifts import SHIFTS, Images, apply_shift, check_images, check_severity
 
 CORRUPTION_GROUPS: dict[str, tuple[str, ...]] = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),

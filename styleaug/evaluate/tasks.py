@@ -14,15 +14,15 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision import tv_tensors
 
-from styleaug.bench.models import KINDS, Classifier, Detector, Network, Segmenter
 from styleaug.datasets import DefectSet, Sample
-from styleaug.images import to_tensor
-from styleaug.train.runtime import use_autocast
+from styleaug.evaluate.models import KINDS, Classifier, Detector, Network, Segmenter
+from styleaug.images.io import to_tensor
+from styleaug.runtime import use_autocast
 
 BACKGROUND = "background"
 """Class of images without a label, which sets of boxes have."""
 METRICS = dict(zip(KINDS, ("balanced accuracy", "IoU", "box AP"), strict=True))
-"""What each kind of task is scored by, see :data:`styleaug.robustness.METRICS`."""
+"""What each kind of task is scored by, see :data:`styleaug.evaluate.METRICS`."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Task:
     """What is to be learned.
 
     Attributes:
-        kind: one of :data:`~styleaug.bench.models.KINDS`.
+        kind: one of :data:`~styleaug.evaluate.models.KINDS`.
         classes: their names.
         size: side of the images in pixels.
     """

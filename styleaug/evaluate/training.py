@@ -12,8 +12,8 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-from styleaug.bench.models import LITE, Network
-from styleaug.bench.tasks import Labelled, Task, to_inputs
+from styleaug.evaluate.models import LITE, Network
+from styleaug.evaluate.tasks import Labelled, Task, to_inputs
 from styleaug.transform import StyleAugment
 
 BatchTransform = Callable[[Tensor], Tensor]
@@ -73,7 +73,7 @@ def train(
             module, is told how far training has come, for its schedule.
         steps: optimiser steps.
         seed: fixes weights, order, flips and augmentation.
-        backbone: name, see :func:`~styleaug.bench.models.make_backbone`.
+        backbone: name, see :func:`~styleaug.evaluate.models.make_backbone`.
         batch_size: images a step.
         learning_rate: at the peak of the one-cycle schedule (cosine).
         device: where batches are augmented and the network trained.

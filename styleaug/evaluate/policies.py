@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from styleaug.bench.train import BatchTransform
+from styleaug.evaluate.training import BatchTransform
 from styleaug.transform import StyleAugment
 
 

@@ -17,7 +17,7 @@ from math import cos, pi, sin
 import torch
 from torch import Tensor
 
-from styleaug.train.surface import (
+from styleaug.styles.procedural.surface import (
     TABLE,
     Draw,
     Surface,

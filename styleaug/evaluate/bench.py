@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from styleaug.bench.policies import PEERS, SEARCH, Policy, settings_for
-from styleaug.bench.runner import Protocol, Runner, corruptions_installed, shifted_sets, together
-from styleaug.bench.tasks import Task, kind_of, make_task, parted
 from styleaug.datasets import DefectSet
-from styleaug.robustness.evaluation import Robustness
+from styleaug.evaluate.policies import PEERS, SEARCH, Policy, settings_for
+from styleaug.evaluate.robustness import Robustness
+from styleaug.evaluate.runner import Protocol, Runner, corruptions_installed, shifted_sets, together
+from styleaug.evaluate.tasks import Task, kind_of, make_task, parted
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 TOLERANCE = 0.01
@@ -94,7 +94,7 @@ def bench(
         task: ``"classification"`` of whole images, where the largest box tells the class;
             ``"segmentation"`` of defects; ``"detection"`` of boxes; or None for what the labels
             allow, in this order.
-        peers: names in :data:`~styleaug.bench.policies.PEERS`.
+        peers: names in :data:`~styleaug.evaluate.policies.PEERS`.
         pack: name or path of the style pack.
         protocol: sizes, steps and seeds; by default what suits the task.
         cache: a folder in which each trained network's outcome is kept, so that an interrupted

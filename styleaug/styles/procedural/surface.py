@@ -1,6 +1,6 @@
 """What procedural finishes are drawn with: seeded noise and patterns, and the light on a surface.
 
-A family of :mod:`styleaug.train.procedural` draws a :class:`Surface` with a :class:`Draw`, and
+A family of :mod:`styleaug.styles.procedural.families` draws a :class:`Surface` with a :class:`Draw`, and
 :func:`shade` lights it.
 """
 

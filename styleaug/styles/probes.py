@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from styleaug.gatys.descent import descend
-from styleaug.losses import content_distance, gram, style_distance
+from styleaug.networks import as_reference, stylizer_of
 from styleaug.nn.encoder import STYLE_LAYERS
 from styleaug.nn.features import VGGFeatures, cached_features
-from styleaug.pack import StylePack, as_style, inference_dtype
-from styleaug.train.procedural import FAMILIES, draw_finish
+from styleaug.nn.perceptual import content_distance, gram, style_distance
+from styleaug.pack import StylePack
+from styleaug.runtime import inference_dtype
+from styleaug.styles.procedural.families import FAMILIES, draw_finish
 
 STYLE_WEIGHT = 8.0
 CONTENT_WEIGHTS = {"conv2_2": 0.5, "conv3_3": 1.0, "conv4_1": 0.5}
@@ -172,13 +174,13 @@ def _typical(device: torch.device) -> tuple[Tensor, ...]:
 def style_targets(picture: Tensor) -> list[Tensor]:
     """Gram matrices (1, C, C) of a picture (C, h, w), looked at as the encoder does."""
     with torch.no_grad():
-        found = trunk_on(picture.device)(as_style(picture[None]), STYLE_LAYERS)
+        found = trunk_on(picture.device)(as_reference(picture[None]), STYLE_LAYERS)
     return [gram(found[layer]) for layer in STYLE_LAYERS]
 
 
 def restyled_probes(pack: StylePack, code: Tensor, probes: Probes) -> Tensor:
     """What the network makes of the probes (P, 3, S, S) under a code (code_size,), in float32."""
-    network = pack.stylizer(code.device, torch.float32).net
+    network = stylizer_of(pack, code.device, torch.float32).net
     places = torch.arange(len(probes), device=code.device) * 977
     with torch.no_grad():
         noise = network.field(places, PROBE_SIZE, PROBE_SIZE)

@@ -11,9 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from styleaug.checks import check_image_tensor
-from styleaug.color import to_float, to_rgb
-from styleaug.newstyle.probes import (
+from styleaug.images.checks import check_image_tensor
+from styleaug.images.color import to_float, to_rgb
+from styleaug.networks import encode, stylizer_of
+from styleaug.nn.features import cached_features
+from styleaug.pack import StylePack
+from styleaug.runtime import inference_dtype, prepare_process
+from styleaug.styles.probes import (
     PROBE_SIZE,
     STYLE_WEIGHT,
     Probes,
@@ -23,8 +27,6 @@ from styleaug.newstyle.probes import (
     style_targets,
     varied,
 )
-from styleaug.nn.features import cached_features
-from styleaug.pack import StylePack, inference_dtype, prepare_process
 
 ENOUGH, TOO_LITTLE = 0.97, 0.8
 """Share of the style moved by an optimisation of the pixels: from the first on, the encoder's code
@@ -123,8 +125,8 @@ def fit_style(
         raise ValueError(f"steps must be at least 1, but got {steps}.")
     picture = _checked(picture)
     device = picture.device
-    start = pack.encode(picture[None])[0] if start is None else start.to(device)
-    known = pack.stylizer(device, torch.float32)
+    start = encode(pack, picture[None])[0] if start is None else start.to(device)
+    known = stylizer_of(pack, device, torch.float32)
     sizes = [layer.out_features for layer in known.style_layers().values()]
     stylizer = known.with_own(torch.zeros(1, sum(sizes), device=device)).requires_grad_(False)
     network = stylizer.net.eval().to(memory_format=torch.channels_last)
@@ -235,7 +237,7 @@ def learn_style(
         moved[way], objective[way] = probes.measure(outputs, grams)
 
     with _timed(seconds, "encode"):
-        encoded = pack.encode(picture[None])[0]
+        encoded = encode(pack, picture[None])[0]
     rows["encode"] = encoded, None
     measure("encode", restyled_probes(pack, encoded, probes))
     with _timed(seconds, "gatys"):

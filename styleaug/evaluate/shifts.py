@@ -17,7 +17,7 @@ from numbers import Integral
 import numpy as np
 import numpy.typing as npt
 
-from styleaug.robustness.optics import (
+from styleaug.evaluate.optics import (
     Image,
     convolve,
     defocus,

@@ -2,42 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Iterable
 from numbers import Real
 
 import torch
 from torch import Tensor
-
-_FRAMEWORKS = {"styleaug", "torch", "torchvision", "albumentations", "kornia", "lightning"}
-
-
-class StyleAugError(Exception):
-    """Base of the errors that are not plain ``TypeError`` or ``ValueError``."""
-
-
-class WeightsError(StyleAugError):
-    """A weights file is missing, damaged, or not of the expected kind."""
-
-
-class MissingExtraError(StyleAugError, ImportError):
-    """An optional dependency is not installed."""
-
-    def __init__(self, package: str, extra: str) -> None:
-        """Name the ``package`` that is missing and the ``extra`` that installs it."""
-        super().__init__(
-            f"This needs the package {package!r}, which is not installed; "
-            f"install it with: pip install 'styleaug[{extra}]'."
-        )
-
-
-def warn(message: str) -> None:
-    """Warn at the line of the user's own code, above the frameworks that called this package."""
-    frame, level = sys._getframe(1), 2
-    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _FRAMEWORKS:
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, stacklevel=level)
 
 
 def check_image_tensor(images: Tensor, name: str = "image") -> None:

@@ -6,45 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from styleaug.color import luma
-
-
-def gram(features: Tensor) -> Tensor:
-    """Gram matrices of features (B, C, H, W), divided by H * W: -> (B, C, C), float32."""
-    flat = features.float().flatten(2)
-    return flat @ flat.transpose(1, 2) / flat.shape[2]
-
-
-def style_distance(output: Tensor, target: Tensor, typical: Tensor) -> Tensor:
-    """Squared relative distance of Gram matrices per image: (B, C, C), (B, C, C) -> (B,).
-
-    ``|G - T|^2 / (|T|^2 + 0.02 m^2)`` in Frobenius norms, m the median norm over styles. The second
-    term keeps nearly black styles, whose Gram matrix is almost zero, from exploding the ratio.
-    """
-    difference = (output - target).square().sum((1, 2))
-    return difference / (target.square().sum((1, 2)) + 0.02 * typical.square())
+from styleaug.images.color import luma
 
 
 def saturate(distance: Tensor, limit: float = 4.0) -> Tensor:
     """``q / (1 + q / limit)``: a style out of reach stops pulling at the others' expense."""
     return distance / (1 + distance / limit)
-
-
-def content_distance(output: Tensor, content: Tensor) -> Tensor:
-    """Mean squared difference of instance-normalized features (B, C, H, W).
-
-    Normalized, the content term asks for the same structure under any contrast and colour. The
-    floor is 0.3 of the layer's mean variance in that image: smaller floors amplify sensor noise of
-    flat surfaces and train unstably.
-    """
-
-    def normalize(features: Tensor, floor: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        variance, mean = torch.var_mean(features.float(), dim=(2, 3), keepdim=True, correction=0)
-        floor = 0.3 * variance.mean(1, keepdim=True) + 1e-4 if floor is None else floor
-        return (features.float() - mean) * torch.rsqrt(variance + floor), floor
-
-    reference, _ = normalize(content)
-    return (normalize(output)[0] - reference).square().mean()
 
 
 def total_variation(images: Tensor) -> Tensor:
@@ -105,7 +72,7 @@ def defect_contrast(values: Tensor, mask: Tensor, ring: Tensor, noise: float = 0
     return ((inside - outside) / (variance + noise**2).sqrt()).flatten(1)
 
 
-def anomaly_loss(output: Tensor, content: Tensor, mask: Tensor, ring: Tensor) -> Tensor:
+def defect_contrast_loss(output: Tensor, content: Tensor, mask: Tensor, ring: Tensor) -> Tensor:
     """Share of the defects' contrast that a restyling loses, averaged over the visible defects.
 
     What a detector sees is a defect's contrast relative to the texture around it, so that is what
@@ -138,7 +105,7 @@ def anomaly_loss(output: Tensor, content: Tensor, mask: Tensor, ring: Tensor) ->
     return (lost * visible).sum() / visible.sum().clamp_min(1)
 
 
-def born_texture(output: Tensor, content: Tensor, mask: Tensor) -> Tensor:
+def hallucination_loss(output: Tensor, content: Tensor, mask: Tensor) -> Tensor:
     """Fine structure that a restyling paints on smooth surfaces, in units of ten 8-bit levels.
 
     A network with sub-pixel upsampling paints a lattice where nothing else is to be seen, and blows

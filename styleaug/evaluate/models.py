@@ -12,7 +12,7 @@ from torchvision.models import detection
 from torchvision.models.detection import anchor_utils, fcos
 from torchvision.ops import FeaturePyramidNetwork
 
-from styleaug.checks import MissingExtraError
+from styleaug.errors import MissingExtraError
 
 KINDS = ("classification", "segmentation", "detection")
 LITE = "efficientnet-lite0"

@@ -1,0 +1,1 @@
+"""Procedural pictures of industrial finishes."""
