@@ -2,7 +2,7 @@
 
     python benchmarks/gallery.py [--content NAME=DIR...] [--pack PACK] [--out DIR]
 
-Without ``--content``, the parts are drawn (:mod:`styleaug.styles.procedural.families`), each with a scratch,
+Without ``--content``, the parts are drawn (:mod:`styleaug.styles.procedural`), each with a scratch,
 a spot and a blotch, so that no photograph of unclear licence is in the documentation. With it, one
 picture of each folder is taken.
 """
@@ -24,7 +24,7 @@ from styleaug.images.color import to_dtype
 from styleaug.images.io import find_images, grid, load_rgb, save_image, to_tensor
 from styleaug.light import draw_light
 from styleaug.networks import encode
-from styleaug.styles.procedural.families import FAMILIES, draw_finish
+from styleaug.styles.procedural import FAMILIES, draw_finish
 from styleaug.train.data import draw_defects
 
 OUT = Path(__file__).parents[1] / "docs" / "assets" / "gallery"

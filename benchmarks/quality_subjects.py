@@ -25,7 +25,7 @@ from styleaug.networks import encode, stylizer_of
 from styleaug.nn.encoder import STYLE_SIZE
 from styleaug.nn.features import load_features
 from styleaug.nn.stylenet import NoiseField
-from styleaug.styles.procedural.families import FAMILIES, draw_finish
+from styleaug.styles.procedural import FAMILIES, draw_finish
 from styleaug.train.styles import PROCEDURAL, StyleImage, is_held_out, list_styles, style_view
 
 UNSEEN_INDEX = 100_000

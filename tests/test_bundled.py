@@ -10,7 +10,7 @@ import torch
 from helpers import pictures, pil_picture
 from styleaug import StyleAugment, StylePack, StyleSampler, render
 from styleaug.pack import bundled_packs
-from styleaug.styles.procedural.families import FAMILIES
+from styleaug.styles.procedural import FAMILIES
 from styleaug.weights import bundled_dir
 
 FILES = sorted(bundled_dir().glob("*/*.safetensors"))

@@ -31,7 +31,7 @@ from styleaug.styles.probes import (
     trunk_on,
     varied,
 )
-from styleaug.styles.procedural.families import draw_finish
+from styleaug.styles.procedural import draw_finish
 from styleaug.styles.rows import distinct
 
 CPU = torch.device("cpu")

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from styleaug.styles.procedural.families import FAMILIES, VERSION, draw_finish
+from styleaug.styles.procedural import FAMILIES, VERSION, draw_finish
 from test_fake_cuda import FakeCuda
 
 

@@ -15,7 +15,7 @@ from styleaug import StylePack
 from styleaug.errors import WeightsError
 from styleaug.networks import stylizer_of
 from styleaug.nn.stylenet import NoiseField, StyleNetConfig
-from styleaug.styles.procedural.families import FAMILIES
+from styleaug.styles.procedural import FAMILIES
 from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
 from styleaug.train.loop import Progress, learning_rate, train

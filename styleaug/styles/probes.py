@@ -15,7 +15,7 @@ from styleaug.nn.features import VGGFeatures, cached_features
 from styleaug.nn.perceptual import content_distance, gram, style_distance
 from styleaug.pack import StylePack
 from styleaug.runtime import inference_dtype
-from styleaug.styles.procedural.families import FAMILIES, draw_finish
+from styleaug.styles.procedural import FAMILIES, draw_finish
 
 STYLE_WEIGHT = 8.0
 CONTENT_WEIGHTS = {"conv2_2": 0.5, "conv3_3": 1.0, "conv4_1": 0.5}

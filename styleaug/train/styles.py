@@ -23,7 +23,7 @@ from styleaug.images.io import find_images, load_rgb, to_image
 from styleaug.nn.encoder import STYLE_LAYERS, STYLE_SIZE, style_statistics
 from styleaug.nn.features import VGGFeatures
 from styleaug.nn.perceptual import gram
-from styleaug.styles.procedural.families import FAMILIES, VERSION, draw_finish
+from styleaug.styles.procedural import FAMILIES, VERSION, draw_finish
 from styleaug.train.config import TrainConfig
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def list_styles(folders: Sequence[str]) -> list[StyleImage]:
 
     A file ``source__name.jpg`` gets the tag ``source``, and ``class_0001.jpg`` the tag ``class``.
     Unreadable images are reported by name and left out. ``procedural:N`` in place of a folder
-    stands for N finishes of each family of :mod:`styleaug.styles.procedural.families`, tagged ``finish`` and
+    stands for N finishes of each family of :mod:`styleaug.styles.procedural`, tagged ``finish`` and
     by family.
 
     Raises:
