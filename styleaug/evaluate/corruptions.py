@@ -1,4 +1,4 @@
-"""Corrupted test images: ImageNet-C's corruptions, other lamps, and the industrial shifts.
+"""Corrupted test images: ImageNet-C's corruptions, other lighting, and the industrial shifts.
 
 The corruptions of Hendrycks & Dietterich (2019) come from the package ``imagecorruptions-imaug``
 (extra ``bench``). All are plain NumPy on one image at a time, so a pool of processes makes them.
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import io
 import multiprocessing
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -80,6 +82,13 @@ def conditions(corruptions: Sequence[str], severities: Sequence[int]) -> list[Co
     return [Condition(name, severity) for name in corruptions for severity in severities]
 
 
+def installed_corruptions(names: Sequence[str]) -> tuple[str, ...]:
+    """Those of some corruptions that can be had: without the extra ``bench``, our own."""
+    if find_spec("imagecorruptions"):
+        return tuple(names)
+    return tuple(name for name in names if name not in _PACKAGED)
+
+
 def corrupt_images(images: Images, condition: Condition, *, seed: int = 0) -> Images:
     """Corrupt each image on its own.
 
@@ -113,7 +122,9 @@ def corrupt_images(images: Images, condition: Condition, *, seed: int = 0) -> Im
 def corrupted_sets(
     images: Images, wanted: Iterable[Condition], *, seed: int = 0, workers: int = 2
 ) -> Iterator[tuple[Condition, Images]]:
-    """Yield the corrupted copy of the whole set for each condition, in order.
+    """Yield the corrupted copy of all images for each condition, in order.
+
+    No more than one copy a process is made ahead of the one that is asked for.
 
     Args:
         images: (N, H, W, 3) uint8.
@@ -143,7 +154,14 @@ def _sets(
     # Spawned, not forked: a forked child can hang on a lock that a PyTorch thread held.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _start_worker, (images, seed)) as pool:
-        yield from zip(wanted, pool.map(_corrupt_shared, wanted), strict=True)
+        ahead: deque[tuple[Condition, Future[Images]]] = deque()
+        for condition in wanted:
+            ahead.append((condition, pool.submit(_corrupt_shared, condition)))
+            if len(ahead) > workers:
+                first, future = ahead.popleft()
+                yield first, future.result()
+        for first, future in ahead:
+            yield first, future.result()
 
 
 _shared: dict[str, Any] = {}

@@ -1,17 +1,24 @@
-"""Augmentation policies that a bench compares, and the settings that it chooses from."""
+"""Augmentation policies as expressions, the baselines, and the presets that a bench tries."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import ast
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from styleaug.evaluate.training import BatchTransform
-from styleaug.transform import StyleAugment
+from styleaug.augment.presets import preset
+from styleaug.augment.transform import StyleAugment
+from styleaug.evaluate.models import SMALL
+from styleaug.pack import StylePack
+from styleaug.stages.base import Stage
+
+
+class PolicyError(ValueError):
+    """A policy that cannot be built; the message says what to change."""
 
 
 class GaussianNoise(nn.Module):
@@ -47,72 +54,39 @@ class Photometric(nn.Sequential):
         )
 
 
-PEERS: dict[str, Callable[[], nn.Module]] = {
-    "Photometric": Photometric,
-    "ColorJitter": lambda: v2.ColorJitter(0.5, 0.5, 0.3, 0.05),
-    "AugMix": v2.AugMix,
-    "RandAugment": v2.RandAugment,
-    "TrivialAugmentWide": v2.TrivialAugmentWide,
-}
-"""Other augmentations, each drawing anew for each image; the strongest first."""
+class Reference(nn.Module):
+    """A transform of Albumentations that takes over the look of one of the training images.
 
-SEARCH: dict[str, dict[str, Any]] = {
-    "defaults": {},
-    "without material": {"strength": 0.0},
-    "without light": {"light": 0.0},
-    "gradually": {"schedule": "gradual"},
-    "gradually, without light": {"schedule": "gradual", "light": 0.0},
-    "without blur and grain": {"blur": 0.0, "grain": 0.0},
-    "milder": {
-        "strength": (0.0, 0.5),
-        "texture": (0.0, 0.5),
-        "light": (0.0, 0.5),
-        "blur": (0.0, 0.25),
-        "grain": (0.0, 0.1),
-    },
-}
-"""Settings of StyleAugment that a search may try."""
-_FOR_CLASSES = {"without material", "without light"}
-_FOR_MASKS_AND_BOXES = {"gradually", "gradually, without light"}
-
-
-def settings_for(kind: str) -> dict[str, dict[str, Any]]:
-    """What a search tries of :data:`SEARCH`: few, so that validation can tell them apart.
-
-    Plain images first help where masks or boxes are learned, and not where classes are.
-    """
-    others = _FOR_MASKS_AND_BOXES if kind == "classification" else _FOR_CLASSES
-    return {name: options for name, options in SEARCH.items() if name not in others}
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What is done to training batches after the flips.
-
-    Attributes:
-        name: for tables.
-        style: arguments of StyleAugment; None without it.
-        peer: a name in :data:`PEERS`; None without one.
+    Args:
+        name: ``FDA``, ``HistogramMatching`` or ``PixelDistributionAdaptation``, with their default
+            strengths.
+        p: share of the images.
     """
 
-    name: str
-    style: Mapping[str, Any] | None = field(default=None)
-    peer: str | None = None
+    def __init__(self, name: str, p: float = 0.5) -> None:
+        super().__init__()
+        self.name, self.p = name, p
+        self.references: Tensor | None = None
+        self._transform: Any = None
 
-    def make(self, pack: str) -> BatchTransform:
-        """A transform of uint8 batches (B, 3, H, W)."""
-        stages: list[nn.Module] = []
-        if self.peer is not None:
-            stages.append(PerImage(PEERS[self.peer]()))
-        if self.style is not None:
-            stages.append(StyleAugment(pack=pack, **self.style))
-        return nn.Sequential(*stages)
+    def forward(self, image: Tensor) -> Tensor:
+        """Transform (3, H, W)."""
+        if self.references is None:
+            raise PolicyError(f"{self.name} needs reference images.")
+        import albumentations
 
-    @property
-    def code(self) -> str:
-        """The call of StyleAugment."""
-        inner = ", ".join(f"{name}={value!r}" for name, value in (self.style or {}).items())
-        return f"StyleAugment({inner})"
+        if self._transform is None:
+            make = getattr(albumentations, self.name)
+            self._transform = make(metadata_key="references", p=self.p)
+        self._transform.set_random_seed(int(torch.randint(2**31, ())))
+        reference = self.references[int(torch.randint(len(self.references), ()))]
+        arrays = [one.permute(1, 2, 0).numpy() for one in (image, reference)]
+        out = self._transform(image=arrays[0], references=[arrays[1]])["image"]
+        return torch.from_numpy(out).permute(2, 0, 1)
+
+    def extra_repr(self) -> str:
+        """The cache tells policies apart by it."""
+        return f"{self.name}, p={self.p}"
 
 
 class PerImage(nn.Module):
@@ -126,3 +100,149 @@ class PerImage(nn.Module):
     def forward(self, batch: Tensor) -> Tensor:
         """Transform (B, C, H, W)."""
         return torch.stack([self.transform(image) for image in batch])
+
+
+OTHERS: dict[str, Callable[..., nn.Module]] = {
+    "AugMix": v2.AugMix,
+    "ColorJitter": v2.ColorJitter,
+    "GaussianNoise": GaussianNoise,
+    "Photometric": Photometric,
+    "RandAugment": v2.RandAugment,
+    "Reference": Reference,
+    "TrivialAugmentWide": v2.TrivialAugmentWide,
+}
+"""Transforms of one image that a policy may be made of, beside ours."""
+FLIPS = "flips only"
+BASELINES: dict[str, str] = {
+    FLIPS: "",
+    "ColorJitter": "ColorJitter(0.5, 0.5, 0.3, 0.05)",
+    "photometric mix": "Photometric()",
+    "RandAugment": "RandAugment()",
+    "TrivialAugmentWide": "TrivialAugmentWide()",
+    "AugMix": "AugMix()",
+    "FDA": "Reference('FDA')",
+    "HistogramMatching": "Reference('HistogramMatching')",
+    "PixelDistributionAdaptation": "Reference('PixelDistributionAdaptation')",
+}
+"""Policies without StyleAugment, as :func:`build_policy` reads them."""
+
+
+def presets_to_try(kind: str, model: str) -> tuple[str, ...]:
+    """Presets that a bench chooses from: few, so that the validation images can tell them apart.
+
+    Plain images first help where masks or boxes are learned, and not where classes are.
+
+    Args:
+        kind: of task.
+        model: the backbone.
+    """
+    if kind != "classification":
+        return ("masks" if kind == "segmentation" else "boxes", "default", "mild", "lighting")
+    return ("default", "mild", "lighting", "sensor", "scratch" if model == SMALL else "material")
+
+
+def build_policy(
+    expression: str, *, pack: str = "base", references: Tensor | None = None
+) -> nn.Sequential:
+    """Build what is done to a uint8 batch from ``"Transform(...) + Transform(...)"``, in turn.
+
+    Terms are :data:`OTHERS`, stages, and ``StyleAugment``, which takes a preset's name or stages:
+    ``StyleAugment('masks') + AugMix()``, ``StyleAugment([Restyle(p=0.6), Relight()], p=0.7)``.
+    Other arguments are literals; nothing else is evaluated. ``""`` changes nothing.
+
+    Args:
+        expression: the policy.
+        pack: name or path of the pack of each ``Restyle`` that names none.
+        references: images (N, 3, H, W) uint8 whose look may be taken over: the training images.
+
+    Raises:
+        PolicyError: if the expression is not of this form, or a term refuses its arguments.
+    """
+    try:
+        node = ast.parse(expression.strip() or "()", mode="eval").body
+        built = [_built(term, pack) for term in _terms(node)] if expression.strip() else []
+        wrong = [term for term in built if not isinstance(term, nn.Module)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no transform")
+    except (SyntaxError, TypeError, ValueError) as error:
+        raise PolicyError(
+            f"A policy must be as \"StyleAugment('masks') + AugMix()\", of {', '.join(_KNOWN)} "
+            f"with literal arguments, but {expression!r} is not: {error}"
+        ) from error
+    for stage in nn.Sequential(*built).modules():
+        if isinstance(stage, Reference):
+            stage.references = references
+    ours = (StyleAugment, Stage)
+    return nn.Sequential(*(term if isinstance(term, ours) else PerImage(term) for term in built))
+
+
+def _terms(node: ast.expr) -> list[ast.expr]:
+    last_first = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        last_first.append(node.right)
+        node = node.left
+    return [node, *reversed(last_first)]
+
+
+def _built(node: ast.expr, pack: str) -> Any:
+    """A call of something known, with its arguments built; lists of calls; or a literal."""
+    if isinstance(node, ast.List):
+        return [_built(entry, pack) for entry in node.elts]
+    if not isinstance(node, ast.Call):
+        return ast.literal_eval(node)
+    name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
+    if name not in _KNOWN:
+        raise ValueError(f"there is no {name}")
+    arguments = [_built(argument, pack) for argument in node.args]
+    settings = {str(entry.arg): _built(entry.value, pack) for entry in node.keywords}
+    if name in ("Restyle", "preset"):
+        settings.setdefault("pack", pack)
+    if name == "StyleAugment" and (not arguments or isinstance(arguments[0], str)):
+        arguments[:1] = [preset(*arguments[:1] or ["default"], pack=pack)]
+    return _KNOWN[name](*arguments, **settings)
+
+
+_KNOWN: dict[str, Callable[..., Any]] = {
+    "StyleAugment": StyleAugment,
+    "preset": preset,
+    **Stage.kinds,
+    **OTHERS,
+}
+
+
+def name_policies(texts: Sequence[str]) -> dict[str, str]:
+    """Expressions by name, of names of :data:`BASELINES`, ``NAME=EXPRESSION`` and expressions.
+
+    Raises:
+        PolicyError: if one cannot be built, or two have one name.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, expression = (part.strip() for part in text.partition("="))
+        if not equals or "(" in name:  # in "AugMix(severity=5)" the = is that of an argument
+            name, expression = text.strip(), BASELINES.get(text.strip(), text.strip())
+        if name in found:
+            raise PolicyError(f"Policies must have different names, but two are {name!r}.")
+        build_policy(expression)
+        found[name] = expression
+    return found
+
+
+def describe_policy(policy: nn.Sequential) -> list[Any]:
+    """All settings of a policy by value, as JSON has them: equal ones do the same.
+
+    A pack is told by its id, wherever it lies; settings that were left to defaults are written out.
+    """
+    return [
+        _with_pack_ids(term.to_dict()) if isinstance(term, StyleAugment | Stage) else repr(term)
+        for term in policy
+    ]
+
+
+def _with_pack_ids(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {
+            name: StylePack.load(value).id if name == "pack" else _with_pack_ids(value)
+            for name, value in data.items()
+        }
+    return [_with_pack_ids(entry) for entry in data] if isinstance(data, list) else data

@@ -1,11 +1,11 @@
-"""Labelled images in memory, as a bench trains and tests on them."""
+"""Tasks, and labelled images in memory, as networks are trained and tested on them."""
 
 from __future__ import annotations
 
 import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,17 @@ from styleaug.runtime import use_autocast
 
 BACKGROUND = "background"
 """Class of images without a label, which sets of boxes have."""
-METRICS = dict(zip(KINDS, ("balanced accuracy", "IoU", "box AP"), strict=True))
-"""What each kind of task is scored by, see :data:`styleaug.evaluate.METRICS`."""
+SCORES = {
+    "classification": ("balanced accuracy", "AUROC"),
+    "segmentation": ("IoU", "pixel AP"),
+    "detection": ("box AP", "box AP50"),
+}
+"""What each kind of task is judged by, and a second score, by
+:data:`~styleaug.evaluate.metrics.METRICS`."""
 
 
 @dataclass(frozen=True)
-class Labelled:
+class ImageSet:
     """Images with what a network shall answer.
 
     Attributes:
@@ -78,10 +83,10 @@ class Task:
 
     @property
     def metric(self) -> str:
-        """What it is scored by."""
-        return METRICS[self.kind]
+        """What it is judged by."""
+        return SCORES[self.kind][0]
 
-    def read(self, samples: Sequence[Sample], limit: int) -> Labelled:
+    def read(self, samples: Sequence[Sample], limit: int) -> ImageSet:
         """Read at most ``limit`` samples, drawn at random; images are squeezed to squares.
 
         Raises:
@@ -93,7 +98,7 @@ class Task:
         images = [to_tensor(p.resize(side, Image.Resampling.BILINEAR)) for p in pictures]
         targets = [self._target(s, p.size) for s, p in zip(drawn, pictures, strict=True)]
         joined = targets if self.kind == "detection" else torch.stack(targets)
-        return Labelled(torch.stack(images), joined)
+        return ImageSet(torch.stack(images), joined)
 
     def _target(self, sample: Sample, extent: tuple[int, int]) -> Any:
         if self.kind == "classification":
@@ -118,7 +123,7 @@ class Task:
         )
         return torch.from_numpy(np.asarray(shares) >= 128).to(torch.uint8)[None]
 
-    def make_network(self, backbone: str, train: Labelled) -> Network:
+    def make_network(self, backbone: str, train: ImageSet) -> Network:
         """A network with weights from torch's global generator, but for pretrained ones.
 
         In the loss of a classifier, rare classes of ``train`` weigh more.
@@ -174,15 +179,6 @@ def make_task(defects: DefectSet, kind: str, size: int) -> Task:
     else:
         names = {box.label for sample in defects.samples for box in sample.boxes}
     return Task(kind, tuple(sorted(names)) or ("defect",), size)
-
-
-def parted(defects: DefectSet) -> tuple[DefectSet, DefectSet]:
-    """The set's own split, or one at random where that trains on good parts alone, as MVTec's."""
-    parts = defects.split()
-    if {s.label for s in parts[0].samples} >= {s.label for s in parts[1].samples}:
-        return parts
-    samples = tuple(replace(sample, split="") for sample in defects.samples)
-    return replace(defects, samples=samples).split()
 
 
 def to_inputs(images: Tensor) -> Tensor:

