@@ -1,7 +1,7 @@
 """Style augmentation for defect detection.
 
-Random materials, finishes, colours and lights for training images, on the device where the batch
-lies, while labels, boxes and masks stay true.
+Random materials, finishes, colours, lighting, blur and noise for training images, on the device
+where the batch lies, while labels, boxes and masks stay true.
 
 Examples:
     >>> import torch
@@ -11,10 +11,20 @@ Examples:
     torch.Size([4, 3, 64, 64])
 """
 
+from styleaug.augment.transform import StyleAugment
 from styleaug.pack import StylePack
-from styleaug.plan import StylePlan, StyleSampler
-from styleaug.render import render
-from styleaug.transform import StyleAugment
+from styleaug.stages.defocus import Defocus
+from styleaug.stages.noise import SensorNoise
+from styleaug.stages.relight import Relight
+from styleaug.stages.restyle import Restyle
 
 __version__ = "0.1.0"
-__all__ = ["StyleAugment", "StylePack", "StylePlan", "StyleSampler", "__version__", "render"]
+__all__ = [
+    "Defocus",
+    "Relight",
+    "Restyle",
+    "SensorNoise",
+    "StyleAugment",
+    "StylePack",
+    "__version__",
+]

@@ -1,4 +1,4 @@
-"""``CachedStylization``: restylings that were made ahead, by ``styleaug gatys``, while a model trains."""
+"""``CachedStylization``: restylings that ``styleaug gatys`` made before a model trains."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from styleaug.errors import warn
 from styleaug.images.checks import check_fraction, check_image_tensor, check_range
 from styleaug.images.color import luma, to_dtype, to_float, to_rgb
 from styleaug.images.io import load_rgb, to_image, to_tensor
-from styleaug.plan import Range
-from styleaug.protect import LABELS
-from styleaug.render import blend
+from styleaug.stages.base import Range
+from styleaug.stages.restyle import blend
+from styleaug.stages.sample import LABELS
 
 INDEX = "gatys.json"
 """What ``styleaug gatys`` writes beside its pictures: settings, and :func:`digest` of images."""
@@ -100,8 +100,8 @@ class CachedStylization(v2.Transform):
         check_image_tensor(image)
         if image.ndim != 3 or image.device.type != "cpu":
             raise ValueError(
-                f"CachedStylization needs one image (C, H, W) on the CPU, in a dataset's transform, but "
-                f"got {tuple(image.shape)} on {image.device}."
+                "CachedStylization needs one image (C, H, W) on the CPU, in a dataset's transform, "
+                f"but got {tuple(image.shape)} on {image.device}."
             )
         out = self._replaced(image, params)
         if out is None:

@@ -8,6 +8,8 @@ from numbers import Real
 import torch
 from torch import Tensor
 
+from styleaug.images.color import WHITE
+
 
 def check_image_tensor(images: Tensor, name: str = "image") -> None:
     """Raise unless ``images`` is a valid image tensor ``(..., C, H, W)``.
@@ -15,12 +17,12 @@ def check_image_tensor(images: Tensor, name: str = "image") -> None:
     Values are inspected on the CPU only: on an accelerator a look at them would make the host wait.
 
     Args:
-        images: what should be uint8 in [0, 255], or floating point in [0, 1]; C is 1 or 3; H, W are
+        images: what should be uint8, uint16, or floating point in [0, 1]; C is 1 or 3; H, W are
             not 0.
         name: how the message calls it.
 
     Raises:
-        TypeError: if the dtype is neither uint8 nor floating point.
+        TypeError: if the dtype is neither uint8, uint16 nor floating point.
         ValueError: if the shape or the values are out of bounds.
     """
     if images.ndim < 3:
@@ -38,10 +40,11 @@ def check_image_tensor(images: Tensor, name: str = "image") -> None:
         )
     if not height or not width:
         raise ValueError(f"{name} must have pixels, but is {height} high and {width} wide.")
-    if images.dtype != torch.uint8 and not images.dtype.is_floating_point:
+    if images.dtype not in WHITE and not images.dtype.is_floating_point:
         raise TypeError(
-            f"{name} must be uint8 or floating point, but got {images.dtype}. Convert it with "
-            "torchvision.transforms.v2.ToDtype(torch.float32, scale=True)."
+            f"{name} must be uint8, uint16 or floating point, but got {images.dtype}. Convert it: "
+            "with .to(torch.uint8) if its values lie in [0, 255], with .to(torch.uint16) if in "
+            "[0, 65535]."
         )
     if images.dtype.is_floating_point and images.device.type == "cpu" and images.numel():
         low, high = (value.item() for value in torch.aminmax(images.detach()))

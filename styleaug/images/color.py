@@ -1,4 +1,4 @@
-"""Conversions between uint8 and float, and between RGB and gray."""
+"""Conversions between uint8, uint16 and float, and between RGB and gray."""
 
 from __future__ import annotations
 
@@ -8,20 +8,26 @@ from torch import Tensor
 LUMA = (0.299, 0.587, 0.114)
 """ITU-R BT.601 weights of R, G and B, the ones that PIL and torchvision use."""
 
+WHITE = {torch.uint8: 255, torch.uint16: 65535}
+"""The integer dtypes that images may have, and what stands for 1 in them."""
+
 
 def to_float(images: Tensor) -> Tensor:
-    """Return images ``(..., C, H, W)`` as float32 in [0, 1]; uint8 is divided by 255."""
-    if images.dtype == torch.uint8:
-        return images.to(torch.float32).div_(255)
-    return images.to(torch.float32)
+    """Return images ``(..., C, H, W)`` as float32 in [0, 1]; integers divided by white."""
+    white = WHITE.get(images.dtype)
+    if white is None:
+        return images.to(torch.float32)
+    return images.to(torch.float32).div_(white)
 
 
 def to_dtype(images: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return float images in [0, 1] as ``dtype``, clamped; uint8 is rounded."""
-    images = images.clamp(0, 1)
-    if dtype == torch.uint8:
-        return images.mul(255).round_().to(torch.uint8)
-    return images.to(dtype)
+    """Return float images in [0, 1] as ``dtype``, clamped; integers are rounded."""
+    images, white = images.clamp(0, 1), WHITE.get(dtype)
+    if white is None:
+        return images.to(dtype)
+    rounded = images.mul(white).round_()
+    # CUDA has no direct way from float to uint16
+    return (rounded.to(torch.int32) if dtype == torch.uint16 else rounded).to(dtype)
 
 
 def luma(images: Tensor) -> Tensor:

@@ -63,13 +63,24 @@ def load_rgb(path: Path) -> Image.Image:
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """PIL image of mode L or RGB -> uint8 (C, H, W), a copy."""
+    """PIL image of mode L, RGB or 16-bit gray (I;16, I) -> uint8 or uint16 (C, H, W), a copy.
+
+    Raises:
+        ValueError: if values of mode I do not fit into 16 bits.
+    """
     array = np.array(image)
+    if image.mode.startswith("I"):
+        if array.min() < 0 or array.max() > 65535:
+            raise ValueError(
+                f"Images of mode {image.mode} must hold values of 16 bits, in [0, 65535], but they "
+                f"range from {array.min()} to {array.max()}."
+            )
+        array = array.astype(np.uint16)
     return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy())
 
 
 def to_image(tensor: Tensor) -> Image.Image:
-    """uint8 (C, H, W), C = 1 or 3 -> PIL image of mode L or RGB."""
+    """uint8 or, with C = 1, uint16 (C, H, W), C = 1 or 3 -> PIL image of mode L, RGB or I;16."""
     array = tensor.cpu().numpy()
     return Image.fromarray(array[0] if array.shape[0] == 1 else array.transpose(1, 2, 0))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -30,7 +32,7 @@ class ResidualBlock(nn.Module):
     Args:
         channels: C of the features.
         embedding: E of the style embedding.
-        own: see :class:`~styleaug.nn.norm.StyleLinear`.
+        style_residuals: see :class:`~styleaug.nn.norm.StyleLinear`.
         floor: variance floor of the norms.
         dilation: of the 3 x 3 convolutions.
     """
@@ -40,18 +42,19 @@ class ResidualBlock(nn.Module):
         channels: int,
         embedding: int,
         *,
-        own: int = 0,
+        style_residuals: int = 0,
         floor: float = VARIANCE_FLOOR,
         dilation: int = 1,
     ) -> None:
         super().__init__()
+        norm: Any = {"style_residuals": style_residuals, "floor": floor}
         self.conv1 = reflect_conv(channels, channels, 3, dilation=dilation)
-        self.norm1 = ConditionalInstanceNorm2d(channels, embedding, own=own, floor=floor)
+        self.norm1 = ConditionalInstanceNorm2d(channels, embedding, **norm)
         self.conv2 = reflect_conv(channels, channels, 3, dilation=dilation)
-        self.norm2 = ConditionalInstanceNorm2d(channels, embedding, own=own, floor=floor)
+        self.norm2 = ConditionalInstanceNorm2d(channels, embedding, **norm)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """Features (B, C, H, W) and styles (B, E + own) -> (B, C, H, W)."""
+        """Features (B, C, H, W) and styles (B, E + S) -> (B, C, H, W)."""
         h = F.relu(self.norm1(self.conv1(x), style))
         change: Tensor = self.norm2(self.conv2(h), style)
         return x + change

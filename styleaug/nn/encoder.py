@@ -8,12 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from styleaug.nn.features import VGGFeatures
+from styleaug.nn.noise import white_noise
+from styleaug.nn.noise import white_noise
 from styleaug.nn.norm import StyleLinear
 from styleaug.nn.stylenet import StyleNetConfig
 from styleaug.runtime import building
 
-STYLE_LAYERS = ("conv1_2", "conv2_2", "conv3_3", "conv4_1")
-"""Layers whose statistics tell a style: fine texture and colour first, larger patterns last."""
+ENCODER_LAYERS = ("conv1_2", "conv2_2", "conv3_3", "conv4_1")
+"""Layers whose statistics the encoder reads and whose Gram matrices training compares: fine texture
+and colour first, larger patterns last."""
 
 STYLE_SIZE = 256
 """Short side, in pixels, at which style images are looked at: it fixes the scale of their
@@ -28,7 +31,7 @@ def style_statistics(features: dict[str, Tensor]) -> Tensor:
     The logarithm tames the heavy tails of VGG activations.
     """
     parts = []
-    for layer in STYLE_LAYERS:
+    for layer in ENCODER_LAYERS:
         variance, mean = torch.var_mean(features[layer].float(), dim=(2, 3), correction=0)
         parts += [mean, variance.sqrt()]
     return torch.cat(parts, dim=1).log1p()
@@ -95,36 +98,39 @@ class Stylizer(nn.Module):
 
     def codes(self, statistics: Tensor, images: Tensor, noise: Tensor | None = None) -> Tensor:
         """Codes (B, code_size) from statistics (B, 1920) and the pictures (B, 3, H, W)."""
-        embedding, own = self.encoder(statistics, noise).float(), self.net.config.own
-        shares = embedding.new_zeros(len(embedding), own)  # a new style is none of those
+        embedding, count = self.encoder(statistics, noise).float(), self.net.config.style_residuals
+        shares = embedding.new_zeros(len(embedding), count)  # a new style has no residual
         return torch.cat([embedding, self.net.statistics(images), shares], dim=1)
 
     def encode(self, images: Tensor, trunk: VGGFeatures) -> Tensor:
         """Codes (B, code_size), float32, of pictures (B, 3, H, W), float in [0, 1]."""
-        return self.codes(style_statistics(trunk(images, STYLE_LAYERS)), images)
+        return self.codes(style_statistics(trunk(images, ENCODER_LAYERS)), images)
 
     def style_layers(self) -> dict[str, StyleLinear]:
         """Where styles set something, by name, in a fixed order."""
         modules = self.named_modules()
         return {name: layer for name, layer in modules if isinstance(layer, StyleLinear)}
 
-    def with_own(self, values: Tensor) -> Stylizer:
-        """A copy with more styles that have parameters of their own; all others come out as before.
+    def with_style_residuals(self, residuals: Tensor) -> Stylizer:
+        """A copy with more styles that have a residual; all others come out as before.
 
         Args:
-            values: their parameters (S, P), of all :meth:`style_layers` in their order.
+            residuals: (S, P), of all :meth:`style_layers` in their order.
         """
         layers, state = self.style_layers(), self.state_dict()
         sizes = [layer.out_features for layer in layers.values()]
-        parts = torch.split(values.detach(), sizes, dim=1)
+        parts = torch.split(residuals.detach(), sizes, dim=1)
         for (name, layer), part in zip(layers.items(), parts, strict=True):
-            known = part.T[:, :0] if layer.own is None else layer.own.detach()
-            state[f"{name}.own"] = torch.cat([known, part.T], dim=1)
+            known = layer.style_residuals
+            state[f"{name}.style_residuals"] = (
+                part.T if known is None else torch.cat([known.detach(), part.T], dim=1)
+            ).contiguous()
         config = self.net.config
         with building():
-            copy = Stylizer(replace(config, own=config.own + len(values)))
+            count = config.style_residuals + len(residuals)
+            copy = Stylizer(replace(config, style_residuals=count))
             copy.load_state_dict(state, assign=True)
-        return copy.to(values.device)
+        return copy.to(residuals.device)
 
     def forward(
         self,
@@ -132,10 +138,10 @@ class Stylizer(nn.Module):
         statistics: Tensor,
         styles: Tensor,
         noise: Tensor,
-        places: Tensor,
+        seeds: Tensor,
     ) -> Tensor:
         """The training pass: ``content`` (B * k, 3, H, W), k parts, under B styles."""
         codes = self.codes(statistics, styles, noise)
         codes = codes.repeat(content.shape[0] // codes.shape[0], 1)
-        output: Tensor = self.net(content, codes, self.net.field(places, *content.shape[-2:]))
+        output: Tensor = self.net(content, codes, white_noise(seeds, 1, *content.shape[-2:]))
         return output

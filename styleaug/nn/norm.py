@@ -42,36 +42,39 @@ def adain(content: Tensor, mean: Tensor, std: Tensor, floor: float = VARIANCE_FL
 
 
 class StyleLinear(nn.Linear):
-    """What a style sets in a layer: linear in its embedding, plus what it has of its own.
+    """What a style sets in a layer: linear in its embedding, plus a residual of fitted styles.
 
     The embedding (Ghiasi et al. 2017) brings any style, known or new, as near as what training has
-    seen allows; parameters of its own, picked by a one-hot index (Dumoulin et al. 2017), bring one
-    style nearer.
+    seen allows; a residual, picked by a one-hot index (Dumoulin et al. 2017), brings one style
+    nearer.
 
     Args:
         embedding: E of the style embedding.
         outputs: P, how many values a style sets.
-        own: S, styles with parameters of their own, which start at 0.
+        style_residuals: S, styles that have a residual; residuals start at 0.
 
     Shape:
         style (B, E + S), embedding and share of each of those styles -> (B, P).
     """
 
-    own: nn.Parameter | None
+    style_residuals: nn.Parameter | None
 
-    def __init__(self, embedding: int, outputs: int, own: int = 0) -> None:
+    def __init__(self, embedding: int, outputs: int, style_residuals: int = 0) -> None:
         super().__init__(embedding, outputs)
-        values = nn.Parameter(torch.zeros(outputs, own)) if own else None
-        self.register_parameter("own", values)
+        residuals = torch.zeros(outputs, style_residuals)
+        self.register_parameter(
+            "style_residuals", nn.Parameter(residuals) if style_residuals else None
+        )
 
     def forward(self, style: Tensor) -> Tensor:
         """The values of each style."""
-        if self.own is None:
+        residuals = self.style_residuals
+        if residuals is None:
             return super().forward(style)
-        embedding, shares = torch.split(style, [self.in_features, self.own.shape[1]], dim=1)
+        embedding, shares = torch.split(style, [self.in_features, residuals.shape[1]], dim=1)
         # apart, not as more columns of the weight, and contiguous, since some processors round
         # strided products otherwise: other styles must come out bit for bit
-        return super().forward(embedding.contiguous()) + F.linear(shares, self.own)
+        return super().forward(embedding.contiguous()) + F.linear(shares, residuals)
 
 
 class ConditionalInstanceNorm2d(nn.Module):
@@ -83,19 +86,24 @@ class ConditionalInstanceNorm2d(nn.Module):
     Args:
         channels: C of the features.
         embedding: E of the style embedding.
-        own: see :class:`StyleLinear`.
+        style_residuals: see :class:`StyleLinear`.
         floor: variance floor.
 
     Shape:
-        x (B, C, H, W), style (B, E + own) -> (B, C, H, W).
+        x (B, C, H, W), style (B, E + S) -> (B, C, H, W).
     """
 
     def __init__(
-        self, channels: int, embedding: int, *, own: int = 0, floor: float = VARIANCE_FLOOR
+        self,
+        channels: int,
+        embedding: int,
+        *,
+        style_residuals: int = 0,
+        floor: float = VARIANCE_FLOOR,
     ) -> None:
         super().__init__()
         self.floor = floor
-        self.affine = StyleLinear(embedding, 2 * channels, own)
+        self.affine = StyleLinear(embedding, 2 * channels, style_residuals)
         # an embedding has unit mean square, so gamma and beta start with a spread of 0.3
         nn.init.normal_(self.affine.weight, std=0.3 / embedding**0.5)
         nn.init.zeros_(self.affine.bias)
@@ -119,18 +127,23 @@ class ConditionalMix(nn.Module):
         channels: C of the features.
         embedding: E of the style embedding.
         inputs: channels of z, if it is not x itself.
-        own: see :class:`StyleLinear`.
+        style_residuals: see :class:`StyleLinear`.
 
     Shape:
-        x (B, C, H, W), style (B, E + own), z (B, inputs, H, W) or None for x -> (B, C, H, W).
+        x (B, C, H, W), style (B, E + S), z (B, inputs, H, W) or None for x -> (B, C, H, W).
     """
 
     def __init__(
-        self, channels: int, embedding: int, *, inputs: int | None = None, own: int = 0
+        self,
+        channels: int,
+        embedding: int,
+        *,
+        inputs: int | None = None,
+        style_residuals: int = 0,
     ) -> None:
         super().__init__()
         self.shape = (inputs or channels, channels)
-        self.matrix = StyleLinear(embedding, self.shape[0] * channels, own)
+        self.matrix = StyleLinear(embedding, self.shape[0] * channels, style_residuals)
         nn.init.zeros_(self.matrix.weight)
         nn.init.zeros_(self.matrix.bias)
 
@@ -181,11 +194,11 @@ class ColourMatch(nn.Module):
         """Match the colours of each image."""
         with torch.autocast(images.device.type, enabled=False):
             axes = self._axes()
-            own_mean, own_std = self.statistics(images)
-            gain = std.float() * torch.rsqrt(own_std.square() + self.FLOOR)
+            image_mean, image_std = self.statistics(images)
+            gain = std.float() * torch.rsqrt(image_std.square() + self.FLOOR)
             gain = gain.clamp_max(self.GAIN)
             matrix = axes.T @ (gain[:, :, None] * axes)
-            shift = axes.T @ mean.float()[:, :, None] - matrix @ (axes.T @ own_mean[:, :, None])
+            shift = axes.T @ mean.float()[:, :, None] - matrix @ (axes.T @ image_mean[:, :, None])
             matched = torch.baddbmm(shift, matrix, images.float().flatten(2))
             return matched.clamp(0, 1).view(images.shape).to(images.dtype)
 

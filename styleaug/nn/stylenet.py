@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -32,7 +31,7 @@ class StyleNetConfig:
         blocks: residual blocks at quarter resolution.
         embedding: size of the style embedding.
         floor: variance floor of every instance norm.
-        own: styles with parameters of their own, see :class:`~styleaug.nn.norm.StyleLinear`;
+        style_residuals: styles that have a residual, see :class:`~styleaug.nn.norm.StyleLinear`;
             training makes none, a fit one each.
     """
 
@@ -42,17 +41,17 @@ class StyleNetConfig:
     blocks: int = 2
     embedding: int = 64
     floor: float = VARIANCE_FLOOR
-    own: int = 0
+    style_residuals: int = 0
 
     @property
     def code_size(self) -> int:
         """Length of a style code.
 
-        Embedding, statistics of the bottleneck and of the colours, shares of the styles with
-        parameters of their own.
+        Embedding, statistics of the bottleneck and of the colours, shares of the styles that have a
+        residual.
         """
         statistics = 2 * self.width + 6 if self.arch == "stylenet" else 0
-        return self.embedding + statistics + self.own
+        return self.embedding + statistics + self.style_residuals
 
     def build(self) -> StyleNet | ReferenceNet:
         """A network with random weights.
@@ -89,32 +88,6 @@ def without_lattice(images: Tensor) -> Tensor:
     return F.pixel_shuffle(cells - offset.flatten(1)[:, :, None, None], 4)
 
 
-class NoiseField(nn.Module):
-    """White noise of unit variance, a function of the place alone: a tile that repeats.
-
-    Shape:
-        places (B,), integers in [0, ``PLACES``) -> (B, 1, height, width).
-    """
-
-    SIDE = 256
-    PLACES = SIDE**2
-
-    tile: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        noise = np.random.Generator(np.random.PCG64(0)).standard_normal((self.SIDE, self.SIDE))
-        tile = torch.tensor(noise, dtype=torch.float32, device="cpu").clamp(-3, 3)
-        self.register_buffer("tile", tile, persistent=False)
-
-    def forward(self, places: Tensor, height: int, width: int) -> Tensor:
-        """Each image's own part of the tile, which begins at its place."""
-        top, left = places // self.SIDE, places % self.SIDE
-        y = (top[:, None] + torch.arange(height, device=places.device)) % self.SIDE
-        x = (left[:, None] + torch.arange(width, device=places.device)) % self.SIDE
-        return self.tile[y[:, :, None], x[:, None, :]][:, None]
-
-
 class StyleNet(nn.Module):
     """Two strided convolutions, AdaIN, residual blocks with CIN, sub-pixel upsampling, a skip.
 
@@ -130,14 +103,18 @@ class StyleNet(nn.Module):
 
     Shape:
         images (B, 3, H, W), float in [0, 1], H, W >= 16; code (B, code_size); noise (B, 1, H, W)
-        of unit variance, see :class:`NoiseField`, or None for none -> (B, 3, H, W) in [0, 1].
+        of unit variance, see :func:`~styleaug.nn.noise.white_noise`, or None for none -> (B, 3, H,
+        W) in [0, 1].
     """
 
     def __init__(self, config: StyleNetConfig) -> None:
         super().__init__()
         self.config = config
         stem, width = config.stem, config.width
-        layer: dict[str, Any] = {"embedding": config.embedding, "own": config.own}
+        layer: dict[str, Any] = {
+            "embedding": config.embedding,
+            "style_residuals": config.style_residuals,
+        }
         self.stem = reflect_conv(3, stem, 5, stride=2)
         self.down = reflect_conv(stem, width, 3, stride=2)
         self.blocks = nn.ModuleList(
@@ -154,7 +131,6 @@ class StyleNet(nn.Module):
         self.out = subpixel_conv(2 * stem, 3)
         self.out_norm = ConditionalInstanceNorm2d(3, **layer, floor=config.floor)
         self.colours = ColourMatch()
-        self.field = NoiseField()
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images (B, 3, H, W) -> features at half (stem) and quarter resolution (width)."""
@@ -175,13 +151,13 @@ class StyleNet(nn.Module):
         """Restyle each image by its code."""
         height, width = images.shape[-2:]
         config = self.config
-        sizes = [config.embedding, config.width, config.width, 3, 3, config.own]
-        embedding, mean, std, *colours, own = torch.split(code, sizes, dim=1)
-        style = torch.cat([embedding, own], dim=1)
+        sizes = [config.embedding, config.width, config.width, 3, 3, config.style_residuals]
+        embedding, mean, std, *colours, shares = torch.split(code, sizes, dim=1)
+        style = torch.cat([embedding, shares], dim=1)
         skip, features = self.encode(_pad(images))
         h = F.relu(adain(features, mean, std, config.floor))
         if noise is not None:
-            noise = _pad(noise)
+            noise = _pad(noise.to(h.dtype))
             h = self.coarse_grain(h, style, F.pixel_unshuffle(noise, 4))
         for mix, block in zip(self.mixes, self.blocks, strict=True):
             h = block(mix(h, style), style)
@@ -201,29 +177,27 @@ class ReferenceNet(nn.Module):
     Every convolution reflects its padding and is followed by CIN, nearest upsampling as published.
 
     Shape:
-        images (B, 3, H, W), float in [0, 1]; code (B, embedding + own); noise is not used ->
-        (B, 3, H, W) in [0, 1].
+        images (B, 3, H, W), float in [0, 1]; code (B, code_size); noise is not used -> (B, 3, H, W)
+        in [0, 1].
     """
 
     def __init__(self, config: StyleNetConfig) -> None:
         super().__init__()
         self.config = config
         width = config.width
+        layer: dict[str, Any] = {
+            "embedding": config.embedding,
+            "style_residuals": config.style_residuals,
+            "floor": config.floor,
+        }
         channels = [3, width // 4, width // 2, width, width // 2, width // 4, 3]
         kernels, strides = [9, 3, 3, 3, 3, 9], [1, 2, 2, 1, 1, 1]
         self.convs = nn.ModuleList(
             reflect_conv(a, b, k, stride=s)
             for a, b, k, s in zip(channels, channels[1:], kernels, strides, strict=False)
         )
-        self.norms = nn.ModuleList(
-            ConditionalInstanceNorm2d(c, config.embedding, own=config.own, floor=config.floor)
-            for c in channels[1:]
-        )
-        self.blocks = nn.ModuleList(
-            ResidualBlock(width, config.embedding, own=config.own, floor=config.floor)
-            for _ in range(config.blocks)
-        )
-        self.field = NoiseField()
+        self.norms = nn.ModuleList(ConditionalInstanceNorm2d(c, **layer) for c in channels[1:])
+        self.blocks = nn.ModuleList(ResidualBlock(width, **layer) for _ in range(config.blocks))
 
     def statistics(self, images: Tensor) -> Tensor:
         """No AdaIN here: an empty (B, 0) tensor."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from styleaug.images.io import find_images, load_rgb
-from styleaug.nn.stylenet import NoiseField
+from styleaug.nn.noise import SEEDS
 from styleaug.train.config import TrainConfig
 from styleaug.train.styles import StyleImage
 
@@ -54,7 +54,7 @@ class TrainingBatches(Dataset[dict[str, Tensor]]):
         Returns:
             ``content`` (B, 3, c, c) uint8; ``surfaces`` (B / 4, 3, c, c) uint8, smooth ones on
             which the first defects lie; ``rows`` of the styles' views (B,); the defects, see
-            :func:`draw_defects`; the seed of the encoder's noise; and the ``places`` of the
+            :func:`draw_defects`; the seed of the encoder's noise; and the ``seeds`` of the
             network's noise (2 B,), of content and damaged.
         """
         c = self.config
@@ -66,11 +66,11 @@ class TrainingBatches(Dataset[dict[str, Tensor]]):
             "content": torch.from_numpy(np.stack([self._crop(rng) for _ in range(c.batch)])),
             "surfaces": draw_surfaces(-(-c.batch // 4), c.crop, rng),
             "rows": torch.tensor(styles) * c.views + torch.from_numpy(views),
-            "noise_seed": torch.tensor(int(rng.integers(0, 2**31))),
+            "encoder_seed": torch.tensor(int(rng.integers(0, 2**31))),
             "delta": delta,
             "mask": mask,
             "ring": ring,
-            "places": torch.from_numpy(rng.integers(0, NoiseField.PLACES, 2 * c.batch)),
+            "seeds": torch.from_numpy(rng.integers(0, SEEDS, 2 * c.batch)),
         }
 
     def _crop(self, rng: np.random.Generator) -> np.ndarray[Any, Any]:
@@ -171,8 +171,8 @@ def draw_defects(
     profile = (-0.5 * (distance / width).square()).exp()
     sign = torch.from_numpy(rng.choice([-1.0, 1.0], shape)).float()
     contrast = draw(np.log(0.03), np.log(0.4)).exp() * sign  # log-uniform: faint ones are common
-    grain = torch.from_numpy(rng.standard_normal((count, each, side, side))).float().clamp(-2, 2)
-    delta = (contrast * profile * torch.where(rough, 0.5 * grain, torch.ones(()))).sum(1, True)
+    noise = torch.from_numpy(rng.standard_normal((count, each, side, side))).float().clamp(-2, 2)
+    delta = (contrast * profile * torch.where(rough, 0.5 * noise, torch.ones(()))).sum(1, True)
     mask = distance < 1.2 * width
     # between 2.5 and 3.5 widths the profile has died away
     ring = (distance > 2.5 * width + 1) & (distance < 2.5 * width + 8)

@@ -3,41 +3,39 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable
 from contextlib import nullcontext
 from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from math import cos, isfinite, pi
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
+from torchvision.utils import make_grid
 
-from styleaug.errors import StyleAugError, WeightsError
-from styleaug.files import atomic_path
-from styleaug.images.io import grid, load_rgb, save_image, to_tensor
+from styleaug.errors import StyleAugError
+from styleaug.images.io import load_rgb, save_image, to_image, to_tensor
 from styleaug.nn.encoder import Stylizer
 from styleaug.nn.features import load_features
+from styleaug.nn.noise import white_noise
 from styleaug.pack import StylePack, build_stylizer
 from styleaug.runtime import choose_device, initializing, use_autocast
+from styleaug.train.checkpoint import (
+    advise_restart,
+    check_weights,
+    fingerprint,
+    read_checkpoint,
+    save_checkpoint,
+)
 from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
 from styleaug.train.objective import Objective
-from styleaug.train.runtime import process_group
-from styleaug.train.styles import (
-    PROCEDURAL,
-    StyleTargets,
-    is_held_out,
-    list_styles,
-    style_view,
-)
-
-log = logging.getLogger(__name__)
+from styleaug.train.runtime import join_process_group
+from styleaug.train.styles import StyleTargets, is_held_out, list_styles, style_view
 
 
 @dataclass(frozen=True)
@@ -72,10 +70,10 @@ def train(config: TrainConfig, callback: Callable[[Progress], None] | None = Non
     Raises:
         ValueError: if folders are missing or empty, or no checkpoint exists to resume from.
         WeightsError: if the checkpoint is damaged or of a different run.
-        StyleAugError: if the loss stops being finite.
+        StyleAugError: if loss or weights stop being finite; the last checkpoint stays.
     """
     device = choose_device(config.device)
-    with process_group(device) as (rank, world):
+    with join_process_group(device) as (rank, world):
         return _Run(config, device, rank, world).run(callback)
 
 
@@ -84,7 +82,11 @@ class _Run:
 
     def __init__(self, config: TrainConfig, device: torch.device, rank: int, world: int) -> None:
         self.config, self.device, self.rank, self.world = config, device, rank, world
-        checkpoint = self._read_checkpoint() if config.resume else None  # before any long work
+        self.settings = fingerprint(config, world)
+        self.checkpoint_path = config.folder / "checkpoint.pt"
+        checkpoint = None
+        if config.resume:  # before any long work
+            checkpoint = read_checkpoint(self.checkpoint_path, self.settings, device)
         self.autocast = use_autocast(config.precision, self.device)
         dtype = torch.bfloat16 if self.autocast else torch.float32
         self.trunk = load_features().to(self.device, dtype).to(memory_format=torch.channels_last)
@@ -143,7 +145,7 @@ class _Run:
                     if not isfinite(parts["total"]):
                         raise StyleAugError(
                             f"The loss must stay finite, but is {parts} at step {self.step}. "
-                            f"Resume from {self._checkpoint}, or start afresh with a lower lr."
+                            f"{advise_restart(self.checkpoint_path)}"
                         )
                     self._log(parts)
                 if self.rank == 0 and callback:
@@ -181,7 +183,7 @@ class _Run:
             "ring": send(batch["ring"]),
             "grams": target["grams"],
         }
-        generator = torch.Generator().manual_seed(int(batch["noise_seed"]))
+        generator = torch.Generator().manual_seed(int(batch["encoder_seed"]))
         noise = c.noise * send(torch.randn(target["statistics"].shape, generator=generator))
         with torch.autocast(self.device.type, torch.bfloat16) if self.autocast else nullcontext():
             both = parallel(
@@ -189,7 +191,7 @@ class _Run:
                 target["statistics"],
                 target["images"],
                 noise,
-                send(batch["places"]),
+                send(batch["seeds"]),
             )
         output, damaged_output = both.float().chunk(2)
         parts = self.objective(output, damaged_output, given)
@@ -209,46 +211,18 @@ class _Run:
             with (self.config.folder / "log.jsonl").open("a") as file:
                 file.write(json.dumps({"step": self.step, **parts}) + "\n")
 
-    @property
-    def _checkpoint(self) -> Path:
-        return self.config.folder / "checkpoint.pt"
-
     def _save(self) -> None:
-        if self.rank != 0:
-            return
         state = {
             "step": self.step,
-            "run": _fingerprint(self.config, self.world),
+            "run": self.settings,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        with atomic_path(self._checkpoint) as temporary:
-            torch.save(state, temporary)
-
-    def _read_checkpoint(self) -> dict[str, Any]:
-        if not self._checkpoint.is_file():
-            raise ValueError(
-                f"resume needs a checkpoint at {self._checkpoint}, but there is none. Run without "
-                "--resume first."
-            )
-        try:
-            state: dict[str, Any] = torch.load(
-                self._checkpoint, map_location=self.device, weights_only=True
-            )
-        except Exception as error:
-            raise WeightsError(
-                f"{self._checkpoint} cannot be read ({error}); start afresh."
-            ) from error
-        expected = _fingerprint(self.config, self.world)
-        if state["run"] != expected:
-            changed = [k for k in expected if state["run"].get(k) != expected[k]]
-            raise WeightsError(
-                f"{self._checkpoint} must come from a run with the same settings, but "
-                f"{', '.join(changed)} differ. Repeat the command with its first settings, or "
-                "start afresh without --resume."
-            )
-        return state
+        weights = [*state["model"].values(), *state["average"].values()]
+        check_weights(weights, self.step, self.checkpoint_path)  # in all processes alike
+        if self.rank == 0:
+            save_checkpoint(self.checkpoint_path, state)
 
     def _codes(self) -> Tensor:
         """Codes of every training style, from the averaged weights."""
@@ -261,7 +235,7 @@ class _Run:
         return torch.cat(codes)
 
     def _pack(self) -> StylePack:
-        settings = _fingerprint(self.config, self.world)
+        settings = dict(self.settings)
         # names say what was used; whole paths would say where the author lives
         for name in ("content", "styles"):
             settings[name] = [Path(entry.rpartition("=")[2]).name for entry in settings[name]]
@@ -288,13 +262,14 @@ class _Run:
         with torch.inference_mode():
             codes = self.average.codes(target["statistics"], target["images"])
             blank = torch.full_like(contents[0], 255)
-            sheet = [[blank, *(target["images"] * 255).byte().cpu()]]
+            sheet = [blank, *(target["images"] * 255).byte().cpu()]
             net = self.average.net
             for content in contents:
                 x = content.to(self.device).float().div(255).expand(len(rows), -1, -1, -1)
-                noise = net.field(rows.to(self.device), *x.shape[-2:])
-                sheet.append([content, *(net(x, codes, noise) * 255).byte().cpu()])
-        save_image(self.config.folder / f"sheet-{self.step:06d}.jpg", grid(sheet))
+                noise = white_noise(rows.to(self.device), 1, *x.shape[-2:])
+                sheet += [content, *(net(x, codes, noise) * 255).byte().cpu()]
+        image = make_grid(torch.stack(sheet), nrow=1 + len(rows), padding=4, pad_value=255)
+        save_image(self.config.folder / f"sheet-{self.step:06d}.jpg", to_image(image))
 
     def _sheet_contents(self) -> list[Path]:
         """Six pictures, taken in turn from the content folders."""
@@ -314,14 +289,17 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 def _start_from(model: Stylizer, pack: str) -> None:
     """Give a new model the weights of a pack, and the standardization of its encoder.
 
-    What fitted styles have of their own stays behind.
+    The residuals of fitted styles stay behind.
 
     Raises:
         ValueError: if the pack's network has another shape.
     """
     source = StylePack.load(pack)
     shape, given = model.net.config, source.config
-    if replace(given, blocks=shape.blocks, own=0) != shape or given.blocks < shape.blocks:
+    if (
+        replace(given, blocks=shape.blocks, style_residuals=0) != shape
+        or given.blocks < shape.blocks
+    ):
         raise ValueError(
             f"init needs a pack of the same shape, with at least as many blocks, but {pack} has "
             f"{given} where {shape} is asked for."
@@ -329,17 +307,3 @@ def _start_from(model: Stylizer, pack: str) -> None:
     weights = build_stylizer(source.config, source.state).state_dict()
     weights = {name: tensor for name, tensor in weights.items() if name in model.state_dict()}
     model.load_state_dict(weights)
-
-
-def _fingerprint(config: TrainConfig, world: int) -> dict[str, Any]:
-    """Settings that must be the same for a run to be continued exactly."""
-    free = {"out", "run_dir", "sources", "workers", "device", "resume"}
-    free |= {"checkpoint_every", "sheet_every"}
-    settings = {k: v for k, v in asdict(config).items() if k not in free}
-    for name in ("content", "styles"):  # the same folders, however they are written
-        entries = [entry.rpartition("=") for entry in settings[name]]
-        settings[name] = [
-            tag + sep + (f if f.startswith(PROCEDURAL) else str(Path(f).resolve()))
-            for tag, sep, f in entries
-        ]
-    return {**json.loads(json.dumps(settings)), "world": world}

@@ -1,21 +1,21 @@
-"""Procedural light: illumination fields and tone curves. It moves no edge and keeps local contrast.
-
-A network with instance norms takes the input's illumination out and puts the style's in, so it
-teaches a detector little about lamps. This stage does: ``out = curve(images * field)``.
-"""
+"""``Relight``: procedural illumination fields and tone curves."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import log, pi
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from styleaug.images.checks import check_range
+from styleaug.stages.base import Params, Range, Stage, rows, uniform
+
 # Each parameter: the value that does nothing, and the range of the full draw. A draw of amount t
 # lies t of the way from the neutral value to a random point of the range.
 PARAMETERS: dict[str, tuple[float, float, float]] = {
-    # field: log gains of the lamp at each place; exp(0.9) is 1.3 stops. A second name says where.
+    # field: log gains of the lighting; exp(0.9) is 1.3 stops. A second name says where.
     "exposure": (0.0, -0.9, 0.9),  # of the whole image
     "gradient": (0.0, 0.0, 0.9),  # from the centre to the bright end; opposite at the other
     "gradient_angle": (0.0, 0.0, 2 * pi),  # radians
@@ -47,7 +47,7 @@ PARAMETERS: dict[str, tuple[float, float, float]] = {
 NAMES = tuple(PARAMETERS)
 # Where a fault lies, and whether the polarity turns round, do not shrink with the amount.
 _WHOLE = {name for name in NAMES if "_" in name} | {"invert"}
-# Each lamp has an exposure of its own, and three or four of these faults; all at once teach less.
+# Each lighting has its exposure, and three or four of these faults; all at once teach less.
 _FREQUENCY = {
     "exposure": 1.0,
     "gradient": 0.4,
@@ -63,6 +63,7 @@ _FREQUENCY = {
     "contrast": 0.5,
     "invert": 0.05,
 }
+_AMOUNTS = [i for i, name in enumerate(NAMES) if name in _FREQUENCY]
 _SHADOW_WIDTH = 0.08
 """From 10 % to 90 % of a shadow edge, of the longer side: a penumbra, too soft for a crack."""
 _LARGEST_GAIN = 1.2
@@ -71,54 +72,106 @@ _FIELD_SIZE = 64
 """Fields are computed on a grid of this many cells and interpolated: they are smooth."""
 
 
-def draw_light(amount: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Draw light parameters.
+@dataclass(frozen=True, eq=False)
+class RelightParams(Params):
+    """Lighting and sensor response of each image.
 
-    Args:
-        amount: how far from neutral, in [0, 1], per image (B,).
-        generator: CPU generator; torch's global one if not given.
-
-    Returns:
-        (B, len(NAMES)), float32 on the CPU; rows of amount 0 are neutral.
+    Attributes:
+        values: by the names of :data:`PARAMETERS` (B, 25).
     """
 
-    def uniform() -> Tensor:
-        return amount.new_empty(len(amount), len(NAMES)).uniform_(generator=generator)
+    values: Tensor = rows(torch.float32, len(NAMES))
 
-    neutral, low, high = amount.new_tensor([PARAMETERS[name] for name in NAMES]).T
-    whole = torch.tensor([name in _WHOLE for name in NAMES], device=amount.device)
-    frequency = amount.new_tensor([_FREQUENCY.get(name, 1.0) for name in NAMES])
-    target = low + (high - low) * uniform()
-    chosen = uniform() < frequency
-    drawn = neutral + torch.where(whole, 1.0, amount[:, None]) * (target - neutral)
-    drawn[:, NAMES.index("invert")] = 1.0
-    return torch.where(chosen & (amount[:, None] > 0), drawn, neutral)
+    @property
+    def active(self) -> Tensor:
+        """Which images change (B,), bool."""
+        return (self.values[:, _AMOUNTS] != 0).any(1)
 
+    def scaled(self, factor: Tensor) -> RelightParams:
+        """Every amount nearer to neutral; where a fault lies stays."""
+        scaled = torch.where(_is_amount(), self.values * factor[:, None], self.values)
+        neutral = neutral_values(len(self))
+        return RelightParams(torch.where(factor[:, None] > 0, scaled, neutral))
 
-def neutral_light(count: int) -> Tensor:
-    """Light parameters (count, len(NAMES)) that change nothing, float32 on the CPU."""
-    values = torch.tensor([neutral for neutral, _, _ in PARAMETERS.values()], device="cpu")
-    return values.float().expand(count, -1)
-
-
-def is_neutral(light: Tensor) -> Tensor:
-    """Which rows of light parameters (B, len(NAMES)) change nothing: -> (B,), bool."""
-    acting = [i for i, name in enumerate(NAMES) if name in _FREQUENCY]
-    neutral = light.new_tensor([PARAMETERS[NAMES[i]][0] for i in acting])
-    return (light[:, acting] == neutral).all(1)
+    def describe(self, row: int) -> dict[str, str | float]:
+        """What acts: spot_x counts where spot acts, and so on."""
+        values = dict(zip(NAMES, self.values[row].tolist(), strict=True))
+        return {n: round(value, 4) for n, value in values.items() if values[n.split("_")[0]]}
 
 
-def relight(images: Tensor, light: Tensor) -> Tensor:
-    """Put images under another lamp and sensor response.
+class Relight(Stage):
+    """Put images under another lighting and sensor response. No edge moves, nothing is clipped.
+
+    ``out = curve(veil(images * field))``. The field is smooth: gradient, hot spot, vignette, shadow
+    edge, bands of a pulsed lamp, colour temperature and tint. The veil is haze. The curve is the
+    sensor's: gamma, S-shaped response, contrast, rarely the polarity of a dark field. A network
+    with instance norms takes the input's illumination out, so :class:`~styleaug.Restyle` teaches a
+    detector little of this.
+
+    Args:
+        strength: range of how far from neutral a draw lies, in [0, 1]; 1 is exposure by 1.3 stops,
+            and three or four faults such as a gradient, a shadow or haze.
+        p: probability that an image is changed.
+
+    Shape:
+        As of :class:`~styleaug.StyleAugment`.
+
+    Examples:
+        >>> import torch
+        >>> Relight(strength=0.5)(torch.rand(3, 32, 48)).shape
+        torch.Size([3, 32, 48])
+    """
+
+    params_type = RelightParams
+    shares = False
+
+    def __init__(self, *, strength: Range = (0.2, 1.0), p: float = 1.0) -> None:
+        super().__init__(p)
+        self.strength = check_range("strength", strength, 0, 1)
+
+    def draw(self, count: int, generator: torch.Generator | None = None) -> RelightParams:
+        """Draw lighting and response for each image."""
+        amount = uniform(count, generator, *self.strength)[:, None]
+
+        def table() -> Tensor:
+            return uniform(count * len(NAMES), generator).view(count, len(NAMES))
+
+        neutral, low, high = torch.tensor(
+            list(PARAMETERS.values()), dtype=torch.float32, device="cpu"
+        ).T
+        target = low + (high - low) * table()
+        frequency = [_FREQUENCY.get(name, 1.0) for name in NAMES]
+        chosen = table() < torch.tensor(frequency, dtype=torch.float32, device="cpu")
+        drawn = neutral + torch.where(_is_amount(), amount, 1.0) * (target - neutral)
+        drawn[:, NAMES.index("invert")] = 1.0
+        return RelightParams(torch.where(chosen & (amount > 0), drawn, neutral))
+
+    def apply(self, images: Tensor, params: RelightParams) -> Tensor:
+        """Change images (B, C, H, W), float; clamped to [0, 1]."""
+        return relight(images, params.values.to(images.device, non_blocking=True))
+
+
+def _is_amount() -> Tensor:
+    return torch.tensor([name not in _WHOLE for name in NAMES], device="cpu")
+
+
+def neutral_values(count: int) -> Tensor:
+    """Values (count, 25) that change nothing, float32 on the CPU."""
+    values = [neutral for neutral, _, _ in PARAMETERS.values()]
+    return torch.tensor(values, dtype=torch.float32, device="cpu").expand(count, -1)
+
+
+def relight(images: Tensor, values: Tensor) -> Tensor:
+    """Put images under another lighting and sensor response.
 
     Args:
         images: (B, C, H, W), float, C = 1 or 3; clamped to [0, 1].
-        light: (B, len(NAMES)), from :func:`draw_light`, on the images' device.
+        values: of :class:`RelightParams` (B, 25), on the images' device.
 
     Returns:
         (B, C, H, W), float in [0, 1].
     """
-    value = {name: light[:, i, None, None, None] for i, name in enumerate(NAMES)}
+    value = {name: values[:, i, None, None, None] for i, name in enumerate(NAMES)}
     size = images.shape[-2:]
     fields = F.interpolate(_fields(value, *size), size=size, mode="bilinear", align_corners=False)
     gain, veil = fields.chunk(2, dim=1)
@@ -163,7 +216,7 @@ def _places(height: int, width: int, device: torch.device) -> tuple[Tensor, Tens
 
 
 def _fields(value: dict[str, Tensor], height: int, width: int) -> Tensor:
-    """Log gain of the lamp, and share of the veil, on the coarse grid: (B, 2, rows, columns)."""
+    """Log gain of the lighting, share of the veil, on the coarse grid: (B, 2, rows, columns)."""
     x, y = _places(height, width, value["exposure"].device)
     longer = max(height, width)
 

@@ -11,13 +11,12 @@ from torch.nn import functional as F
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-LABELS = (tv_tensors.BoundingBoxes, tv_tensors.Mask)
 _MARGIN = 8
 """Pixels around a protected defect over which strength comes back, so that no seam appears."""
 
 
-def keep_map(marked: Tensor, protect: float) -> Tensor:
-    """The factor on strength that ``render(keep=...)`` takes.
+def strength_mask(marked: Tensor, protect: float) -> Tensor:
+    """The factor on strength that ``render(strength_mask=...)`` takes.
 
     Args:
         marked: where defects are, (B, 1, H, W), bool.

@@ -1,0 +1,135 @@
+"""Presets: stages that go together, by what will change on the line, or by what is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from styleaug.augment.schedule import Points
+from styleaug.pack import StylePack
+from styleaug.stages.base import Stage
+from styleaug.stages.defocus import Defocus
+from styleaug.stages.noise import SensorNoise
+from styleaug.stages.pool import Styles
+from styleaug.stages.relight import Relight
+from styleaug.stages.restyle import Restyle
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Stages that go together.
+
+    Attributes:
+        name: of the preset.
+        when: when to take it, in a line.
+        stages: applied in turn.
+        p: probability that an image is changed at all.
+        schedule: how amounts grow with the progress of training.
+    """
+
+    name: str
+    when: str
+    stages: Sequence[Stage]
+    p: float = 0.7
+    schedule: Points | str | None = None
+
+
+@dataclass(frozen=True)
+class _Entry:
+    when: str
+    stages: Callable[[Callable[..., Restyle]], list[Stage]]
+    p: float = 0.7
+    schedule: Points | str | None = None
+
+
+# A later stage on an image sees what an earlier one has made: the part is restyled, then lit, then
+# seen through a lens by a sensor. Restyle, Defocus and SensorNoise come to 0.6 of the images each,
+# so that each is also met without the others; another lighting comes to all, as in a plant.
+_ENTRIES: dict[str, _Entry] = {
+    "default": _Entry(
+        "classes, a pretrained network, and no idea what will change",
+        lambda restyle: [restyle(p=0.6), Relight(), Defocus(p=0.6), SensorNoise(p=0.6)],
+    ),
+    "mild": _Entry(
+        "defects so faint that the audit finds them lost under the default",
+        lambda restyle: [
+            restyle(strength=(0, 0.5), texture=(0, 0.5), p=0.6),
+            Relight(strength=(0, 0.5)),
+            Defocus(sigma=(0, 1), p=0.6),
+            SensorNoise(sigma=(0, 0.03), p=0.6),
+        ],
+    ),
+    "strong": _Entry(
+        "heavy noise ahead, a pretrained network, and 20 epochs or more",
+        lambda restyle: [
+            restyle(p=0.6),
+            Relight(),
+            Defocus(p=0.6),
+            SensorNoise(sigma=(0, 0.3), p=0.6),
+        ],
+    ),
+    "lighting": _Entry(
+        "lamps age or are replaced, and nothing else will change",
+        lambda restyle: [Relight()],
+    ),
+    "sensor": _Entry(
+        "another camera, lens or lighting, but the same parts: spares the network's time",
+        lambda restyle: [Relight(), Defocus(p=0.6), SensorNoise(p=0.6)],
+    ),
+    "material": _Entry(
+        "another supplier, finish or colour, under the same lighting and camera",
+        lambda restyle: [restyle(p=0.6)],
+    ),
+    "masks": _Entry(
+        "segmentation: plain images first, since masks are learned slowly",
+        lambda restyle: [restyle(p=0.6), Relight(), Defocus(p=0.6), SensorNoise(p=0.6)],
+        schedule="gradual",
+    ),
+    "boxes": _Entry(
+        "detection: plain images first, and heavier noise, in a training of 1,000 steps or more",
+        lambda restyle: [
+            restyle(p=0.6),
+            Relight(),
+            Defocus(p=0.6),
+            SensorNoise(sigma=(0, 0.3), p=0.6),
+        ],
+        schedule="gradual",
+    ),
+    "scratch": _Entry(
+        "a small network without pretrained weights: no noise, which it learns slowly from",
+        lambda restyle: [restyle(p=0.6), Relight(), Defocus(p=0.6)],
+    ),
+}
+
+PRESETS: dict[str, str] = {name: entry.when for name, entry in _ENTRIES.items()}
+"""When to take each preset. What they are chosen by stands in the docs, under robustness."""
+
+
+def preset(name: str, *, styles: Styles = "all", pack: str | StylePack = "base") -> Preset:
+    """A preset, with styles or a pack of one's own in its ``Restyle``.
+
+    Args:
+        name: one of :data:`PRESETS`.
+        styles: see :class:`~styleaug.Restyle`.
+        pack: the same.
+
+    Raises:
+        ValueError: if there is no such preset, or a style is unknown.
+
+    Examples:
+        >>> from styleaug import StyleAugment
+        >>> augment = StyleAugment(preset("masks", styles="rust"), p=0.5)
+        >>> [type(stage).__name__ for stage in augment.stages]
+        ['Restyle', 'Relight', 'Defocus', 'SensorNoise']
+    """
+    if name not in _ENTRIES:
+        near = get_close_matches(name, _ENTRIES, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"A preset must be one of {', '.join(_ENTRIES)}, but is {name!r}.{hint}")
+    entry = _ENTRIES[name]
+
+    def restyle(**settings: object) -> Restyle:
+        return Restyle(styles, pack=pack, **settings)  # type: ignore[arg-type]  # of this file
+
+    return Preset(name, entry.when, entry.stages(restyle), entry.p, entry.schedule)

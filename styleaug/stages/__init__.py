@@ -1,0 +1,1 @@
+"""Stages: each changes one thing in images, draws apart from applying, and is useful alone."""

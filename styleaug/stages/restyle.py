@@ -1,0 +1,321 @@
+"""``Restyle``: material, finish and colour, through the multi-style network of a pack."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from styleaug.images.checks import check_fraction, check_range
+from styleaug.images.color import luma, to_rgb
+from styleaug.networks import encode, network_of
+from styleaug.nn.guided import bounded_texture, tone_change, tone_map
+from styleaug.nn.noise import SEEDS, white_noise
+from styleaug.pack import StylePack
+from styleaug.stages.base import (
+    Params,
+    Range,
+    Stage,
+    integers,
+    on_device,
+    put,
+    rows,
+    uniform,
+)
+from styleaug.stages.pool import Reference, StylePool, Styles
+
+WORKING_SIZE = 512
+"""Default short side, in pixels, above which the network runs on a smaller copy."""
+
+_SMALLEST = 16
+"""Short side that the network works on at least: it pads by reflection, and needs something to
+reflect. Smaller images get a border meanwhile."""
+
+
+@dataclass(frozen=True, eq=False)
+class RestyleParams(Params):
+    """The style of each image.
+
+    Attributes:
+        codes: style codes (B, code_size), float32.
+        strength: 0 leaves an image alone, 1 restyles it fully (B,).
+        texture: how much of the style's texture comes along, in [0, 1] (B,).
+        seed: of the noise that the network makes texture of (B,).
+        donors: index of the image in the batch whose style is taken in place of ``codes``, or -1
+            (B,).
+        styles: the styles' names, for reports.
+    """
+
+    codes: Tensor = rows(torch.float32, None)
+    strength: Tensor = rows(torch.float32)
+    texture: Tensor = rows(torch.float32)
+    seed: Tensor = rows(torch.int64)
+    donors: Tensor = rows(torch.int64)
+    styles: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        codes: Tensor,
+        *,
+        strength: float | Tensor = 1.0,
+        texture: float | Tensor = 1.0,
+        styles: Sequence[str] = (),
+    ) -> RestyleParams:
+        """Params made by hand: for sliders, series, and codes of one's own.
+
+        Args:
+            codes: of B images, (B, code_size); see :meth:`styleaug.StylePack.code`.
+            strength: of all images, or of each (B,), in [0, 1].
+            texture: the same.
+            styles: names, for reports.
+
+        Raises:
+            ValueError: if a shape does not fit, or a value is out of range.
+
+        Examples:
+            >>> pack = StylePack.random()
+            >>> mixture = pack.code({"random-0": 1, "random-1": 3})
+            >>> params = RestyleParams.of(mixture.expand(2, -1), strength=0.5)
+            >>> restyle = Restyle(pack=pack)
+            >>> restyle.render(torch.rand(2, 3, 32, 32), params).shape
+            torch.Size([2, 3, 32, 32])
+        """
+        count = len(codes)
+
+        def amounts(name: str, value: float | Tensor) -> Tensor:
+            given = torch.as_tensor(value, dtype=torch.float32, device="cpu")
+            if given.shape not in ((), (1,), (count,)) or not ((given >= 0) & (given <= 1)).all():
+                raise ValueError(
+                    f"{name} must be a number in [0, 1], or one for each of {count} codes, but is "
+                    f"{value}."
+                )
+            return given.expand(count).contiguous()
+
+        zeros = torch.zeros(count, dtype=torch.int64, device="cpu")
+        return cls(
+            codes=codes.detach().to("cpu", torch.float32),
+            strength=amounts("strength", strength),
+            texture=amounts("texture", texture),
+            seed=zeros,
+            donors=zeros - 1,
+            styles=tuple(styles) or ("",) * count,
+        )
+
+    @property
+    def active(self) -> Tensor:
+        """Which images change (B,), bool."""
+        return self.strength > 0
+
+    def scaled(self, factor: Tensor) -> RestyleParams:
+        """Less strength."""
+        return replace(self, strength=self.strength * factor)
+
+    def spread(self, count: int, frames: int = 1) -> RestyleParams:
+        """See :meth:`Params.spread`: a donor is its clip's first frame, of those that there are."""
+        spread = super().spread(count, frames)
+        donors = torch.where(spread.donors < 0, -1, spread.donors % max(1, count) * frames)
+        return replace(spread, donors=donors)
+
+    def describe(self, row: int) -> dict[str, str | float]:
+        """Style, strength and texture."""
+        return {
+            "style": self.styles[row],
+            "strength": round(float(self.strength[row]), 4),
+            "texture": round(float(self.texture[row]), 4),
+        }
+
+
+class Restyle(Stage):
+    """Give images the material, finish and colour of a random style, through one network.
+
+    ``out = x + strength * ((tone - x) + texture * (y - tone))``, where y is the network's restyling
+    of x, and tone its part that is a local affine map of x and so keeps every edge; the texture,
+    y - tone, is scaled down where it would drown what stands out in x.
+
+    Args:
+        styles: ``"all"``, or tags, names, paths of reference images or of folders of them (one or
+            several), or ``"batch"``, which takes styles from other images of the same batch.
+        strength: range (lo, hi) of the strength, in [0, 1], or a number; 0 keeps the image.
+        texture: range of the share of the style's texture; 0 changes colour and tone only.
+        mix: upper bound of the share of a second random style that is mixed in, in [0, 1].
+        jitter: Gaussian noise on style codes, in their standard deviations over the pack.
+        pack: name or path of a style pack, or a pack.
+        working_size: short side, in pixels, above which the network runs on a smaller copy.
+        p: probability that an image is changed.
+
+    Raises:
+        ValueError: if an argument is out of bounds or a style unknown.
+        WeightsError: if the pack is missing or damaged.
+
+    Shape:
+        As of :class:`~styleaug.StyleAugment`.
+
+    Examples:
+        >>> Restyle("rust", strength=0.5)(torch.rand(3, 32, 48)).shape
+        torch.Size([3, 32, 48])
+    """
+
+    params_type = RestyleParams
+    protectable = True
+
+    def __init__(
+        self,
+        styles: Styles = "all",
+        *,
+        strength: Range = (0.3, 1.0),
+        texture: Range = (0.0, 1.0),
+        mix: float = 0.5,
+        jitter: float = 0.0,
+        pack: str | StylePack = "base",
+        working_size: int = WORKING_SIZE,
+        p: float = 1.0,
+    ) -> None:
+        super().__init__(p)
+        self.styles = styles if isinstance(styles, str | Path) else list(styles)
+        self.strength = check_range("strength", strength, 0, 1)
+        self.texture = check_range("texture", texture, 0, 1)
+        self.mix = check_fraction("mix", mix)
+        self.jitter = check_fraction("jitter", jitter)
+        if not isinstance(working_size, int) or working_size < _SMALLEST:
+            raise ValueError(
+                f"working_size must be an integer >= {_SMALLEST}, but got {working_size!r}."
+            )
+        self.working_size = working_size
+        self.pack = pack
+        self._pack = pack if isinstance(pack, StylePack) else _load_pack(str(pack))
+        self._references: dict[Reference, Tensor] = {}
+        self._pool: StylePool | None = self._find_styles()
+
+    def _find_styles(self) -> StylePool:
+        styles = "all" if self.styles == "batch" else self.styles
+        pool = StylePool(self._pack, styles, self._references)
+        self._references = pool.references
+        return pool
+
+    @property
+    def pool(self) -> StylePool:
+        """The styles that it draws from."""
+        if self._pool is None:  # just unpickled
+            self._pool = self._find_styles()
+        return self._pool
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves out what the pack holds: a pickled transform costs bytes."""
+        return {**self.__dict__, "_pool": None}
+
+    def draw(self, count: int, generator: torch.Generator | None = None) -> RestyleParams:
+        """Draw the style of each image."""
+        pool, known = self.pool, self._pack.codes
+        first, second = (integers(len(pool.names), count, generator) for _ in range(2))
+        share = uniform(count, generator, 0, self.mix)
+        codes = torch.lerp(pool.codes[first], pool.codes[second], share[:, None])
+        if self.jitter:  # stay among what the network has met
+            noise = torch.empty_like(codes).normal_(generator=generator) * self.jitter
+            codes = codes + noise * known.std(0, correction=0)
+            codes = codes.clamp(known.amin(0), known.amax(0))
+        donors = torch.full((count,), -1, device="cpu")
+        if self.styles == "batch" and count > 1:  # alone in its batch: a style of the pack
+            others = integers(count - 1, count, generator)
+            donors = (torch.arange(count, device="cpu") + 1 + others) % count
+        drawn = zip(first.tolist(), second.tolist(), share.tolist(), donors.tolist(), strict=True)
+        return RestyleParams(
+            codes=codes,
+            strength=uniform(count, generator, *self.strength),
+            texture=uniform(count, generator, *self.texture),
+            seed=integers(SEEDS, count, generator),
+            donors=donors,
+            styles=tuple(
+                pool.mixture(a, b, w) if donor < 0 else f"batch[{donor}]"
+                for a, b, w, donor in drawn
+            ),
+        )
+
+    def prepare(self, images: Tensor, params: RestyleParams) -> RestyleParams:
+        """Codes on the images' device; those of donors are read off the batch itself.
+
+        Raises:
+            ValueError: if the params are of another pack, or need images that are not there.
+        """
+        if params.codes.shape[1] != self._pack.config.code_size:
+            raise ValueError(
+                f"The plan must be drawn from the pack that renders it: its codes have length "
+                f"{params.codes.shape[1]}, those of {self._pack!r} have "
+                f"{self._pack.config.code_size}."
+            )
+        if (params.donors >= len(images)).any():
+            raise ValueError(
+                f"The plan's donors must be rows of this batch of {len(images)}, but are "
+                f"{params.donors.tolist()}. A plan that takes styles from its batch needs all of "
+                "it."
+            )
+        borrowed = (params.donors >= 0).nonzero().flatten()
+        if not len(borrowed):
+            return params
+        donors = params.donors[borrowed].to(images.device, non_blocking=True)
+        found = encode(self._pack, images.index_select(0, donors))
+        codes = put(params.codes.to(images.device, non_blocking=True), borrowed, found)
+        return replace(params, codes=codes)
+
+    def apply(self, images: Tensor, params: RestyleParams) -> Tensor:
+        """Restyle images (B, C, H, W), float; gray ones through their luma."""
+        height, width = images.shape[-2:]
+        if min(height, width) < _SMALLEST:
+            border = (0, max(0, _SMALLEST - width), 0, max(0, _SMALLEST - height))
+            wide = F.pad(images, border, mode="replicate")
+            return self.apply(wide, params)[..., :height, :width]
+        x = to_rgb(images)
+        small = self._shrink(x)
+        network = network_of(self._pack, x.device)
+        dtype = next(network.parameters()).dtype
+        code = params.codes.to(x.device, dtype, non_blocking=True)
+        seeds = params.seed.to(x.device, non_blocking=True)
+        noise = white_noise(seeds, 1, *small.shape[-2:])
+        y = network(small.to(dtype, memory_format=torch.channels_last), code, noise).float()
+        out = blend(x, y, params.strength, params.texture, small=small)
+        return luma(out) if images.shape[1] == 1 else out
+
+    def _shrink(self, x: Tensor) -> Tensor:
+        """The copy that the network looks at."""
+        height, width = x.shape[-2:]
+        scale = self.working_size / min(height, width)
+        if scale >= 1:
+            return x
+        size = (max(_SMALLEST, round(height * scale)), max(_SMALLEST, round(width * scale)))
+        return F.interpolate(x, size=size, mode="area")
+
+
+def blend(
+    x: Tensor, y: Tensor, strength: Tensor, texture: Tensor, *, small: Tensor | None = None
+) -> Tensor:
+    """Images with tone and bounded texture of their restylings, see :class:`Restyle`.
+
+    Args:
+        x: the images (B, 3, H, W), float.
+        y: their restylings, or those of ``small``.
+        strength: (B,), on the CPU.
+        texture: the same.
+        small: smaller copies of the images that were restyled in their place.
+    """
+    small = x if small is None else small
+    maps = tone_map(small, y)
+    change = tone_change(small, maps)
+    detail = bounded_texture(small, y - small - change)
+    if small is not x:
+        change = tone_change(x, maps)
+        size = x.shape[-2:]
+        detail = F.interpolate(detail, size=size, mode="bilinear", align_corners=False)
+    restyled: Tensor = x + on_device(strength, x) * (change + on_device(texture, x) * detail)
+    return restyled
+
+
+@functools.lru_cache(maxsize=8)
+def _load_pack(source: str) -> StylePack:
+    """Packs are read once per process."""
+    return StylePack.load(source)
