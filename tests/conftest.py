@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 
 from helpers import FULL, TINY, StandIn, torch_generator_stays
-from styleaug import StyleAugment, StylePack, networks
+from styleaug import Restyle, StyleAugment, StylePack, networks
 from styleaug.nn import features
+from styleaug.stages.sample import ImageTransform
 
 torch.set_num_threads(min(2, torch.get_num_threads()))
 
@@ -37,7 +38,7 @@ def _other_generators_stay():
 @pytest.fixture(autouse=True)
 def _transform_draws_nothing(monkeypatch):
     """All randomness is in make_params: transform must leave torch's global generator alone."""
-    transform = StyleAugment.transform
+    transform = ImageTransform.transform
 
     def watched(self, inpt, params):
         if threading.current_thread() is not threading.main_thread():
@@ -45,7 +46,7 @@ def _transform_draws_nothing(monkeypatch):
         with torch_generator_stays():
             return transform(self, inpt, params)
 
-    monkeypatch.setattr(StyleAugment, "transform", watched)
+    monkeypatch.setattr(ImageTransform, "transform", watched)
 
 
 @pytest.fixture(scope="session")
@@ -78,8 +79,16 @@ def defect_boxes(tmp_path):
 
 @pytest.fixture
 def augment(pack):
-    """``augment(...)``: a transform that restyles every image fully, unless told otherwise."""
-    return lambda **settings: StyleAugment(**{"pack": pack, **FULL, **settings})
+    """``augment(...)``: a transform that restyles every image fully, unless told otherwise.
+
+    It takes further stages, the options of ``StyleAugment``, and those of ``Restyle``.
+    """
+
+    def make(*further, p=1, schedule=None, protect=0.0, callback=None, **restyle):
+        stages = [Restyle(**{"pack": pack, **FULL, **restyle}), *further]
+        return StyleAugment(stages, p=p, schedule=schedule, protect=protect, callback=callback)
+
+    return make
 
 
 @pytest.fixture
@@ -103,12 +112,12 @@ def small_references(monkeypatch):
 
 
 @pytest.fixture
-def stand_in(monkeypatch, pack):
-    """``stand_in(f)`` puts f in the place of the pack's network."""
+def stand_in(monkeypatch):
+    """``stand_in(f)`` puts f in the place of every pack's network."""
 
     def replace(function):
         network = StandIn(function)
-        monkeypatch.setattr(pack, "network", lambda device: network)
+        monkeypatch.setattr("styleaug.stages.restyle.network_of", lambda pack, device: network)
         return network
 
     return replace

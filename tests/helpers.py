@@ -9,20 +9,11 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision import tv_tensors
 
-from styleaug.nn.stylenet import NoiseField, StyleNetConfig
+from styleaug.nn.stylenet import StyleNetConfig
 
 TINY = StyleNetConfig(stem=8, width=16, blocks=1, embedding=8)
-FULL = {
-    "p": 1,
-    "stage_p": 1,
-    "mix": 0,
-    "strength": 1,
-    "texture": 1,
-    "light": 0,
-    "blur": 0,
-    "grain": 0,
-}
-"""Settings under which every image is restyled, fully, by one style, in the light it has."""
+FULL = {"strength": 1, "texture": 1, "mix": 0}
+"""Settings of ``Restyle`` under which every image is restyled, fully, by one style."""
 DTYPES = [torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
 
@@ -69,7 +60,6 @@ class StandIn(nn.Module):
         super().__init__()
         self.dtype_source = nn.Parameter(torch.zeros(1), requires_grad=False)
         self.function = function
-        self.field = NoiseField()
         self.seen: list[Tensor] = []
 
     def forward(self, images: Tensor, code: Tensor, noise: Tensor) -> Tensor:
