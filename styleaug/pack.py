@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,21 +69,21 @@ class StylePack:
         self.names = tuple(names)
         self.tags = tuple(tuple(t) for t in tags)
         self.info = dict(info or {})
-        self._source = source
+        self.source = source
         # half precision: what the file holds; so a pack is the same before and after saving
         self.state = {k: v.detach().half().cpu() for k, v in stylizer.state_dict().items()}
         self.id = digest({**self.state, "codes": self.codes})
 
     def __repr__(self) -> str:
-        return f"StylePack({self._source or 'in memory'!r}, {len(self)} styles, id={self.id[:12]})"
+        return f"StylePack({self.source or 'in memory'!r}, {len(self)} styles, id={self.id[:12]})"
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pack from a file pickles as its path: a transform costs bytes to send to a worker."""
-        if self._source is not None:
-            return (StylePack.load, (self._source,))
+        if self.source is not None:
+            return (StylePack.load, (self.source,))
         return (_rebuild, (self.config, self.state, self.codes, self.names, self.tags, self.info))
 
     @classmethod
@@ -110,9 +111,9 @@ class StylePack:
             )
         source = str(source) if str(source) in bundled else str(path.resolve())
         try:
-            codes, config = tensors.pop("codes"), StyleNetConfig(**metadata["config"])
+            codes, config = tensors.pop("codes"), StyleNetConfig(**_renamed(metadata["config"]))
             entries = [metadata[key] for key in ("names", "tags", "info")]
-            return cls(build_stylizer(config, tensors), codes, *entries, source=source)
+            return cls(build_stylizer(config, _renamed(tensors)), codes, *entries, source=source)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise WeightsError(
                 f"{path} must describe its network and styles, but its header is damaged "
@@ -152,7 +153,7 @@ class StylePack:
         tags: Sequence[Sequence[str]],
         added: Mapping[str, Any] | None = None,
         *,
-        own: Sequence[Tensor | None] | None = None,
+        style_residuals: Sequence[Tensor | None] | None = None,
     ) -> StylePack:
         """A new pack with more rows; this one, its network and its rows stay as they are.
 
@@ -161,29 +162,23 @@ class StylePack:
             names: of the new rows.
             tags: of each of them.
             added: provenance by name, kept in ``info["added"]``.
-            own: parameters of their own (P,) of those rows that have some, as
-                :func:`styleaug.styles.fit_style` finds them; None of the others.
+            style_residuals: of each row (P,), as :func:`styleaug.styles.fit_style` finds it, or
+                None; by default none has any.
 
         Raises:
             ValueError: if shapes do not fit, or a name is taken.
         """
         self.check_new(names)
         stylizer = build_stylizer(self.config, self.state)
-        own = [None] * len(codes) if own is None else own
-        values = [value.float().cpu() for value in own if value is not None]
-        if values:
-            stylizer = stylizer.with_own(torch.stack(values))
-        shares = torch.zeros(len(codes), len(values), device="cpu")
-        rows = [row for row, value in enumerate(own) if value is not None]
-        shares[rows, torch.arange(len(rows), device="cpu")] = 1.0
+        given = {k: r.float().cpu() for k, r in enumerate(style_residuals or ()) if r is not None}
+        if given:
+            stylizer = stylizer.with_style_residuals(torch.stack([*given.values()]))
+        shares = torch.zeros(len(codes), len(given), device="cpu")
+        shares[[*given], torch.arange(len(given), device="cpu")] = 1.0
+        new = torch.cat([codes.float().cpu(), shares], dim=1)
         return StylePack(
             stylizer,
-            torch.cat(
-                [
-                    F.pad(self.codes, (0, len(values))),
-                    torch.cat([codes.float().cpu(), shares], dim=1),
-                ]
-            ),
+            torch.cat([F.pad(self.codes, (0, len(given))), new]),
             [*self.names, *names],
             [*self.tags, *tags],
             {**self.info, "added": {**self.info.get("added", {}), **(added or {})}},
@@ -199,7 +194,7 @@ class StylePack:
         taken = sorted(set(names) & known)
         if taken:
             raise ValueError(
-                f"New styles need names of their own, but {', '.join(taken)} exist in {self!r}."
+                f"New styles need names that are free, but {', '.join(taken)} exist in {self!r}."
             )
 
     def rows(self, styles: str | Iterable[str] = "all") -> list[int]:
@@ -277,6 +272,12 @@ def build_stylizer(config: StyleNetConfig, state: Mapping[str, Tensor]) -> Styli
                 f"The pack's tensors do not fit its network config {config}: {error}"
             ) from error
     return stylizer
+
+
+def _renamed(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a config, or tensors, under today's names: files may hold older ones."""
+    old = re.compile(r"(^|\.)own$")
+    return {old.sub(r"\1style_residuals", name): value for name, value in dict(entries).items()}
 
 
 def _rebuild(config: StyleNetConfig, state: dict[str, Tensor], *rest: Any) -> StylePack:

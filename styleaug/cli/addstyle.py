@@ -10,28 +10,33 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torchvision.utils import make_grid
 from tqdm import tqdm
 
 from styleaug.cli.options import add_device_option, add_pack_option
 from styleaug.cli.sheet import tile
 from styleaug.files import atomic_path
 from styleaug.images.color import to_dtype
-from styleaug.images.io import grid, load_rgb, save_image, to_tensor
+from styleaug.images.io import load_rgb, save_image, to_image, to_tensor
 from styleaug.pack import StylePack, bundled_packs
 from styleaug.styles import NewStyle, add_styles
-from styleaug.styles.learn import WAYS
+from styleaug.styles.learn import METHODS
+from styleaug.styles.rows import list_pictures
+
+_SIDE = 160
+"""Of a picture on the sheet, in pixels."""
 
 EXAMPLES = """examples:
   styleaug add-style brushed.jpg --name brushed --out mine.safetensors
   styleaug add-style line7/ --name line7 --out mine.safetensors
-  styleaug add-style line7/ --name line7 --out mine.safetensors --way fit --steps 100
+  styleaug add-style line7/ --name line7 --out mine.safetensors --method fit --steps 100
   styleaug add-style rust.jpg --name rust --out mine.safetensors --content train/images/
 
 One picture is encoded and measured; where that is not enough, its row is fitted, which takes one
-to three minutes on a CPU; and where that does not do either, the row gets the tag "gatys", and you
-are told how to go on. The pictures of a folder are encoded, near-duplicates collapse, and all rows
-get the tag NAME: StyleAugment(styles="line7", pack="mine.safetensors"). Beside the pack,
-mine.report.json tells which way was taken and why, and mine.report.png shows it.
+to three minutes on a CPU; and where that is not enough either, the row gets the tag "gatys", and
+you are told how to go on. The pictures of a folder are encoded, near-duplicates collapse, and all
+rows get the tag NAME: Restyle("line7", pack="mine.safetensors"). Beside the pack, mine.report.json
+tells which method was taken and why, and mine.report.png shows it.
 """
 
 
@@ -49,7 +54,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="PACK", help="pack to write")
     add_pack_option(parser)
     parser.add_argument(
-        "--way",
+        "--method",
         choices=("auto", "encode", "fit"),
         help="how rows are found (default: auto for one picture, encode for several)",
     )
@@ -60,7 +65,7 @@ def add_parser(commands: Any) -> None:
         default=(),
         metavar="SRC",
         help="images that you will restyle, or folders of them, to try and fit styles on "
-        "(default: drawn surfaces)",
+        "(default: procedural surfaces)",
     )
     parser.add_argument("--steps", type=int, default=200, help="of each fit (default: %(default)s)")
     parser.add_argument(
@@ -87,12 +92,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     new, styles = add_styles(
         pack,
-        arguments.pictures,
+        list_pictures(arguments.pictures, arguments.limit),
         arguments.name,
-        way=arguments.way,
+        method=arguments.method,
         contents=arguments.content,
         steps=arguments.steps,
-        limit=arguments.limit,
         device=arguments.device,
         progress=tell,
     )
@@ -101,17 +105,17 @@ def run(arguments: argparse.Namespace) -> int:
     new.save(arguments.out)
     _report(arguments.out, styles, new)
     for style in styles:
-        if style.moved:
-            print(style.why())
+        if style.style_transfer_ratio:
+            print(style.explain())
     dropped = bars["encode"].total - len(styles)
     alike = f" ({dropped} near-duplicates left out)" if dropped else ""
     print(f"{arguments.out}: {len(styles)} new styles{alike}, {len(new)} in all.")
-    print(f"StyleAugment(styles={arguments.name!r}, pack={str(arguments.out)!r})")
+    print(f"Restyle({arguments.name!r}, pack={str(arguments.out)!r})")
     for style in styles:
-        if style.way == "gatys":
+        if style.method == "gatys":
             print(
                 f"The network does not master {style.name}. Restyle your images by optimisation: "
-                f"styleaug gatys IMAGES --style {style.source} --out restyled/; and put "
+                f"styleaug gatys IMAGES --reference {style.source} --out restyled/; and put "
                 "styleaug.gatys.cached.CachedStylization('restyled/') before StyleAugment."
             )
     return 0
@@ -124,11 +128,13 @@ def _report(out: Path, styles: Sequence[NewStyle], pack: StylePack) -> None:
             {"pack": pack.id, "styles": [style.to_dict() for style in styles]}, indent=2
         )
         temporary.write_text(text + "\n", encoding="utf-8")
-    sheet: list[list[Tensor]] = []
-    for style in styles:
-        if style.source and len(sheet) < 12 and style.pictures:
-            ways = [name for name in ("content", *WAYS) if name in style.pictures]
-            shown = [to_dtype(style.pictures[name], torch.uint8) for name in ways]
-            sheet.append([tile(x, 160) for x in (to_tensor(load_rgb(Path(style.source))), *shown)])
+    columns = ("content", *METHODS)
+    blank = torch.full((3, _SIDE, _SIDE), 255, dtype=torch.uint8)
+    sheet: list[Tensor] = []
+    for style in [style for style in styles if style.source and style.pictures][:12]:
+        sheet.append(tile(to_tensor(load_rgb(Path(str(style.source)))), _SIDE))
+        shown = [style.pictures.get(name) for name in columns]
+        sheet += [blank if x is None else tile(to_dtype(x, torch.uint8), _SIDE) for x in shown]
     if sheet:
-        save_image(out.with_suffix(".report.png"), grid(sheet))
+        image = make_grid(torch.stack(sheet), nrow=1 + len(columns), padding=4, pad_value=255)
+        save_image(out.with_suffix(".report.png"), to_image(image))

@@ -19,20 +19,21 @@ from styleaug.cli.pictures import load_picture, mirrored
 from styleaug.files import atomic_path
 from styleaug.gatys import GatysConfig, GatysProgress, gatys
 from styleaug.gatys.cached import INDEX, digest
-from styleaug.gatys.config import METHODS, OPTIMIZERS, PRECISIONS
+from styleaug.gatys.config import OPTIMIZERS, PRECISIONS, VARIANTS
 from styleaug.images.io import load_rgb, save_image, to_image, to_tensor
 
 log = logging.getLogger(__name__)
 
 EXAMPLES = """examples:
-  styleaug gatys part.png --style rust.jpg --out restyled/
-  styleaug gatys images/ --style new_line.png --out restyled/ --strength 0.7 --batch 8
-  styleaug gatys images/ --style a.png b.png --weights 2 1 --out mixed/ --preserve-color
+  styleaug gatys part.png --reference rust.jpg --out restyled/
+  styleaug gatys images/ --reference new_line.png --out restyled/ --strength 0.7 --batch 8
+  styleaug gatys images/ --reference a.png b.png --weights 2 1 --out mixed/ --preserve-color
 
 Slow (tens of seconds an image on a CPU), and for any style, also those that the network of a pack
 does not master. Folders are mirrored: SRC/a/b.png becomes OUT/a/b.png. Run the same command again
 after an interruption: what is there already is kept. OUT/gatys.json holds the settings, and which
-picture is of which image: styleaug.gatys.cached.CachedStylization("OUT") takes them over in training.
+picture is of which image: styleaug.gatys.cached.CachedStylization("OUT") takes them over in
+training.
 """
 
 
@@ -50,12 +51,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
     group = parser.add_argument_group("what to do")
     group.add_argument(
-        "--style",
+        "--reference",
         nargs="+",
         type=Path,
         required=True,
         metavar="IMAGE",
-        help="pictures of the style",
+        help="pictures whose style to take",
     )
     group.add_argument(
         "--weights", nargs="+", type=float, metavar="W", help="of the pictures (default: all alike)"
@@ -85,7 +86,7 @@ def add_parser(commands: Any) -> None:
         metavar="N",
         help="images of one size that are optimised together (default: %(default)s)",
     )
-    for name, choices in (("method", METHODS), ("optimizer", OPTIMIZERS)):
+    for name, choices in (("variant", VARIANTS), ("optimizer", OPTIMIZERS)):
         group.add_argument(
             f"--{name}",
             choices=choices,
@@ -126,10 +127,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--batch must be at least 1, but got {arguments.batch}.")
     names = GatysConfig.__dataclass_fields__
     config = GatysConfig(**{n: v for n, v in vars(arguments).items() if n in names})
-    styles = [to_tensor(load_rgb(path)) for path in arguments.style]
+    styles = [to_tensor(load_rgb(path)) for path in arguments.reference]
     if arguments.weights is not None and len(arguments.weights) != len(styles):
         raise ValueError(
-            f"--weights must be one number for each picture of --style, but got "
+            f"--weights must be one number for each picture of --reference, but got "
             f"{len(arguments.weights)} for {len(styles)}."
         )
     jobs = [
@@ -172,7 +173,7 @@ class _Index:
         self.settings: dict[str, Any] = {
             **asdict(config),
             "content_layers": list(config.content_layers),
-            "style": [str(path.resolve()) for path in arguments.style],
+            "reference": [str(path.resolve()) for path in arguments.reference],
             "weights": arguments.weights,
         }
         self.images: dict[str, str] = {}

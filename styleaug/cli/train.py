@@ -19,10 +19,10 @@ EXAMPLES = """examples:
   styleaug train ... --steps 200                       a trial of a few minutes on two CPU cores
   styleaug train ... --resume                          goes on after an interruption
   styleaug train ... --init base --steps 1000          goes on from the bundled network
-  styleaug train ... --styles procedural:20            20 finishes of each drawn family, no picture
+  styleaug train ... --styles procedural:20            20 procedural finishes of each family
   torchrun --nproc-per-node 4 --no-python styleaug train ...       several GPUs
 
-Then: StyleAugment(pack="mine.safetensors"). The run's folder (mine.run/) holds contact sheets,
+Then: Restyle(pack="mine.safetensors"). The run's folder (mine.run/) holds contact sheets,
 losses (log.jsonl), the checkpoint, and the style targets, which may be deleted when all is done.
 """
 
@@ -38,8 +38,8 @@ _HELP = {
     "noise": "noise on the encoder's input, in standard deviations",
     "style_weight": "weight of the style distance: more is stronger",
     "tonal_weight": "weight of coarse light and dark: more keeps areas as light as they were",
-    "anomaly_weight": "weight of the contrast that synthetic defects lose: more is safer",
-    "calm_weight": "weight of texture born on smooth surfaces: more keeps them smoother",
+    "defect_weight": "weight of the contrast that synthetic defects lose: more is safer",
+    "hallucination_weight": "weight of texture that appears on smooth surfaces: more is smoother",
     "tv_weight": "weight of total variation: more is smoother",
     "seed": "of everything random",
     "workers": "loader processes",
@@ -71,7 +71,8 @@ def add_parser(commands: Any) -> None:
         nargs="+",
         required=True,
         metavar="[TAG=]DIR",
-        help="style images; the tag is the folder's name if not given; procedural:N for drawn ones",
+        help="style images; the tag is the folder's name if not given; procedural:N for N finishes "
+        "of each procedural family",
     )
     parser.add_argument(
         "--sources",

@@ -10,7 +10,7 @@ from torch import Tensor
 from styleaug.images.checks import check_fraction
 from styleaug.nn.features import layer_names
 
-METHODS = ("fast", "textbook")
+VARIANTS = ("fast", "textbook")
 OPTIMIZERS = ("lbfgs", "adam")
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
@@ -26,10 +26,10 @@ class GatysConfig:
     Attributes:
         strength: in [0, 1]: ``style_weight = 1e4 * 100^strength``; 0.5 and 1 are the 1e5 and 1e6
             that are common.
-        method: ``"fast"``: L-BFGS from coarse to fine, in the device's fastest dtype, until nothing
-            more is gained. ``"textbook"``: Adam with a learning rate of 0.003 on full-sized images
-            in float32, for comparison.
-        optimizer: ``"lbfgs"``, or ``"adam"`` with a learning rate of 0.06; of the fast method.
+        variant: ``"fast"``: L-BFGS from coarse to fine, in the device's fastest dtype, until
+            nothing more is gained. ``"textbook"``: Adam with a learning rate of 0.003 on full-sized
+            images in float32, for comparison.
+        optimizer: ``"lbfgs"``, or ``"adam"`` with a learning rate of 0.06; of the fast variant.
         steps: at most, at full size; by default 60, and 1000 of the textbook. Coarser scales take
             as many.
         content_layers: where content is compared.
@@ -50,7 +50,7 @@ class GatysConfig:
     """
 
     strength: float = 0.5
-    method: str = "fast"
+    variant: str = "fast"
     optimizer: str = "lbfgs"
     steps: int | None = None
     content_layers: tuple[str, ...] = ("conv4_2",)
@@ -65,7 +65,7 @@ class GatysConfig:
         """Check the values."""
         check_fraction("strength", self.strength)
         for name, choices in (
-            ("method", METHODS),
+            ("variant", VARIANTS),
             ("optimizer", OPTIMIZERS),
             ("precision", ("auto", *PRECISIONS)),
         ):

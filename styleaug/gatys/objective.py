@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 from math import prod
 
 import torch
@@ -12,77 +10,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from styleaug.gatys.config import GatysConfig
+from styleaug.gatys.tiles import Tile, count_positions, make_tiles, stride_of
 from styleaug.nn.features import VGGFeatures, cached_features
 
-STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-"""Layers whose Gram matrices tell the style; each has the same weight."""
-SMALLEST = 16
-"""Pixels of a side that conv5_1 needs."""
+GATYS_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+"""Layers whose Gram matrices the paper compares; each has the same weight."""
 
 _PIXELS = 256 * 256
 """Of the images that a CPU looks at together."""
-_HALO = 80
-"""Pixels around a tile that decide its features: conv5_1 sees 66 to each side; a multiple of 16."""
 # The bundled trunk was trained on inputs in [0, 255], so that its activations are larger by the
 # spread of ImageNet's pixels than those of torchvision's weights.
 _UNIT = {"vgg16": 255 * 0.226, "vgg19": 1.0}
-
-
-@dataclass(frozen=True)
-class _Tile:
-    """A part of an image (top, bottom, left, right), and what surrounds it."""
-
-    core: tuple[int, int, int, int]
-    around: tuple[int, int, int, int]
-
-    def cut(self, x: Tensor) -> Tensor:
-        """The tile with its surroundings."""
-        top, bottom, left, right = self.around
-        return x[..., top:bottom, left:right]
-
-    def crop(self, features: Tensor, stride: int) -> Tensor:
-        """The core's share of features of :meth:`cut`."""
-        top, bottom, left, right = (
-            (edge - self.around[2 * (k // 2)]) // stride for k, edge in enumerate(self.core)
-        )
-        return features[..., top:bottom, left:right]
-
-    def place(self, features: Tensor, stride: int) -> Tensor:
-        """The core's share of features of the whole image."""
-        top, bottom, left, right = (edge // stride for edge in self.core)
-        return features[..., top:bottom, left:right]
-
-
-def _tiles(height: int, width: int, side: int) -> list[_Tile]:
-    def spans(length: int) -> list[tuple[int, int]]:
-        edges = [*range(0, length, side), length]
-        if len(edges) > 2 and edges[-1] - edges[-2] < SMALLEST:
-            del edges[-2]
-        return list(pairwise(edges))
-
-    return [
-        _Tile(
-            (top, bottom, left, right),
-            (
-                max(0, top - _HALO),
-                min(height, bottom + _HALO),
-                max(0, left - _HALO),
-                min(width, right + _HALO),
-            ),
-        )
-        for top, bottom in spans(height)
-        for left, right in spans(width)
-    ]
-
-
-def _stride(layer: str) -> int:
-    """Pixels from one place of a layer to the next."""
-    return int(2 ** (int(layer[4]) - 1))
-
-
-def _places(size: Sequence[int], layer: str) -> int:
-    """How many places a layer has in an image of some size."""
-    return prod(max(1, length // _stride(layer)) for length in size)
 
 
 class Objective:
@@ -106,12 +44,12 @@ class Objective:
     ) -> None:
         self.trunk, self.config, self.grams, self.mask = trunk, config, grams, mask
         height, width = content.shape[-2:]
-        self.tiles = _tiles(height, width, config.tile)
-        self.masks = {layer: self._mask_of(layer) for layer in STYLE_LAYERS}
+        self.tiles = make_tiles(height, width, config.tile)
+        self.masks = {layer: self._mask_of(layer) for layer in GATYS_LAYERS}
         with torch.no_grad():
             self.wanted = [self._features(content, t, config.content_layers) for t in self.tiles]
         self.content_sizes = {
-            layer: self.wanted[0][layer].shape[1] * _places((height, width), layer)
+            layer: self.wanted[0][layer].shape[1] * count_positions((height, width), layer)
             for layer in config.content_layers
         }
 
@@ -155,23 +93,24 @@ class Objective:
         (gradient,) = torch.autograd.grad((values * scale).sum(), x)
         return gradient / scale.view(-1, 1, 1, 1)
 
-    def _features(self, x: Tensor, tile: _Tile, layers: Sequence[str]) -> dict[str, Tensor]:
+    def _features(self, x: Tensor, tile: Tile, layers: Sequence[str]) -> dict[str, Tensor]:
         part = tile.cut(x).contiguous(memory_format=torch.channels_last)
         found = self.trunk(part, layers)
         return {
-            layer: tile.crop(found[layer], _stride(layer)).float() / _UNIT[self.config.features]
+            layer: tile.core_of_cut(found[layer], stride_of(layer)).float()
+            / _UNIT[self.config.features]
             for layer in layers
         }
 
     def _look(self, x: Tensor, index: int) -> tuple[list[Tensor], Tensor]:
         """A tile's share of the Gram matrices and of the content part (B,)."""
         tile = self.tiles[index]
-        layers = (*STYLE_LAYERS, *self.config.content_layers)
+        layers = (*GATYS_LAYERS, *self.config.content_layers)
         found = self._features(x, tile, layers)
         grams = []
-        for layer in STYLE_LAYERS:
+        for layer in GATYS_LAYERS:
             mask = self.masks[layer]
-            weight = None if mask is None else tile.place(mask, _stride(layer))
+            weight = None if mask is None else tile.core_of_whole(mask, stride_of(layer))
             grams.append(_products(found[layer], weight) / self._area(x, layer))
         content = torch.stack(
             [
@@ -183,16 +122,16 @@ class Objective:
         return grams, content
 
     def _area(self, x: Tensor, layer: str) -> Tensor | int:
-        """Places of a layer that count."""
+        """Positions of a layer that count."""
         mask = self.masks[layer]
         if mask is None:
-            return _places(x.shape[-2:], layer)
+            return count_positions(x.shape[-2:], layer)
         return mask.sum((2, 3)).clamp_min(1)[..., None]
 
     def _mask_of(self, layer: str) -> Tensor | None:
         if self.mask is None:
             return None
-        stride = _stride(layer)
+        stride = stride_of(layer)
         return F.avg_pool2d(self.mask, stride) if stride > 1 else self.mask
 
     def _style(self, grams: Sequence[Tensor]) -> Tensor:
@@ -208,7 +147,7 @@ class Objective:
         return self.config.tv * (down + along)
 
 
-class InPieces:
+class ChunkedObjective:
     """:class:`Objective` of a batch, a few images at a time where a CPU computes.
 
     What a few images leave in memory is still in the caches when it is needed again, and its pages
@@ -247,7 +186,7 @@ class InPieces:
 
 
 def _products(features: Tensor, weight: Tensor | None = None) -> Tensor:
-    """``F F^T / C`` of features (B, C, H, W), summed over places: -> (B, C, C)."""
+    """``F F^T / C`` of features (B, C, H, W), summed over positions: -> (B, C, C)."""
     flat = features.flatten(2)
     other = flat if weight is None else flat * weight.flatten(2)
     return flat @ other.transpose(1, 2) / features.shape[1]
@@ -270,23 +209,26 @@ def style_grams(
     for picture in pictures:
         scale = short / min(picture.shape[-2:])
         size = [max(short, round(length * scale)) for length in picture.shape[-2:]]
-        view = resized(picture, size)
-        sums: list[Tensor | int] = [0] * len(STYLE_LAYERS)
-        for tile in _tiles(size[0], size[1], side):
+        view = resize(picture, size)
+        sums: list[Tensor | int] = [0] * len(GATYS_LAYERS)
+        for tile in make_tiles(size[0], size[1], side):
             with torch.no_grad():
-                found = trunk(tile.cut(view), STYLE_LAYERS)
-            for k, layer in enumerate(STYLE_LAYERS):
-                values = tile.crop(found[layer], _stride(layer)).float() / _UNIT[features]
+                found = trunk(tile.cut(view), GATYS_LAYERS)
+            for k, layer in enumerate(GATYS_LAYERS):
+                values = tile.core_of_cut(found[layer], stride_of(layer)).float() / _UNIT[features]
                 sums[k] = sums[k] + _products(values)[0]
         each.append(
-            [total / _places(size, layer) for total, layer in zip(sums, STYLE_LAYERS, strict=True)]
+            [
+                total / count_positions(size, layer)
+                for total, layer in zip(sums, GATYS_LAYERS, strict=True)
+            ]
         )
     return [
         torch.einsum("bk,kij->bij", shares, torch.stack(layer)) for layer in zip(*each, strict=True)
     ]
 
 
-def resized(x: Tensor, size: Sequence[int]) -> Tensor:
+def resize(x: Tensor, size: Sequence[int]) -> Tensor:
     """Images (B, C, H, W) of another size, without aliasing."""
     if tuple(x.shape[-2:]) == tuple(size):
         return x

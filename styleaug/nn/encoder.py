@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from styleaug.nn.features import VGGFeatures
 from styleaug.nn.noise import white_noise
-from styleaug.nn.noise import white_noise
 from styleaug.nn.norm import StyleLinear
 from styleaug.nn.stylenet import StyleNetConfig
 from styleaug.runtime import building

@@ -15,7 +15,7 @@ from styleaug.images.color import to_float
 from styleaug.images.io import find_images, load_rgb, to_tensor
 from styleaug.networks import encode
 from styleaug.pack import StylePack
-from styleaug.styles.learn import NewStyle, check_way, learn_style
+from styleaug.styles.learn import NewStyle, check_method, learn_style
 from styleaug.styles.probes import PROBE_SIZE
 
 _APART = 0.25
@@ -32,24 +32,24 @@ def with_styles(pack: StylePack, styles: Sequence[NewStyle], tags: Sequence[str]
     return pack.extended(
         torch.stack([style.code for style in styles]),
         [style.name for style in styles],
-        [(*tags, "gatys") if style.way == "gatys" else tuple(tags) for style in styles],
+        [(*tags, "gatys") if style.method == "gatys" else tuple(tags) for style in styles],
         {style.name: style.to_dict() for style in styles},
-        own=[style.own for style in styles],
+        style_residuals=[style.style_residual for style in styles],
     )
 
 
-def distinct(pack: StylePack, codes: Tensor) -> list[int]:
+def find_distinct(pack: StylePack, codes: Tensor) -> list[int]:
     """Rows of ``codes`` (N, code_size) that differ: of near-duplicates the first.
 
     Alike are codes that are closer than a quarter of the median distance of the pack's own rows to
     their nearest neighbours, in standard deviations over the pack.
     """
     spread = pack.codes.std(0, correction=0) + 1e-4
-    own = pack.codes / spread
-    some = own[:: max(1, len(own) // 256)]
-    near = torch.cdist(some, own)
+    known = pack.codes / spread
+    some = known[:: max(1, len(known) // 256)]
+    near = torch.cdist(some, known)
     near[near < 1e-6] = torch.inf
-    limit = _APART * near.amin(1).median() if len(own) > 1 else torch.tensor(0.0)
+    limit = _APART * near.amin(1).median() if len(known) > 1 else torch.tensor(0.0)
     kept: list[int] = []
     for row, code in enumerate(codes / spread):
         others = codes[kept] / spread
@@ -63,10 +63,9 @@ def add_styles(
     sources: str | Path | Sequence[str | Path],
     name: str,
     *,
-    way: str | None = None,
+    method: str | None = None,
     contents: str | Path | Sequence[str | Path] = (),
     steps: int = 200,
-    limit: int | None = None,
     device: torch.device | str = "cpu",
     progress: Callable[[str, int, int], object] | None = None,
 ) -> tuple[StylePack, list[NewStyle]]:
@@ -76,11 +75,10 @@ def add_styles(
         pack: the old pack, which does not change.
         sources: pictures, or folders of pictures.
         name: of the style; of several the tag, and the first part of each name.
-        way: see :func:`learn_style`; by default ``"auto"`` for one picture, else ``"encode"``.
+        method: see :func:`learn_style`; by default ``"auto"`` for one picture, else ``"encode"``.
         contents: images that are to be restyled, or folders of them: styles are tried and fitted on
-            up to 32 of these; by default on drawn surfaces.
+            up to 32 of these; by default on procedural surfaces.
         steps: of each fit.
-        limit: take at most so many pictures, evenly from all.
         device: where to compute.
         progress: called with what is done, how much of it has been done, and how much there is.
 
@@ -94,40 +92,40 @@ def add_styles(
 
     Examples:
         >>> import tempfile
-        >>> from styleaug.images import save_image, to_image
+        >>> from styleaug.images.io import save_image, to_image
         >>> folder = Path(tempfile.mkdtemp())
         >>> for k in range(2):
         ...     save_image(folder / f"{k}.png", to_image(torch.full((3, 40, 40), 200 * k).byte()))
-        >>> pack, styles = add_styles(StylePack.random(), folder, "line7", limit=1, way="encode")
-        >>> pack.names[-1], styles[0].way
-        ('line7', 'encode')
+        >>> pack, styles = add_styles(StylePack.random(), folder, "line7", method="encode")
+        >>> pack.names[-1], styles[0].method
+        ('line7/1', 'encode')
     """
 
     def tell(what: str, done: int, count: int) -> None:
         if progress is not None:
             progress(what, done, count)
 
-    check_way(way or "auto")
-    files = _files(sources, limit)
-    names, tags = _names(files, name)
+    check_method(method or "auto")
+    files = list_pictures(sources)
+    names, tags = _name_rows(files, name)
     pack.check_new({*names, name})
-    tried = _contents(contents) if contents else None
+    tried = _load_contents(contents) if contents else None
     codes = []
     for k, path in enumerate(files):
         codes.append(encode(pack, to_tensor(load_rgb(path))[None].to(device))[0].cpu())
         tell("encode", k + 1, len(files))
-    kept = distinct(pack, torch.stack(codes))
-    way = way or ("auto" if len(kept) == 1 else "encode")
+    kept = find_distinct(pack, torch.stack(codes))
+    method = method or ("auto" if len(kept) == 1 else "encode")
     styles: list[NewStyle] = []
     for row in kept:
-        if way == "encode" and styles:
-            style = NewStyle(names[row], way, {}, {}, {}, codes[row], {})
+        if method == "encode" and styles:
+            style = NewStyle(names[row], method, {}, {}, {}, codes[row], {})
         else:
             style = learn_style(
                 pack,
                 to_tensor(load_rgb(files[row])).to(device),
                 names[row],
-                way=way,
+                method=method,
                 contents=tried,
                 steps=steps,
                 progress=partial(tell, f"fit {names[row]}"),
@@ -136,17 +134,24 @@ def add_styles(
     return with_styles(pack, styles, tags), styles
 
 
-def _contents(sources: str | Path | Sequence[str | Path]) -> Tensor:
+def _load_contents(sources: str | Path | Sequence[str | Path]) -> Tensor:
     """Squares (N, 3, S, S), float, of at most 32 images, evenly from all."""
     size = (PROBE_SIZE, PROBE_SIZE)
     squares = [
         to_tensor(ImageOps.fit(load_rgb(path), size, Image.Resampling.BILINEAR))
-        for path in _files(sources, 32)
+        for path in list_pictures(sources, 32)
     ]
     return to_float(torch.stack(squares))
 
 
-def _files(sources: str | Path | Sequence[str | Path], limit: int | None) -> list[Path]:
+def list_pictures(
+    sources: str | Path | Sequence[str | Path], limit: int | None = None
+) -> list[Path]:
+    """Files of pictures, and of folders of pictures; at most ``limit``, evenly from all.
+
+    Raises:
+        ValueError: if a folder holds none, or the limit is below 1.
+    """
     listed = [sources] if isinstance(sources, str | Path) else sources
     files = [
         path
@@ -161,7 +166,7 @@ def _files(sources: str | Path | Sequence[str | Path], limit: int | None) -> lis
     return [files[k * len(files) // count] for k in range(count)]
 
 
-def _names(files: Sequence[Path], name: str) -> tuple[list[str], list[str]]:
+def _name_rows(files: Sequence[Path], name: str) -> tuple[list[str], list[str]]:
     """Names of the rows, and their tags."""
     if len(files) == 1:
         return [name], ["added"]

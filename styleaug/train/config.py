@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from styleaug.nn.perceptual import CONTENT_WEIGHTS, STYLE_WEIGHT
 from styleaug.nn.stylenet import StyleNetConfig
 
 
@@ -33,10 +34,11 @@ class TrainConfig:
         lr: peak learning rate of Adam, after a warm-up and before a cosine decay.
         warmup: steps of linear warm-up.
         style_weight: weight of the mean of the four layers' saturated style distances.
-        content_weights: weights of the content distance at conv2_2, conv3_3, conv4_1.
+        content_weights: weights of the content distance at the layers of
+            :data:`~styleaug.nn.perceptual.CONTENT_WEIGHTS`.
         tonal_weight: weight of the tonal distance.
-        anomaly_weight: weight of the contrast that synthetic defects lose.
-        calm_weight: weight of the texture that is born on smooth surfaces.
+        defect_weight: weight of the contrast that synthetic defects lose.
+        hallucination_weight: weight of texture that appears on smooth surfaces.
         tv_weight: weight of total variation.
         noise: noise on the encoder's input, in standard deviations; regularizes it.
         clip: largest gradient norm.
@@ -64,11 +66,11 @@ class TrainConfig:
     holdout: float = 0.1
     lr: float = 2e-3
     warmup: int = 100
-    style_weight: float = 8.0
-    content_weights: tuple[float, float, float] = (0.5, 1.0, 0.5)
+    style_weight: float = STYLE_WEIGHT
+    content_weights: tuple[float, ...] = tuple(CONTENT_WEIGHTS.values())
     tonal_weight: float = 1.0
-    anomaly_weight: float = 4.0
-    calm_weight: float = 1.0
+    defect_weight: float = 4.0
+    hallucination_weight: float = 1.0
     tv_weight: float = 0.01
     noise: float = 0.1
     clip: float = 1.0

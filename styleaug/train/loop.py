@@ -10,18 +10,17 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from math import cos, isfinite, pi
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
-from torchvision.utils import make_grid
 
 from styleaug.errors import StyleAugError
-from styleaug.images.io import load_rgb, save_image, to_image, to_tensor
+from styleaug.images.io import save_image
 from styleaug.nn.encoder import Stylizer
 from styleaug.nn.features import load_features
-from styleaug.nn.noise import white_noise
 from styleaug.pack import StylePack, build_stylizer
 from styleaug.runtime import choose_device, initializing, use_autocast
 from styleaug.train.checkpoint import (
@@ -35,7 +34,8 @@ from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
 from styleaug.train.objective import Objective
 from styleaug.train.runtime import join_process_group
-from styleaug.train.styles import StyleTargets, is_held_out, list_styles, style_view
+from styleaug.train.sheet import draw_sheet, pick_evenly
+from styleaug.train.styles import StyleTargets, is_held_out, list_styles
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ class _Run:
                 file.write(json.dumps({"step": self.step, **parts}) + "\n")
 
     def _save(self) -> None:
-        state = {
+        state: dict[str, Any] = {
             "step": self.step,
             "run": self.settings,
             "model": self.model.state_dict(),
@@ -253,29 +253,16 @@ class _Run:
         return StylePack(self.average, self._codes(), names, tags, info)
 
     def _sheet(self) -> None:
-        """Six content images under eight styles, first row and column the originals."""
-        if self.rank != 0:
-            return
-        contents = [to_tensor(style_view(load_rgb(p), 0, 0)) for p in self._sheet_contents()]
-        rows = torch.linspace(0, len(self.styles) - 1, 8).long() * self.config.views
-        target = self.targets.batch(rows, self.device)
-        with torch.inference_mode():
-            codes = self.average.codes(target["statistics"], target["images"])
-            blank = torch.full_like(contents[0], 255)
-            sheet = [blank, *(target["images"] * 255).byte().cpu()]
-            net = self.average.net
-            for content in contents:
-                x = content.to(self.device).float().div(255).expand(len(rows), -1, -1, -1)
-                noise = white_noise(rows.to(self.device), 1, *x.shape[-2:])
-                sheet += [content, *(net(x, codes, noise) * 255).byte().cpu()]
-        image = make_grid(torch.stack(sheet), nrow=1 + len(rows), padding=4, pad_value=255)
-        save_image(self.config.folder / f"sheet-{self.step:06d}.jpg", to_image(image))
-
-    def _sheet_contents(self) -> list[Path]:
-        """Six pictures, taken in turn from the content folders."""
-        groups = self.batches.content
-        picked = [(groups[i % len(groups)], i // len(groups)) for i in range(6)]
-        return [Path(group[(2 * turn + 1) * len(group) // 12]) for group, turn in picked]
+        if self.rank == 0:
+            rows = torch.linspace(0, len(self.styles) - 1, 8).long() * self.config.views
+            target = self.targets.batch(rows, self.device)
+            sheet = draw_sheet(
+                self.average,
+                target["statistics"],
+                target["images"],
+                pick_evenly(self.batches.content),
+            )
+            save_image(self.config.folder / f"sheet-{self.step:06d}.jpg", sheet)
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:

@@ -1,4 +1,4 @@
-"""Losses that train a style network: content, style, total variation, defect contrast."""
+"""Losses that train a style network, beside style and content: tone, defects, hallucination."""
 
 from __future__ import annotations
 
@@ -126,5 +126,5 @@ def hallucination_loss(output: Tensor, content: Tensor, mask: Tensor) -> Tensor:
         energy = (detail.square() * calm).sum((1, 2, 3)) / calm.sum((1, 2, 3)).clamp_min(1)
         return (energy + 1e-8).sqrt()
 
-    born = fine(output) - 2.5 * fine(content) - 6 / 255
-    return born.clamp_min(0).mean() * 25.5
+    excess = fine(output) - 2.5 * fine(content) - 6 / 255
+    return excess.clamp_min(0).mean() * 25.5

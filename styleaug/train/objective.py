@@ -1,4 +1,4 @@
-"""What training minimizes: style, content, tone, defects, calm surfaces."""
+"""What training minimizes: style, content, tone, lost defects, hallucinated texture."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from styleaug.nn.encoder import STYLE_LAYERS
+from styleaug.nn.encoder import ENCODER_LAYERS
 from styleaug.nn.features import VGGFeatures
-from styleaug.nn.perceptual import content_distance, gram, style_distance
+from styleaug.nn.perceptual import CONTENT_WEIGHTS, content_distances, style_distances
 from styleaug.train import losses
 from styleaug.train.config import TrainConfig
-
-CONTENT_LAYERS = ("conv2_2", "conv3_3", "conv4_1")
 
 
 class Objective:
@@ -41,30 +39,18 @@ class Objective:
         """
         c, content, mask = self.config, batch["content"], batch["mask"]
         with torch.no_grad():
-            wanted = self.trunk(content, CONTENT_LAYERS)
-        found = self.trunk(output, {*STYLE_LAYERS, *CONTENT_LAYERS})
-        style = torch.stack(
-            [
-                losses.saturate(style_distance(gram(found[layer]), target, typical)).mean()
-                for layer, target, typical in zip(
-                    STYLE_LAYERS, batch["grams"], self.typical, strict=True
-                )
-            ]
-        ).mean()
-        content_loss = torch.stack(
-            [
-                weight * content_distance(found[layer], wanted[layer])
-                for weight, layer in zip(c.content_weights, CONTENT_LAYERS, strict=True)
-            ]
-        ).sum()
+            wanted = self.trunk(content, CONTENT_WEIGHTS)
+        found = self.trunk(output, {*ENCODER_LAYERS, *CONTENT_WEIGHTS})
+        style = style_distances(found, batch["grams"], self.typical)
+        weights = dict(zip(CONTENT_WEIGHTS, c.content_weights, strict=True))
         surfaces = batch["surfaces"]
         parts = {
-            "style": c.style_weight * style,
-            "content": content_loss,
+            "style": c.style_weight * losses.saturate(style).mean(),
+            "content": content_distances(found, wanted, weights).mean(),
             "tone": c.tonal_weight * losses.tonal_distance(output, content),
-            "defects": c.anomaly_weight
+            "defects": c.defect_weight
             * losses.defect_contrast_loss(damaged_output, batch["damaged"], mask, batch["ring"]),
-            "calm": c.calm_weight
+            "hallucination": c.hallucination_weight
             * losses.hallucination_loss(
                 damaged_output[:surfaces], batch["damaged"][:surfaces], mask[:surfaces]
             ),

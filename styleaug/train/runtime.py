@@ -11,7 +11,7 @@ from torch import distributed
 
 
 @contextmanager
-def process_group(device: torch.device) -> Iterator[tuple[int, int]]:
+def join_process_group(device: torch.device) -> Iterator[tuple[int, int]]:
     """Join torchrun's process group, if there is one: yields rank and world size."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from styleaug.images.color import to_dtype
 from styleaug.images.io import find_images, load_rgb, to_image
-from styleaug.nn.encoder import STYLE_LAYERS, STYLE_SIZE, style_statistics
+from styleaug.nn.encoder import ENCODER_LAYERS, STYLE_SIZE, style_statistics
 from styleaug.nn.features import VGGFeatures
 from styleaug.nn.perceptual import gram
 from styleaug.styles.procedural import FAMILIES, VERSION, draw_finish
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 PROCEDURAL = "procedural:"
-"""Begins an entry that stands for drawn finishes instead of a folder."""
+"""Begins an entry that stands for procedural finishes instead of a folder."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class StyleTargets:
             return [np.load(folder / f"{name}.npy", mmap_mode="r") for folder in folders]
 
         self.images = arrays("images")
-        self.grams = [arrays(layer) for layer in STYLE_LAYERS]
+        self.grams = [arrays(layer) for layer in ENCODER_LAYERS]
         self.statistics = torch.from_numpy(np.concatenate(arrays("statistics")))
         self.norms = torch.from_numpy(np.concatenate(arrays("norms")))
         self.typical = self.norms.median(0).values
@@ -246,10 +246,10 @@ def _build(
         x = torch.from_numpy(batch).to(device).float().div_(255)
         x = x.contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
-            found = trunk(x, STYLE_LAYERS)
+            found = trunk(x, ENCODER_LAYERS)
             statistics.append(style_statistics(found).cpu())
             lengths = []
-            for layer in STYLE_LAYERS:
+            for layer in ENCODER_LAYERS:
                 vector = _to_triangle(gram(found[layer]))
                 length = vector.norm(dim=1, keepdim=True)
                 if layer not in grams:
