@@ -98,6 +98,8 @@ class StyleAugment(ImageTransform):
         self.callback = callback
         self._progress = torch.full((), math.nan, device="cpu")  # NaN: not yet told
         self._share_progress()
+        if not self.p or not any(stage.acts for stage in self.stages):
+            warn("StyleAugment can change nothing: p is 0, or the amounts of all stages are.")
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Unpickled or copied: with a progress of its own, unless it came to a worker."""

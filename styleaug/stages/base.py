@@ -128,12 +128,14 @@ class Stage(ImageTransform):
         p: probability that an image is changed.
 
     Attributes:
+        amount: the argument that is the range of its amounts.
         shares: whether its amounts shrink on images that other stages change, too: together, at
             full amounts, they would drown defects that each of them keeps.
         protectable: whether ``protect`` and ``strength_mask`` hold it back inside defects.
     """
 
     params_type: ClassVar[type[Params]]
+    amount: ClassVar[str]
     shares: ClassVar[bool] = True
     protectable: ClassVar[bool] = False
     kinds: ClassVar[dict[str, type[Stage]]] = {}
@@ -174,6 +176,11 @@ class Stage(ImageTransform):
             params: one row for each image that changes.
         """
         return params
+
+    @property
+    def acts(self) -> bool:
+        """Whether it can change anything at all."""
+        return self.p > 0 and getattr(self, self.amount)[1] > 0
 
     def draw_where(
         self, chosen: Tensor, generator: torch.Generator | None = None, *, scale: float = 1.0

@@ -60,6 +60,7 @@ class Defocus(Stage):
     """
 
     params_type = DefocusParams
+    amount = "sigma"
 
     def __init__(self, *, sigma: Range = (0.0, 4.0), p: float = 1.0) -> None:
         super().__init__(p)

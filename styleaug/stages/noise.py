@@ -62,6 +62,7 @@ class SensorNoise(Stage):
     """
 
     params_type = SensorNoiseParams
+    amount = "sigma"
 
     def __init__(self, *, sigma: Range = (0.0, 0.09), p: float = 1.0) -> None:
         super().__init__(p)

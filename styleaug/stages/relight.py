@@ -123,6 +123,7 @@ class Relight(Stage):
     """
 
     params_type = RelightParams
+    amount = "strength"
     shares = False
 
     def __init__(self, *, strength: Range = (0.2, 1.0), p: float = 1.0) -> None:

@@ -163,6 +163,7 @@ class Restyle(Stage):
     """
 
     params_type = RestyleParams
+    amount = "strength"
     protectable = True
 
     def __init__(
