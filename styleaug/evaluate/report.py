@@ -13,7 +13,6 @@ import numpy.typing as npt
 from PIL import Image
 
 from styleaug.evaluate.corruptions import Condition, corrupt_images
-from styleaug.evaluate.metrics import metric
 from styleaug.evaluate.robustness import Robustness
 from styleaug.files import atomic_path
 
@@ -35,7 +34,7 @@ def write_report(
     title: str = "Robustness",
     examples: npt.NDArray[np.uint8] | None = None,
 ) -> None:
-    """Write what several models come to, the first of them the baseline.
+    """Write how several models score, the first of them the baseline.
 
     Args:
         path: of the HTML file, replaced as a whole.
@@ -51,11 +50,11 @@ def write_report(
         raise ValueError("A report needs at least one result, but got none.")
     first = next(iter(results.values()))
     for name, result in results.items():
-        if (result.metric, set(result.shifted)) != (first.metric, set(first.shifted)):
+        if (result.metric, set(result.scores)) != (first.metric, set(first.scores)):
             raise ValueError(
                 f"A report needs results of one metric and set of conditions (severities too), but "
-                f"{name!r} has {result.metric} under {len(result.shifted)} and the first "
-                f"{first.metric} under {len(first.shifted)}."
+                f"{name!r} has {result.metric} under {len(result.scores)} and the first "
+                f"{first.metric} under {len(first.scores)}."
             )
     parts = [f"<h1>{html.escape(title)}</h1>", _summary(results), _legend(list(results))]
     for suite in first.suites:
@@ -74,29 +73,28 @@ def write_report(
 def _summary(results: Mapping[str, Robustness]) -> str:
     """P, and for each suite mPC, rPC, relative mCE and the gain over the baseline."""
     first = next(iter(results.values()))
-    quick = metric(first.metric).quick
-    head = ["model", f"P ({first.metric}, %)"]
+    head = ["model", f"P ({first.metric}, %)", "change (95 %)"]
     for suite in first.suites:
         head += [f"mPC, {suite}", "rPC", "relative mCE", "gain (95 %)"]
     rows = []
     for name, result in results.items():
+        over = None if result is first else first
         cells = [name, f"{100 * result.performance:.1f}"]
+        cells.append(str(result.interval(clean=True, over=over).in_percent()) if over else "")
         for suite in first.suites:
-            gain = ""
-            if result is not first:
-                gain = f"{100 * (result.mpc(suite) - first.mpc(suite)):+.1f}"
-                if quick:
-                    low, high = result.interval(suite, over=first)
-                    gain += f" ({100 * low:+.1f} to {100 * high:+.1f})"
             cells += [
                 f"{100 * result.mpc(suite):.1f}",
                 f"{100 * result.rpc(suite):.1f}",
                 f"{result.relative_mce(first, suite):.2f}",
-                gain,
+                str(result.interval(suite, over=over).in_percent()) if over else "",
             ]
         rows.append(cells)
-    images = f"<p>{len(first.clean)} test images. Intervals are over test images.</p>"
-    return images + _table(head, rows)
+    seeds = len(first.scores[None])
+    about = [f"{first.images} test images" if first.rows else ""]
+    about += [f"{seeds} seeds" if seeds > 1 else ""]
+    over_what = " and other ".join(part for part in about if part)
+    told = f"Intervals are for other {over_what}." if over_what else "One seed has no intervals."
+    return f"<p>{first.images} test images. {told}</p>" + _table(head, rows)
 
 
 def _every(results: Mapping[str, Robustness]) -> str:

@@ -80,7 +80,7 @@ class Robustness:
         Below 1 is better than the baseline. Corruptions under which the baseline makes no error
         are left out; NaN if that leaves none.
         """
-        names = dict.fromkeys(condition.corruption for condition in self._chosen(suite))
+        names = dict.fromkeys(c.corruption for c in self._chosen(suite))
         errors = [
             tuple(sum(1 - v for v in model.under(n).values()) for model in (self, baseline))
             for n in names
@@ -109,7 +109,7 @@ class Robustness:
         Raises:
             ValueError: if the other model has another metric, or other images or seeds.
         """
-        chosen = [None] if clean else self._chosen(suite)
+        chosen: Sequence[Condition | None] = [None] if clean else self._chosen(suite)
         models = [self] if over is None else [self, over]
         kinds = [(m.metric, m.images, len(m.scores[None])) for m in models]
         if kinds[0] != kinds[-1]:
@@ -133,10 +133,11 @@ class Robustness:
         variance = resampled_variance(redrawn, self.images)
         return mean_interval(values, image_variance=variance, images=self.images)
 
-    def _chosen(self, suite: str | None) -> list[Condition | None]:
+    def _chosen(self, suite: str | None) -> list[Condition]:
         if suite is not None and suite not in self.suites:
             raise ValueError(f"suite must be one of {', '.join(self.suites)}, but got {suite!r}.")
-        return [c for c in self.scores if c and (not suite or c.corruption in self.suites[suite])]
+        names = self.names if suite is None else self.suites[suite]
+        return [c for c in self.scores if c and c.corruption in names]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able: P, mPC and rPC by suite, and the score under each condition."""

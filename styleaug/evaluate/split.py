@@ -77,8 +77,8 @@ def read_split(
     notes: tuple[str, ...] = (),
 ) -> Split:
     """Read the images of both parts, as many as the protocol takes."""
-    parts = [(train, protocol.train), (test, protocol.test)]
-    return Split(name, task, *(task.read(part.samples, most) for part, most in parts), notes)
+    parts = task.read(train.samples, protocol.train), task.read(test.samples, protocol.test)
+    return Split(name, task, *parts, notes)
 
 
 def split_samples(defects: DefectSet) -> tuple[DefectSet, DefectSet]:

@@ -1,8 +1,9 @@
-"""The training loop of all experiments: all policies get the same weights, order, flips and steps."""
+"""The training loop: all policies get the same weights, order of images, flips and steps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from multiprocessing import parent_process
 from typing import Any
 
 import torch
@@ -84,7 +85,8 @@ def train(
     parts = augment.modules() if isinstance(augment, nn.Module) else []
     styles = [stage for stage in parts if isinstance(stage, StyleAugment)]
     loader = _loader(FlippedImages(part), steps, protocol.batch_size, seed)
-    with tqdm(loader, title, steps, leave=False, unit="step", mininterval=0.5) as progress:
+    quiet = parent_process() is not None  # bars of several processes would overwrite each other
+    with tqdm(loader, title, steps, leave=False, unit="step", disable=quiet) as progress:
         for step, (batch, targets) in enumerate(progress):
             for stage in styles:
                 stage.set_progress(step / steps)

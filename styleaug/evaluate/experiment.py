@@ -1,0 +1,259 @@
+"""The experiment engine: trains policies and tests them, and never does so twice."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from styleaug.augment.transform import StyleAugment
+from styleaug.evaluate.corruptions import Condition, corrupted_sets
+from styleaug.evaluate.digests import (
+    CODE,
+    PACKAGES,
+    digest_backbone,
+    digest_tensors,
+    digest_values,
+)
+from styleaug.evaluate.outcome import Outcome, clock, score_network
+from styleaug.evaluate.policies import build_policy, describe_policy
+from styleaug.evaluate.protocol import Protocol
+from styleaug.evaluate.records import machine_record, package_versions
+from styleaug.evaluate.results import CLEAN, ELSEWHERE, Result, Row
+from styleaug.evaluate.robustness import Robustness, pool_seeds
+from styleaug.evaluate.split import Split
+from styleaug.evaluate.training import train
+from styleaug.files import atomic_path
+from styleaug.pack import StylePack
+from styleaug.stages.base import Stage
+from styleaug.stages.restyle import Restyle
+
+
+class Run(NamedTuple):
+    """One policy, trained with one seed.
+
+    Attributes:
+        policy: its name.
+        expression: what it is, see :func:`~styleaug.evaluate.policies.build_policy`.
+        seed: fixes weights, order, flips and augmentation.
+    """
+
+    policy: str
+    expression: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Policies on one split of a dataset, under one protocol.
+
+    Attributes:
+        split: the task and its images.
+        protocol: how networks are trained and tested.
+        cache: folder that keeps corrupted images and the outcome of each run: an interrupted
+            experiment goes on where it was. Outcomes are found by all that they depend on.
+        pack: name or path of the style pack.
+        device: where networks train.
+    """
+
+    split: Split
+    protocol: Protocol
+    cache: Path
+    pack: str = "base"
+    device: str = "cpu"
+
+    def run(
+        self, policies: Mapping[str, str], *, jobs: int = 1, workers: int = 0, title: str = "runs"
+    ) -> Iterator[tuple[Run, Outcome]]:
+        """Yield each run with its outcome as soon as it is there.
+
+        All policies come with the first seed, then all with the next: a broken experiment compares.
+
+        Args:
+            policies: expressions by name.
+            jobs: runs at a time, each in a process of its own on one thread; 1 runs in this one.
+            workers: processes that corrupt images; 0 works in this one.
+            title: of the progress bar.
+        """
+        runs = [Run(n, text, seed) for seed in self.protocol.seeds for n, text in policies.items()]
+        files = {run: self.cache / "runs" / f"{self.key(run)}.pt" for run in runs}
+        stored = {run: Outcome.load(file) for run, file in files.items()}
+        missing = {run: files[run] for run, outcome in stored.items() if outcome is None}
+        if missing:
+            self.corrupt(workers=workers)
+        with tqdm(total=len(runs), desc=title, unit="run") as bar:
+            for run, outcome in stored.items():
+                if outcome is not None:
+                    bar.update()
+                    yield run, outcome
+            for run, outcome in self._run_all(missing, jobs if len(missing) > 1 else 1):
+                bar.update()
+                yield run, outcome
+
+    def _run_all(self, files: Mapping[Run, Path], jobs: int) -> Iterator[tuple[Run, Outcome]]:
+        if jobs == 1:
+            for run, file in files.items():
+                yield run, self.train_and_test(run, file)
+            return
+        # Spawned, not forked: a forked child can hang on a lock that a PyTorch thread held.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(jobs, context, _start_worker, (self,)) as pool:
+            waiting = {pool.submit(_run_in_worker, run, file): run for run, file in files.items()}
+            try:
+                for done in as_completed(waiting):
+                    yield waiting[done], done.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def train_and_test(self, run: Run, file: Path) -> Outcome:
+        """Train a network under a policy, test it, and keep the outcome in a file."""
+        start = clock()
+        split, device = self.split, torch.device(self.device)
+        policy = build_policy(run.expression, pack=self.pack, references=split.train.images)
+        network = train(
+            split.task,
+            split.train,
+            self.protocol,
+            augment=policy.to(device),
+            seed=run.seed,
+            device=device,
+            title=f"{run.policy}, seed {run.seed}",
+        )
+        trained = clock()
+        values, rows = score_network(network, split, self.protocol, self._corrupted_images, device)
+        tested = clock()
+        values += [
+            ("train", 0, "seconds", False, trained.wall - start.wall),
+            ("test", 0, "seconds", False, tested.wall - trained.wall),
+            ("run", 0, "cpu seconds", False, tested.cpu - start.cpu),
+        ]
+        outcome = Outcome(tuple(values), rows, sum(p.numel() for p in network.parameters()))
+        outcome.save(file)  # here, in a worker: the parent may have been stopped
+        return outcome
+
+    # ------------------------------------------------------------ what an outcome depends on
+
+    def key(self, run: Run) -> str:
+        """Digest of all that an outcome depends on; equal ones promise equal outcomes.
+
+        Not of the policy's name, nor of other policies and seeds.
+        """
+        policy = build_policy(run.expression, pack=self.pack)
+        entries = {**self._shared_key, "policy": describe_policy(policy), "seed": run.seed}
+        terms = list(policy)
+        stages = [s for t in terms for s in (t.stages if isinstance(t, StyleAugment) else [t])]
+        if any(isinstance(stage, Stage) for stage in stages):
+            codes = [stage.pool.codes for stage in stages if isinstance(stage, Restyle)]
+            entries |= {"styling": CODE["styling"], "styles": digest_tensors(codes)}
+        return digest_values(entries)
+
+    @cached_property
+    def _shared_key(self) -> dict[str, Any]:
+        protocol = self.protocol.to_dict()
+        for name in ("seeds", "train", "test", "size"):  # the images say what these came to
+            del protocol[name]
+        parts = [self.split.train, self.split.test, self.split.elsewhere]
+        return {
+            "packages": package_versions(PACKAGES),
+            "code": [CODE["corruptions"], CODE["training"]],
+            "protocol": protocol,
+            "task": [self.split.task.kind, list(self.split.task.classes)],
+            "images": [part.digest() for part in parts if part is not None],
+            "weights": digest_backbone(self.protocol.model),
+            "device": torch.device(self.device).type,
+        }
+
+    # ------------------------------------------------------------ corrupted images
+
+    def corrupt(self, *, workers: int = 0) -> None:
+        """Write the corrupted test images that the cache lacks."""
+        wanted = [c for c in self.protocol.conditions() if not self._corrupted_file(c).is_file()]
+        if not wanted:
+            return
+        pixels = self.split.test.images.permute(0, 2, 3, 1).contiguous().numpy()
+        sets = corrupted_sets(pixels, wanted, workers=workers)
+        bar = tqdm(sets, "corrupt images", len(wanted), unit="condition", leave=False)
+        for condition, corrupted in bar:
+            with atomic_path(self._corrupted_file(condition)) as temporary:
+                np.save(temporary, corrupted)
+
+    def _corrupted_file(self, condition: Condition) -> Path:
+        return self._corrupted_folder / f"{condition.corruption}-{condition.severity}.npy"
+
+    @cached_property
+    def _corrupted_folder(self) -> Path:
+        versions = package_versions(["numpy", "imagecorruptions-imaug"])
+        images = digest_tensors([self.split.test.images])
+        name = digest_values([versions, CODE["corruptions"], images])
+        return self.cache / "corrupted" / name
+
+    def _corrupted_images(self, condition: Condition) -> Tensor:
+        return torch.from_numpy(np.load(self._corrupted_file(condition))).permute(0, 3, 1, 2)
+
+    # ------------------------------------------------------------ what came out
+
+    def robustness(self, outcomes: Sequence[Outcome]) -> Robustness:
+        """Outcomes of one policy, one a seed, as one."""
+        judged, suites = self.split.task.metric, self.protocol.suites()
+        singles = []
+        for outcome in outcomes:
+            scores: dict[Condition | None, tuple[float, ...]] = {}
+            for name, severity, score, adapted, value in outcome.values:
+                if score == judged and not adapted and name != ELSEWHERE:
+                    condition = None if name == CLEAN else Condition(name, severity)
+                    scores[condition] = (value / 100,)
+            rows = {condition: values[None] for condition, values in outcome.rows.items()}
+            singles.append(Robustness(judged, len(self.split.test), scores, rows, suites))
+        return pool_seeds(singles)
+
+    def result(
+        self, found: Mapping[Run, Outcome], *, name: str, purpose: str, command: str
+    ) -> Result:
+        """The result file of some runs."""
+        expressions = {run.policy: run.expression for run in found}
+        settings = {
+            policy: describe_policy(build_policy(expression, pack=self.pack))
+            for policy, expression in expressions.items()
+        }
+        meta = {
+            "name": name,
+            "purpose": purpose,
+            "command": command,
+            "machine": machine_record(self.device),
+            "versions": package_versions(PACKAGES),
+            "pack": {"name": Path(self.pack).name, "id": StylePack.load(self.pack).id},
+            "defaults": StyleAugment().to_dict(),
+            "protocol": self.protocol.to_dict(),
+            "task": self.split.record(),
+            "seeds": sorted({run.seed for run in found}),
+            "policies": expressions,
+            "settings": settings,
+            "parameters": next(iter(found.values())).parameters,
+        }
+        rows = [
+            Row(run.policy, run.seed, *value)
+            for run, outcome in sorted(found.items(), key=lambda item: item[0].seed)
+            for value in outcome.values
+        ]
+        return Result(meta, tuple(rows))
+
+
+_shared: dict[str, Experiment] = {}
+
+
+def _start_worker(experiment: Experiment) -> None:
+    torch.set_num_threads(1)
+    _shared["experiment"] = experiment
+
+
+def _run_in_worker(run: Run, file: Path) -> Outcome:
+    return _shared["experiment"].train_and_test(run, file)

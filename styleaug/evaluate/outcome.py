@@ -1,0 +1,129 @@
+"""What one trained network makes of the test images, and the file that keeps it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from styleaug.evaluate.adaptation import adapt_batchnorm
+from styleaug.evaluate.corruptions import Condition
+from styleaug.evaluate.metrics import Rows, metric
+from styleaug.evaluate.models import Network
+from styleaug.evaluate.protocol import ADAPTED_SEVERITY, Protocol
+from styleaug.evaluate.results import CLEAN, ELSEWHERE
+from styleaug.evaluate.split import Split
+from styleaug.evaluate.tasks import SCORES, ImageSet, fast_arithmetic, predict, to_inputs
+from styleaug.files import atomic_path
+
+Value = tuple[str, int, str, bool, float]
+"""A row of a result without its policy and seed."""
+ByCondition = dict[Condition | None, Rows]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run measured.
+
+    Attributes:
+        values: scores in percent and durations in seconds.
+        rows: what each test image adds to the score that the task is judged by, by condition, None
+            for clean images; nothing of boxes.
+        parameters: of the network.
+    """
+
+    values: tuple[Value, ...]
+    rows: Mapping[Condition | None, Rows]
+    parameters: int
+
+    def save(self, path: Path) -> None:
+        """Write it, atomically."""
+        stored = {
+            "values": [list(value) for value in self.values],
+            "parameters": self.parameters,
+            "conditions": [c and [c.corruption, c.severity] for c in self.rows],
+            "rows": [torch.from_numpy(rows) for rows in self.rows.values()],
+        }
+        with atomic_path(path) as temporary:
+            torch.save(stored, temporary)
+
+    @classmethod
+    def load(cls, path: Path) -> Outcome | None:
+        """Read it; None if there is no such file, or it is damaged, as after a full disk."""
+        try:
+            stored = torch.load(path, weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError):
+            return None
+        conditions = [c and Condition(*c) for c in stored["conditions"]]
+        rows = dict(zip(conditions, (r.numpy() for r in stored["rows"]), strict=True))
+        return cls(tuple(tuple(v) for v in stored["values"]), rows, stored["parameters"])
+
+
+class Clock(NamedTuple):
+    """A moment, in seconds of the wall and of this process."""
+
+    wall: float
+    cpu: float
+
+
+def clock() -> Clock:
+    """Now."""
+    return Clock(time.perf_counter(), time.process_time())
+
+
+def score_network(
+    network: Network,
+    split: Split,
+    protocol: Protocol,
+    corrupted: Callable[[Condition], Tensor],
+    device: torch.device,
+) -> tuple[list[Value], ByCondition]:
+    """Score a network on clean, corrupted and, where the split has them, other lines' images.
+
+    Args:
+        network: in eval mode; it stays as it is.
+        split: whose test images they are.
+        protocol: says which conditions, and how thoroughly.
+        corrupted: gives the test images (N, 3, S, S), uint8, under a condition.
+        device: where the network is.
+    """
+    values: list[Value] = []
+    names = SCORES[split.task.kind][: None if protocol.thorough else 1]
+
+    def score(part: ImageSet, name: str, severity: int = 0, *, adapted: bool = False) -> Rows:
+        answers = _answers(network, part.images, split.task.kind, device, adapted=adapted)
+        rows = {score: metric(score).rows(answers, part.targets) for score in names}
+        for measured, found in rows.items():
+            value = 100 * metric(measured).score(found)
+            if np.isfinite(value):  # a curve over classes that do not occur has no area
+                values.append((name, severity, measured, adapted, value))
+        return rows[split.task.metric]
+
+    rows: ByCondition = {None: score(split.test, CLEAN)}
+    for adapted in (False, True)[: 1 + protocol.thorough]:
+        if split.elsewhere:
+            score(split.elsewhere, ELSEWHERE, adapted=adapted)
+    if protocol.thorough:
+        score(split.test, CLEAN, adapted=True)
+    for condition in protocol.conditions():
+        part = ImageSet(corrupted(condition), split.test.targets)
+        rows[condition] = score(part, condition.corruption, condition.severity)
+        if protocol.thorough and condition.severity == ADAPTED_SEVERITY:
+            score(part, condition.corruption, condition.severity, adapted=True)
+    return values, rows if metric(split.task.metric).quick else {}
+
+
+def _answers(
+    network: Network, images: Tensor, kind: str, device: torch.device, *, adapted: bool
+) -> Any:
+    with fast_arithmetic(device, kind):
+        if adapted:
+            batches = (to_inputs(part.to(device)) for part in torch.split(images, 128))
+            network = adapt_batchnorm(network, batches)
+        return predict(network, images, device=device)
