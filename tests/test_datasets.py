@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from styleaug.datasets import Box, DefectSet, Sample, read_defects
-from styleaug.datasets.yolo import read_keys
 
 WIDTH, HEIGHT = 20, 10
 """Of all images here: sides differ, so that swapping them fails."""
@@ -176,15 +175,58 @@ def test_yolo_names_may_come_from_a_list_of_classes(tmp_path, place):
     assert read_defects(tmp_path).classes == ("Röstfleck",)
 
 
-def test_yaml_of_something_else_is_none_of_a_set(tmp_path):
+def test_yaml_of_something_else_describes_no_dataset(tmp_path):
     draw(tmp_path, "crack/a.png", "spot/b.png")
     write(tmp_path / "dvc.yaml", "stages:\n  train:\n    cmd: x\n")
     assert read(tmp_path)[0] == "folders"
 
 
-def test_yaml_scalars_lose_comments_and_quotes(tmp_path):
-    write(tmp_path / "x.yaml", "- stray\na: 'x y' # z\nb: c#d\ne: null\nf:\n  g: 1\n")
-    assert read_keys(tmp_path / "x.yaml") == {"a": ["x y"], "b": ["c#d"], "e": [], "f": ["g: 1"]}
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("names: ['defect #1', 'ok']", ["defect #1", "ok"]),
+        ("names: ['', 'ok']", ["0", "ok"]),
+        ("names: ['a', '', 'ok']", ["a", "1", "ok"]),
+        ("\"names\": ['a', 'b']", ["a", "b"]),
+        ("names: {'0': a, '1': b}", ["a", "b"]),
+        ("names: [no, 01, 1.10, null]", ["no", "01", "1.10", "null"]),
+        ("names:\n- &x a\n- !class b\n- *x", ["a", "b", "a"]),
+    ],
+    ids=["hash", "empty", "empty in between", "quoted key", "quoted index", "no text", "marks"],
+)
+def test_yolo_names_keep_their_text_and_their_index(tmp_path, names, expected):
+    """YAML's truth values and numbers are names here; an empty name keeps its number."""
+    for index in range(len(expected)):
+        draw(tmp_path, f"images/{index}.png")
+        write(tmp_path / f"labels/{index}.txt", f"{index} 0.5 0.5 0.5 0.5")
+    write(tmp_path / "data.yaml", f"'train': images # 'all'\nval: null\n{names}\n---\nmore: 1\n")
+    assert [sample.label for sample in read_defects(tmp_path).samples] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: images\nnames: [a", r"data\.yaml, line 2, must be YAML, but got"),
+        ("train: images\nnames: [a]\nx: y: z", r"data\.yaml, line 3, must be YAML, but got"),
+        ("train: images\nnames: data/coco.names", r"names in .*data\.yaml must be a list of class"),
+        ("train: images\nnames: [[a], b]", r"names in .*data\.yaml must be a list of class names"),
+        (
+            "train: images\nnames: {crack: 0}",
+            r"names in .*data\.yaml must be a list of class names",
+        ),
+        ("train: {a: images}\nnames: [a]", r"train in .*data\.yaml must be a path or a list of"),
+        (
+            "train: !!python/object/apply:os.getcwd [x]\nnames: [a]",
+            "train in .* must lead to images",
+        ),
+    ],
+)
+def test_mistakes_in_a_yaml_file_are_named(tmp_path, text, message):
+    draw(tmp_path, "images/a.png")
+    write(tmp_path / "labels/a.txt", "0 0.5 0.5 0.5 0.5")
+    write(tmp_path / "data.yaml", text)
+    with pytest.raises(ValueError, match=message):
+        read_defects(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +277,9 @@ def test_mistakes_in_a_yolo_set_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"1 have none, the first: .*z\.png"):
         read_defects(tmp_path)
     write(tmp_path / "more.yaml", "train: images\nnames: [crack]")
-    with pytest.raises(ValueError, match=r"one YOLO set, .* 2 YAML files .*data\.yaml, more\.yaml"):
+    with pytest.raises(
+        ValueError, match=r"one YOLO dataset, .* 2 YAML files .*data\.yaml, more\.yaml"
+    ):
         read_defects(tmp_path)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from styleaug.datasets.boxes import read_coco, read_text, read_voc
-from styleaug.datasets.folders import part_masks, read_class_folders, read_file_names
+from styleaug.datasets.folders import read_class_folders, read_file_names, separate_masks
 from styleaug.datasets.samples import Box, DefectSet, Sample
 from styleaug.datasets.yolo import read_yolo
 from styleaug.images.io import find_images
@@ -32,7 +32,7 @@ def read_defects(folder: Path | str, *, masks: Path | str | None = None) -> Defe
 
     | ``layout`` | is told by | label |
     |---|---|---|
-    | yolo | a YAML file of a set; or ``images/``, and text files in ``labels/`` | of the boxes |
+    | yolo | a dataset's YAML file; or ``images/``, and text files in ``labels/`` | of the boxes |
     | coco | a ``*.json`` with COCO's keys in the folder or one below | of the boxes |
     | voc | ``*.xml`` in ``annotations/``, or beside an image of the same stem | of the boxes |
     | text | ``*.txt`` beside an image of the same stem | of the boxes |
@@ -51,7 +51,7 @@ def read_defects(folder: Path | str, *, masks: Path | str | None = None) -> Defe
 
     **Splits** are folders named train, val, test or the like; keys of the YAML file; or words in
     the name of the COCO file. "trainval" counts as train. Images to validate on are to test on; in
-    a set that has a test split too, they are to train on.
+    a dataset that has a test split too, they are to train on.
 
     Args:
         folder: where the images are.
@@ -62,7 +62,9 @@ def read_defects(folder: Path | str, *, masks: Path | str | None = None) -> Defe
             no image, or no layout fits. Damaged images are found when they are loaded.
     """
     root = Path(folder)
-    images, mask_of = part_masks(root, find_images(root), None if masks is None else Path(masks))
+    images, mask_of = separate_masks(
+        root, find_images(root), None if masks is None else Path(masks)
+    )
     layout, samples = _read(root, images, masked=bool(mask_of))
     names = {s.label for s in samples} | {box.label for s in samples for box in s.boxes}
     tested = any(sample.split == "test" for sample in samples)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from styleaug.datasets.places import check_none_missing, folders_of, pair, split_word
+from styleaug.datasets.pairing import check_none_missing, folders_of, pair, split_word
 from styleaug.datasets.samples import Box, Sample, image_size
 
 
@@ -27,14 +27,14 @@ def read_coco(root: Path, images: Sequence[Path]) -> list[Sample] | None:
     samples: dict[Path, Sample] = {}
     missing: list[str] = []
     for file in sorted([*root.glob("*.json"), *root.glob("*/*.json")]):
-        content = _coco_content(file)
+        content = _load_coco(file)
         if content is None:
             continue
         split = split_word([*folders_of(file, root), *re.split("[^a-zA-Z]+", file.stem)])
-        notes = _coco_notes(content, file)
+        notes = _read_coco_notes(content, file)
         for entry in content["images"]:
             name, key = _fields(entry, file, "image", "file_name", "id")
-            found = _named(str(name), by_name, split, root)
+            found = _find_named(str(name), by_name, split, root)
             if found is None:
                 missing.append(f"{name} in {file}")
                 continue
@@ -44,8 +44,8 @@ def read_coco(root: Path, images: Sequence[Path]) -> list[Sample] | None:
                     "one of the COCO files in the folder, or one of the entries."
                 )
             size = image_size(found)
-            boxes = [b for label, *ltrb, at in notes[key] for b in box(label, ltrb, size, at)]
-            samples[found] = sample(found, boxes, split or split_word(folders_of(found, root)))
+            boxes = [b for label, *ltrb, at in notes[key] for b in clip_box(label, ltrb, size, at)]
+            samples[found] = make_sample(found, boxes, split or split_word(folders_of(found, root)))
     check_none_missing(missing)
     return list(samples.values()) or None
 
@@ -67,7 +67,9 @@ def read_voc(root: Path, images: Sequence[Path]) -> list[Sample] | None:
     notes = pair(files, images, notes_root=root, root=root)
     homes = {image.parent for image in notes}
     return [
-        sample(image, _voc_boxes(notes.get(image), image), split_word(folders_of(image, root)))
+        make_sample(
+            image, _read_voc_boxes(notes.get(image), image), split_word(folders_of(image, root))
+        )
         for image in images
         if image.parent in homes
     ]
@@ -81,17 +83,18 @@ def read_text(root: Path, images: Sequence[Path]) -> list[Sample] | None:
     if not any(image.with_suffix(".txt").is_file() for image in images):
         return None
     return [
-        sample(image, _text_boxes(image), split_word(folders_of(image, root))) for image in images
+        make_sample(image, _read_text_boxes(image), split_word(folders_of(image, root)))
+        for image in images
     ]
 
 
-def sample(image: Path, boxes: Sequence[Box], split: str) -> Sample:
-    """A sample that has the label of its largest box."""
+def make_sample(image: Path, boxes: Sequence[Box], split: str) -> Sample:
+    """A sample with the label of its largest box."""
     label = max(boxes, key=lambda box: box.area).label if boxes else ""
     return Sample(image, label=label, boxes=tuple(boxes), split=split)
 
 
-def box(
+def clip_box(
     label: str, corners: Sequence[float], size: tuple[int, int] | None, where: str
 ) -> list[Box]:
     """A box cut to its image; none if no area is left.
@@ -125,7 +128,7 @@ def malformed(where: str, must: str, got: object) -> ValueError:
     return ValueError(f"{where} must be {must}, but got {got!r:.100}. Correct or remove it.")
 
 
-def text_lines(file: Path) -> Iterator[tuple[str, str]]:
+def read_lines(file: Path) -> Iterator[tuple[str, str]]:
     """Lines of a text file that are not blank, each after its place, "file, line n"."""
     text = file.read_text(encoding="utf-8-sig", errors="replace")
     for number, line in enumerate(text.splitlines(), start=1):
@@ -133,7 +136,7 @@ def text_lines(file: Path) -> Iterator[tuple[str, str]]:
             yield f"{file}, line {number},", line.strip()
 
 
-def _coco_content(file: Path) -> dict[str, Any] | None:
+def _load_coco(file: Path) -> dict[str, Any] | None:
     """The content of a COCO file; None of another JSON file."""
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig", errors="replace"))
@@ -145,7 +148,9 @@ def _coco_content(file: Path) -> dict[str, Any] | None:
     return content
 
 
-def _coco_notes(content: dict[str, Any], file: Path) -> defaultdict[Any, list[tuple[Any, ...]]]:
+def _read_coco_notes(
+    content: dict[str, Any], file: Path
+) -> defaultdict[Any, list[tuple[Any, ...]]]:
     """By the image's id: label, left, top, right, bottom, and where that stands, for errors."""
     names = dict(_fields(entry, file, "category", "id", "name") for entry in content["categories"])
     notes: defaultdict[Any, list[tuple[Any, ...]]] = defaultdict(list)
@@ -173,7 +178,7 @@ def _fields(entry: Any, file: Path, kind: str, *keys: str) -> list[Any]:
     return [entry[key] for key in keys]
 
 
-def _named(name: str, by_name: dict[str, list[Path]], split: str, root: Path) -> Path | None:
+def _find_named(name: str, by_name: dict[str, list[Path]], split: str, root: Path) -> Path | None:
     """The image whose path ends with ``name``; of several, the one in the file's split."""
     parts = tuple(
         part for part in name.replace("\\", "/").split("/") if part not in {"", ".", ".."}
@@ -191,7 +196,7 @@ def _named(name: str, by_name: dict[str, list[Path]], split: str, root: Path) ->
     return named[0] if named else None
 
 
-def _voc_boxes(file: Path | None, image: Path) -> list[Box]:
+def _read_voc_boxes(file: Path | None, image: Path) -> list[Box]:
     if file is None:
         return []
     try:
@@ -210,16 +215,16 @@ def _voc_boxes(file: Path | None, image: Path) -> list[Box]:
         if not label:
             raise malformed(where, "named", label)
         # VOC counts pixels from 1, and the last one belongs to the box
-        boxes += box(label, (left - 1, top - 1, right, bottom), size, where)
+        boxes += clip_box(label, (left - 1, top - 1, right, bottom), size, where)
     return boxes
 
 
-def _text_boxes(image: Path) -> list[Box]:
+def _read_text_boxes(image: Path) -> list[Box]:
     file = image.with_suffix(".txt")
     if not file.is_file():
         return []
     size, boxes = image_size(image), []
-    for where, line in text_lines(file):
+    for where, line in read_lines(file):
         *numbers, label = re.split(r"[\s,]+", line)
         try:
             left, top, right, bottom = map(float, numbers)
@@ -227,5 +232,5 @@ def _text_boxes(image: Path) -> list[Box]:
                 raise ValueError
         except ValueError:
             raise malformed(where, "x1 y1 x2 y2 class, in pixels", line) from None
-        boxes += box(label, (left, top, right, bottom), size, where)
+        boxes += clip_box(label, (left, top, right, bottom), size, where)
     return boxes

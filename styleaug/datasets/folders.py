@@ -7,13 +7,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from styleaug.datasets.places import (
+from styleaug.datasets.pairing import (
     MASK_FOLDERS,
     MASK_TAILS,
     folders_of,
     pair,
-    place,
     split_word,
+    telling_folders,
 )
 from styleaug.datasets.samples import Sample
 from styleaug.images.io import find_images
@@ -26,10 +26,12 @@ def read_class_folders(root: Path, images: Sequence[Path]) -> list[Sample] | Non
     """Take labels from the uppermost folders, apart from those of splits."""
     samples = []
     for image in images:
-        names = [name for name in place(image, root) if not split_word([name])]
+        names = [name for name in telling_folders(image, root) if not split_word([name])]
         if not names:
             return None
-        samples.append(Sample(image, label=names[0], split=split_word(place(image, root))))
+        samples.append(
+            Sample(image, label=names[0], split=split_word(telling_folders(image, root)))
+        )
     return samples if len({sample.label for sample in samples}) > 1 else None
 
 
@@ -37,7 +39,7 @@ def read_file_names(root: Path, images: Sequence[Path]) -> list[Sample] | None:
     """Take labels from names such as ``crazing_1.jpg``: a word, then a number."""
     samples = []
     for image in images:
-        words = place(image, root)
+        words = telling_folders(image, root)
         named = re.fullmatch(r"(.*[^\W\d_].*?)[\s_-]*\d+", image.stem)
         if named is None or any(not split_word([word]) for word in words):
             return None
@@ -45,7 +47,7 @@ def read_file_names(root: Path, images: Sequence[Path]) -> list[Sample] | None:
     return samples if len({sample.label for sample in samples}) > 1 else None
 
 
-def part_masks(
+def separate_masks(
     root: Path, images: Sequence[Path], masks: Path | None
 ) -> tuple[list[Path], dict[Path, Path]]:
     """Tell masks from images, and pair them.
@@ -64,7 +66,7 @@ def part_masks(
     if masks is not None:
         notes, notes_root = find_images(masks), masks
     else:
-        notes, notes_root = _masks_below(root, images), root
+        notes, notes_root = _find_masks(root, images), root
     marks = {note.resolve() for note in notes}
     pictures = [image for image in images if image.resolve() not in marks]
     if not pictures:
@@ -75,7 +77,7 @@ def part_masks(
     return pictures, pair(notes, pictures, notes_root=notes_root, root=root, kind="mask")
 
 
-def _masks_below(root: Path, images: Sequence[Path]) -> list[Path]:
+def _find_masks(root: Path, images: Sequence[Path]) -> list[Path]:
     """Images in folders of masks, or those that stand beside others as their masks."""
     inside = [i for i in images if MASK_FOLDERS & set(map(str.lower, folders_of(i, root)))]
     if inside:

@@ -1,4 +1,4 @@
-"""What the readers return: boxes, samples, and sets of samples."""
+"""What the readers return: boxes, samples, and datasets of them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Sample:
         label: the class; of an image with boxes, that of the largest; "" if unknown or background.
         mask: the file that marks the defect's pixels.
         boxes: the defects, cut to the image.
-        split: "train", "test", or "" where the set does not say.
+        split: "train", "test", or "" where the dataset does not say.
     """
 
     path: Path
@@ -106,7 +106,7 @@ class DefectSet:
 
     Attributes:
         name: of the folder.
-        classes: all labels of samples and boxes, sorted; a part of a set keeps those of the whole.
+        classes: all labels of samples and boxes, sorted; a part keeps those of the whole.
         samples: sorted by path.
         layout: which reader read them, see ``read_defects``.
     """
@@ -117,15 +117,15 @@ class DefectSet:
     layout: str
 
     def split(self, test_fraction: float = 0.2, seed: int = 0) -> tuple[DefectSet, DefectSet]:
-        """Part the set in two: to train on, and to test on.
+        """Split the dataset in two: to train on, and to test on.
 
-        A set with samples of both splits is parted so, and what is of neither is trained on. All
-        others are parted at random, label by label; where a label has two samples, each side gets
+        A dataset with samples of both splits is split so, and what is of neither is trained on. All
+        others are split at random, label by label; where a label has two samples, each side gets
         one at least.
 
         Args:
             test_fraction: share of each label to test on, in (0, 1).
-            seed: the same seed gives the same parts.
+            seed: the same seed gives the same split.
 
         Raises:
             ValueError: if ``test_fraction`` is out of bounds, or each label has one sample only.
@@ -135,10 +135,10 @@ class DefectSet:
         if {"train", "test"} <= {sample.split for sample in self.samples}:
             test = {sample for sample in self.samples if sample.split == "test"}
         else:
-            test = self._drawn(test_fraction, random.Random(seed))
+            test = self._draw_test(test_fraction, random.Random(seed))
         if not test:
             raise ValueError(
-                f"{self.name} must have two images of a label to be parted, but each of its labels "
+                f"{self.name} must have two images of a label to be split, but each of its labels "
                 "has one. Add images."
             )
         parts = (
@@ -148,7 +148,7 @@ class DefectSet:
         train_set, test_set = (replace(self, samples=part) for part in parts)
         return train_set, test_set
 
-    def _drawn(self, fraction: float, generator: random.Random) -> set[Sample]:
+    def _draw_test(self, fraction: float, generator: random.Random) -> set[Sample]:
         by_label: defaultdict[str, list[Sample]] = defaultdict(list)
         for sample in self.samples:
             by_label[sample.label].append(sample)

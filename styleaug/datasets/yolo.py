@@ -1,38 +1,51 @@
-"""The reader of YOLO's layout, and of the few keys of its YAML file."""
+"""The reader of YOLO's layout: images, labels, and the YAML file that describes them."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from styleaug.datasets.boxes import box, malformed, sample, text_lines
-from styleaug.datasets.places import check_none_missing, folders_of, split_word
+import yaml
+
+from styleaug.datasets.boxes import clip_box, make_sample, malformed, read_lines
+from styleaug.datasets.pairing import check_none_missing, folders_of, split_word
 from styleaug.datasets.samples import Box, Sample, image_size
 
 _NAMES_FILE = "classes.txt"
 """One class a line: what annotation tools write, in the folder or among the labels."""
-_ITEM = re.compile(r"""(?:[^,'"]|'[^']*'|"[^"]*")+""")
-"""An item of a YAML list in brackets, whose quotes may hold commas."""
+
+
+@dataclass(frozen=True)
+class _Config:
+    """What the YAML file of a dataset says, or nothing."""
+
+    base: str = ""
+    entries: dict[str, list[str]] = field(default_factory=dict)
+    """Of each split: folders, or text files that list images."""
+    names: dict[int, str] = field(default_factory=dict)
 
 
 def read_yolo(root: Path, images: Sequence[Path]) -> list[Sample] | None:
     """Read ``images/`` with ``labels/``: as a YAML file lists the images, or all.
 
-    A YAML file of a set has ``names`` and ``train`` or ``val``, folders or text files that list
-    images; its name does not matter. Lines of labels are ``class cx cy w h``, in shares of the
-    image's sides, or ``class x1 y1 x2 y2 x3 y3 ...``, a polygon, of which the box is kept. Class
-    names come from the YAML file, or from ``classes.txt``; without these they are the numbers.
+    The YAML file of a dataset has ``names`` and ``train`` or ``val``, folders or text files that
+    list images; its own name does not matter. Lines of labels are ``class cx cy w h``, in shares of
+    the image's sides, or ``class x1 y1 x2 y2 x3 y3 ...``, a polygon, of which the box is kept.
+    Class names come from the YAML file, or from ``classes.txt``; without these they are the
+    numbers.
     """
-    config = _config(root)
+    config = _find_config(root)
     notes = [
         file
         for file in sorted(root.rglob("*.txt"))
         if "labels" in folders_of(file, root) and file.name != _NAMES_FILE
     ]
-    if config:
-        listed = _listed(root, images, config)
+    if config.entries:
+        listed = _list_images(root, images, config)
     else:
         inside = [image for image in images if "images" in folders_of(image, root)]
         listed = {image: split_word(folders_of(image, root)) for image in inside}
@@ -41,75 +54,79 @@ def read_yolo(root: Path, images: Sequence[Path]) -> list[Sample] | None:
     files = {image: _label_file(image, root) for image in images}
     if not any(files[image].is_file() for image in listed):
         raise ValueError(
-            f"A YOLO set must have labels in labels/ as its images lie in images/, but {root} has "
-            f"none for its {len(listed)} images. Add them; images without defects need none."
+            "A YOLO dataset must have labels in labels/ as its images lie in images/, but "
+            f"{root} has none for its {len(listed)} images. Add them; images without defects need "
+            "none."
         )
     check_none_missing(sorted({*notes} - {*files.values()}))
-    names = _names(root, config)
-    return [sample(image, _boxes(files[image], image, names), listed[image]) for image in listed]
+    names = config.names or _read_class_list(root)
+    return [make_sample(i, _read_boxes(files[i], i, names), split) for i, split in listed.items()]
 
 
-def read_keys(file: Path) -> dict[str, list[str]]:
-    """The items of each key at the top of a YAML file; a scalar is one item, an empty value none.
-
-    It knows scalars, and lists and mappings of scalars, in brackets or one item a line; an item of
-    a mapping comes as "key: value". That is all that YOLO's keys need.
-    """
-    raw: dict[str, list[str]] = {}
-    for line in file.read_text(encoding="utf-8-sig", errors="replace").splitlines():
-        line = re.sub(r"(^|\s)#.*$", "", line)
-        key = re.match(r"([\w-]+)\s*:(?:\s+(.*))?$", line)
-        if key:
-            pieces = raw.setdefault(key[1], [])
-            pieces.append(key[2] or "")
-        elif raw:
-            pieces.append(re.sub(r"^\s*-\s+", "", line))
-    return {key: _items(pieces) for key, pieces in raw.items()}
-
-
-def _items(pieces: list[str]) -> list[str]:
-    text = " ".join(pieces).strip()
-    if text.startswith(("[", "{")):
-        pieces = _ITEM.findall(text.strip("[]{} "))
-    items = (_unquoted(piece) for piece in pieces)
-    return [item for item in items if item not in {"", "~", "null"}]
-
-
-def _unquoted(text: str) -> str:
-    text = text.strip()
-    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
-    return text[1:-1] if quoted else text
-
-
-def _config(root: Path) -> dict[str, list[str]]:
-    """The keys of the YAML file that describes a YOLO set; none if there is no such file."""
+def _find_config(root: Path) -> _Config:
+    """The YAML file that describes a YOLO dataset; an empty config if there is none."""
     found = {}
     for file in sorted([*root.glob("*.yaml"), *root.glob("*.yml")]):
-        keys = read_keys(file)
-        if keys.get("names") and (keys.get("train") or keys.get("val")):
-            found[file] = keys
+        content = _load_yaml(file)
+        if isinstance(content, dict) and content.get("names"):
+            entries = {
+                split: _read_entries(content.get(split), f"{split} in {file}")
+                for split in ("train", "val", "test")
+            }
+            if entries["train"] or entries["val"]:
+                names = _read_names(content["names"], file)
+                found[file] = _Config(str(content.get("path", "")), entries, names)
     if len(found) > 1:
         raise ValueError(
-            f"A folder must hold one YOLO set, but {root} has {len(found)} YAML files of sets: "
-            f"{', '.join(file.name for file in found)}. Keep one of them."
+            f"A folder must hold one YOLO dataset, but {root} has {len(found)} YAML files of "
+            f"datasets: {', '.join(file.name for file in found)}. Keep one of them."
         )
-    return next(iter(found.values()), {})
+    return next(iter(found.values()), _Config())
 
 
-def _listed(root: Path, images: Sequence[Path], config: dict[str, list[str]]) -> dict[Path, str]:
+def _load_yaml(file: Path) -> Any:
+    """The first document of a YAML file, all scalars as text: a class may be called ``no``."""
+    text = file.read_text(encoding="utf-8-sig", errors="replace")
+    try:
+        # like SafeLoader it makes no objects, and unlike it neither numbers nor truth values
+        return next(yaml.load_all(text, Loader=yaml.BaseLoader), None)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{file}, line {mark.line + 1}," if mark else f"{file}"
+        raise malformed(where, "YAML", getattr(error, "problem", None) or str(error)) from None
+
+
+def _read_entries(value: Any, where: str) -> list[str]:
+    items = value if isinstance(value, list) else [value or ""]
+    if not all(isinstance(item, str) for item in items):
+        raise malformed(where, "a path or a list of paths", value)
+    return [item for item in items if item not in ("", "~", "null")]
+
+
+def _read_names(value: Any, file: Path) -> dict[int, str]:
+    """Names by index, of a list or a mapping; what has an empty name keeps its number."""
+    names = dict(enumerate(value)) if isinstance(value, list) else value
+    try:
+        return {int(index): name.strip() or str(int(index)) for index, name in names.items()}
+    except (AttributeError, TypeError, ValueError):
+        must = "a list of class names, or a mapping of numbers to names"
+        raise malformed(f"names in {file}", must, value) from None
+
+
+def _list_images(root: Path, images: Sequence[Path], config: _Config) -> dict[Path, str]:
     """The split of each image that the YAML file leads to."""
-    # path leads elsewhere where a set was moved
-    base = _below(root, root.joinpath(*config.get("path", [])[:1])) or root
+    # path leads elsewhere where a dataset was moved
+    base = _below(root, root / config.base) or root
     listed: dict[Path, str] = {}
-    for split in ("train", "val", "test"):
-        for entry in config.get(split, []):
+    for split, entries in config.entries.items():
+        for entry in entries:
             # some exporters write ../train/images, and mean train/images
             tries = (base / entry, root / re.sub(r"^(\.\./)+", "", entry))
             found = next(filter(None, (_below(root, path) for path in tries)), None)
             chosen = [] if found is None else _images_of(found, root, images)
             if not chosen:
                 raise ValueError(
-                    f"{split} in a YOLO set's YAML file must lead to images in {root}, but "
+                    f"{split} in a YOLO dataset's YAML file must lead to images in {root}, but "
                     f"{entry!r} does not. Correct the path, or name the folder that holds it."
                 )
             for image in chosen:
@@ -129,7 +146,7 @@ def _images_of(entry: Path, root: Path, images: Sequence[Path]) -> list[Path]:
     """Those of ``images`` that are in a folder, or listed in a text file."""
     if entry.is_dir():
         return [image for image in images if image.is_relative_to(entry)]
-    lines = [line for _, line in text_lines(entry)]
+    lines = [line for _, line in read_lines(entry)]
     found = [_below(root, entry.parent / line) for line in lines]
     known = {*images}
     check_none_missing([n for n, image in zip(lines, found, strict=True) if image not in known])
@@ -144,27 +161,22 @@ def _label_file(image: Path, root: Path) -> Path:
     return root.joinpath(*names, image.with_suffix(".txt").name)
 
 
-def _names(root: Path, config: dict[str, list[str]]) -> dict[int, str]:
-    """Class names by index: of the YAML file, or of ``classes.txt``, or none."""
-    items = config.get("names", [])
+def _read_class_list(root: Path) -> dict[int, str]:
+    """Class names by index, of ``classes.txt``; none without that file."""
     for file in (root / _NAMES_FILE, root / "labels" / _NAMES_FILE):
-        if not items and file.is_file():
-            items = [line for _, line in text_lines(file)]
-    pairs = (re.fullmatch(r"(\d+)\s*:\s+(.+)", item) for item in items)
-    return {
-        int(pair[1]) if pair else index: _unquoted(pair[2]) if pair else item
-        for index, (item, pair) in enumerate(zip(items, pairs, strict=True))
-    }
+        if file.is_file():
+            return dict(enumerate(line for _, line in read_lines(file)))
+    return {}
 
 
-def _boxes(file: Path, image: Path, names: dict[int, str]) -> list[Box]:
+def _read_boxes(file: Path, image: Path, names: dict[int, str]) -> list[Box]:
     if not file.is_file():
         return []
     # of an image that cannot be read the boxes stay shares of its sides
     size = image_size(image)
     width, height = size or (1, 1)
     boxes = []
-    for where, line in text_lines(file):
+    for where, line in read_lines(file):
         try:
             index, *numbers = line.split()
             label = names[int(index)] if names else str(int(index))
@@ -175,7 +187,7 @@ def _boxes(file: Path, image: Path, names: dict[int, str]) -> list[Box]:
                 where, f"class cx cy w h, or class x1 y1 x2 y2 x3 y3 ...{known}", line
             ) from None
         corners = (left * width, top * height, right * width, bottom * height)
-        boxes += box(label, corners, size, where)
+        boxes += clip_box(label, corners, size, where)
     return boxes
 
 

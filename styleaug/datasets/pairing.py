@@ -1,4 +1,4 @@
-"""Where files lie below a folder, and which annotation belongs to which image."""
+"""Which annotation belongs to which image, by the names of files and of their folders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def folders_of(file: Path, root: Path) -> tuple[str, ...]:
     return file.relative_to(root).parts[:-1]
 
 
-def place(file: Path, root: Path) -> tuple[str, ...]:
+def telling_folders(file: Path, root: Path) -> tuple[str, ...]:
     """``folders_of`` without those that tell images from annotations."""
     return tuple(name for name in folders_of(file, root) if name.lower() not in _ROLES)
 
@@ -43,16 +43,16 @@ def pair(
     root: Path,
     kind: str = "annotation",
 ) -> dict[Path, Path]:
-    """Find the image of each annotation: the same stem, in a corresponding place.
+    """Find the image of each annotation: the same stem, in corresponding folders.
 
-    Places correspond if the annotation's folders are among the image's, in order:
+    Folders correspond if the annotation's are among the image's, in order:
     ``ground_truth/crack/1_mask.png`` fits ``test/crack/1.png`` and not ``test/good/1.png``. The
-    same place comes before others.
+    same folders come before others.
 
     Args:
         notes: annotation files; stems of masks may end with one of ``MASK_TAILS``.
         images: image files.
-        notes_root: the folder that places of ``notes`` are relative to.
+        notes_root: the folder that ``notes`` lie below.
         root: the same for ``images``.
         kind: what errors call ``notes``.
 
@@ -68,10 +68,10 @@ def pair(
     found: dict[Path, Path] = {}
     missing = []
     for note in notes:
-        where = place(note, notes_root)
+        where = telling_folders(note, notes_root)
         named = by_stem.get(note.stem) or by_stem.get(without_tail(note.stem), [])
-        fitting = [image for image in named if _within(where, place(image, root))]
-        fitting = [image for image in fitting if place(image, root) == where] or fitting
+        fitting = [image for image in named if _within(where, telling_folders(image, root))]
+        fitting = [image for image in fitting if telling_folders(image, root) == where] or fitting
         if len(fitting) > 1:
             raise ValueError(
                 f"Every {kind} must belong to one image, but {note} fits {fitting[0]} and "
