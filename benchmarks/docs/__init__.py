@@ -1,0 +1,1 @@
+"""Tables and figures of README, docs and cards, computed from ``benchmarks/results``."""

@@ -1,0 +1,27 @@
+"""Fill the tables of README, docs and cards, and draw their figures, from benchmarks/results.
+
+    python -m benchmarks.docs              # tables and figures
+    python -m benchmarks.docs.gallery      # the pictures of docs/gallery.md
+
+Between ``<!-- results: TEMPLATE [NAME] -->`` and ``<!-- /results -->`` stands what
+``templates/TEMPLATE.md.j2`` makes of the results; a template of one result is told its NAME.
+"""
+
+from __future__ import annotations
+
+from benchmarks.docs.figures import draw_tradeoff
+from benchmarks.docs.pages import PAGES, ROOT, fill
+
+
+def main() -> None:
+    """Rewrite the pages that hold tables, and the figure."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        if (filled := fill(text)) != text:
+            page.write_text(filled, encoding="utf-8")
+            print(page.relative_to(ROOT))
+    print(draw_tradeoff().relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,293 @@
+"""Tables of the robustness results: which runs stand together, and what policies gain there.
+
+Scores are means over conditions and severities. Where several datasets of one kind of task stand
+together, they are averaged seed by seed; different kinds of tasks, which have different metrics,
+are never averaged. Differences are paired by seed, see :mod:`styleaug.evaluate.statistics`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from statistics import mean
+from typing import Any
+
+from styleaug import StyleAugment
+from styleaug.evaluate.corruptions import LAMPS, SUITES, VALIDATION_CORRUPTIONS
+from styleaug.evaluate.models import KINDS, SMALL
+from styleaug.evaluate.results import CLEAN, ELSEWHERE, Result
+from styleaug.evaluate.statistics import Interval, mean_and_deviation, paired_difference
+
+FLIPS = "flips only"
+MINE = "StyleAugment"
+COLUMNS = {CLEAN: "clean", "imagenet-c": "corruptions (mPC)", "industrial": "industrial shifts"}
+GAINS = [part for title in COLUMNS.values() for part in (title, "over flips")]
+"""Heads of the columns of `Group.gains`."""
+SETTINGS = {
+    CLEAN: "clean",
+    "other corruptions": "other corruptions",
+    "other lighting": "other lighting",
+}
+"""Columns of what settings are chosen by."""
+_MEMBERS = {
+    **SUITES,
+    "other corruptions": VALIDATION_CORRUPTIONS,
+    "other lighting": tuple(LAMPS),
+}
+_ADAPTED_AT = 3
+"""The severity at which batch norms are adapted to the images, too."""
+
+Scores = dict[int, float]
+
+
+class Run:
+    """One result: policies trained alike on one dataset."""
+
+    def __init__(self, result: Result) -> None:
+        result = as_of_today(result)
+        self.meta = result.meta
+        self.task: Mapping[str, Any] = result.meta["task"]
+        self.protocol: Mapping[str, Any] = result.meta["protocol"]
+        self.metrics = result.metrics
+        self.seeds = result.seeds
+        self._of = {name: result.select(policy=name) for name in result.policies}
+        self.scores = cache(self._scores)
+
+    @property
+    def policies(self) -> list[str]:
+        """Their names."""
+        return list(self._of)
+
+    @property
+    def role(self) -> str:
+        """Which table it belongs to."""
+        protocol = self.protocol
+        if FLIPS not in self._of:
+            return "trial"
+        if protocol.get("line"):
+            return "line"
+        if protocol.get("part_by"):
+            return "look"
+        if set(protocol["corruptions"]) <= set(SUITES["validation"]):
+            return "settings"
+        return "scratch" if protocol["model"] == SMALL else "whole"
+
+    def members(self, column: str) -> list[str]:
+        """The conditions that a column is the mean of."""
+        measured = self.protocol["corruptions"]
+        return [n for n in measured if n in _MEMBERS[column]] if column in _MEMBERS else [column]
+
+    def _scores(self, policy: str, column: str, **options: Any) -> Scores:
+        """Seed -> score; empty where it was not measured. Options are those of `Result.scores`."""
+        part = self._of[policy]
+        # of some scores the first runs kept the mean over a suite alone, and not its conditions
+        whole = part.scores(policy, column, **options)
+        return whole or part.scores(policy, self.members(column), **options)
+
+    def seconds(self, policy: str) -> float:
+        """CPU seconds of a training with its test; mean over seeds."""
+        return mean(self._of[policy].scores(policy, "run", metric="cpu seconds").values())
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one kind of task that stand together: their scores are averaged seed by seed."""
+
+    runs: Sequence[Run]
+
+    @property
+    def first(self) -> Run:
+        """The first run, for what all have in common."""
+        return self.runs[0]
+
+    @property
+    def datasets(self) -> str:
+        """Their names."""
+        return ", ".join(run.task["name"] for run in self.runs)
+
+    @property
+    def ran(self) -> list[str]:
+        """Policies that ran on any of the datasets."""
+        return list(dict.fromkeys(name for run in self.runs for name in run.policies))
+
+    @cached_property
+    def policies(self) -> list[str]:
+        """Policies that ran on all datasets, by rising mPC, or what stands for it."""
+        everywhere = [n for n in self.ran if all(n in run.policies for run in self.runs)]
+        column = next(c for c in ("imagenet-c", "other corruptions") if self.first.members(c))
+        return sorted(everywhere, key=lambda name: self.mean(name, column))
+
+    def scores(self, policy: str, column: str, **options: Any) -> Scores:
+        """Seed -> mean over the datasets, for the seeds that all have."""
+        each = [run.scores(policy, column, **options) for run in self.runs]
+        shared = set(each[0]).intersection(*each[1:])
+        return {seed: mean(scores[seed] for scores in each) for seed in sorted(shared)}
+
+    def mean(self, policy: str, column: str, **options: Any) -> float:
+        """Over the datasets and seeds; NaN if nothing was measured."""
+        found = self.scores(policy, column, **options)
+        return mean(found.values()) if found else float("nan")
+
+    def score(self, policy: str, column: str, **options: Any) -> str | None:
+        """``97.8 ± 0.9``: mean and standard deviation over seeds; None if not measured."""
+        found = self.scores(policy, column, **options)
+        return mean_and_deviation(list(found.values())) if found else None
+
+    def gain(self, policy: str, baseline: str, column: str) -> Interval | None:
+        """What a policy gains over another one; None where there is nothing to compare."""
+        if policy == baseline or baseline not in self.ran:
+            return None
+        both = (self.scores(policy, column), self.scores(baseline, column))
+        return paired_difference(*both) if all(both) else None
+
+    def gains_by_seed(self, policy: str, baseline: str, column: str) -> list[float]:
+        """The same, seed by seed: of two seeds an interval says next to nothing."""
+        other = self.scores(baseline, column)
+        return [score - other[seed] for seed, score in self.scores(policy, column).items()]
+
+    def gains(self) -> list[list[Any]]:
+        """Rows: a policy, then its score and gain over flips in each of `COLUMNS`."""
+        return [
+            [name, *(x for c in COLUMNS for x in (self.score(name, c), self.gain(name, FLIPS, c)))]
+            for name in self.policies
+        ]
+
+    def against(self, mine: str, others: Iterable[str]) -> list[list[Any]]:
+        """Rows: what a policy gains over others, on the datasets where both ran; most first."""
+        rows = []
+        for name in others:
+            both = Group([run for run in self.runs if {mine, name} <= set(run.policies)])
+            if both.runs and name != mine:
+                gains = [both.gain(mine, name, column) for column in COLUMNS]
+                rows.append([name, both.datasets, *gains])
+        return sorted(rows, key=lambda row: -row[3].mean)
+
+    @property
+    def baselines(self) -> list[str]:
+        """Augmentations without StyleAugment, the strongest first; flips are none."""
+        names = [name for name in self.ran if MINE not in name and name != FLIPS]
+        return sorted(names, key=lambda name: name not in self.policies)
+
+    @property
+    def compared(self) -> dict[str, list[str]]:
+        """Ours -> what it is compared with: as it is, with other settings, after a baseline."""
+        settings = [name for name in self.ran if name.startswith(f"{MINE},")]
+        found = {MINE: self.baselines}
+        found |= {name: [FLIPS, MINE, *self.baselines[:1]] for name in settings}
+        found |= {f"{name} + {MINE}": [name, MINE] for name in self.baselines}
+        return {ours: others for ours, others in found.items() if ours in self.ran}
+
+    def under_each(self, suite: str) -> list[list[str]]:
+        """Rows: a policy, then its mean under each condition of a suite."""
+        names = self.first.members(suite)
+        return [[p, *(f"{self.mean(p, name):.0f}" for name in names)] for p in self.policies]
+
+    def adapted(self) -> list[list[str]]:
+        """Rows: at one severity, without and with batch norms adapted to those images."""
+        rows = []
+        for name in self.policies:
+            cells = [name]
+            for suite in ("imagenet-c", "industrial"):
+                cells.append(f"{self.mean(name, suite, severity=_ADAPTED_AT):.1f}")
+                cells.append(f"{self.mean(name, suite, severity=_ADAPTED_AT, adapted=True):.1f}")
+            rows.append([*cells, f"{self.mean(name, CLEAN, adapted=True):.1f}"])
+        return rows
+
+    def elsewhere(self) -> list[list[Any]]:
+        """Rows: clean images, those from elsewhere, their gain, and adapted; best last."""
+        return [
+            [
+                name,
+                self.score(name, CLEAN),
+                self.score(name, ELSEWHERE),
+                self.gain(name, FLIPS, ELSEWHERE),
+                self.score(name, ELSEWHERE, adapted=True),
+            ]
+            for name in sorted(self.ran, key=lambda name: self.mean(name, ELSEWHERE))
+        ]
+
+
+class Runs:
+    """All results, and which of them stand together."""
+
+    def __init__(self, results: Iterable[Result]) -> None:
+        runs = [Run(result) for result in results]
+        order = {kind: place for place, kind in enumerate(KINDS)}
+        self._runs = sorted(runs, key=lambda run: (order[run.task["kind"]], run.task["name"]))
+
+    def of(self, role: str) -> list[Run]:
+        """Runs of one role, see `Run.role`."""
+        return [run for run in self._runs if run.role == role]
+
+    @cached_property
+    def series(self) -> list[list[Run]]:
+        """Runs of the whole suites by dataset and kind: most images first, then fewest steps."""
+        found: dict[tuple[str, str], list[Run]] = {}
+        for run in self.of("whole"):
+            found.setdefault((run.task["kind"], run.task["name"]), []).append(run)
+        return [
+            sorted(runs, key=lambda run: (-run.task["train"], run.protocol["steps"]))
+            for runs in found.values()
+        ]
+
+    @cached_property
+    def short(self) -> list[Group]:
+        """The usual trainings, a group a kind of task; of one seed none, which has no interval."""
+        return _by_kind(runs[0] for runs in self._alike)
+
+    @cached_property
+    def long(self) -> list[Group]:
+        """The longest trainings, where they are longer than the usual ones."""
+        return _by_kind(runs[-1] for runs in self._alike if len(runs) > 1)
+
+    @property
+    def _alike(self) -> list[list[Run]]:
+        """Of each of `series`, the runs with as many images and several seeds."""
+        alike = [
+            [r for r in runs if r.task["train"] == runs[0].task["train"] and len(r.seeds) > 1]
+            for runs in self.series
+        ]
+        return [runs for runs in alike if runs]
+
+    @property
+    def budgets(self) -> list[list[Any]]:
+        """Rows: of each dataset with several runs, how much they trained, and what was gained."""
+        several = (run for runs in self.series if len(runs) > 1 for run in runs)
+        return [row for run in several for row in trained(run)]
+
+
+def trained(run: Run) -> list[list[Any]]:
+    """Rows: dataset and task, images, steps, then as `Group.gains`."""
+    name = f"{run.task['name']}, {run.task['kind']}"
+    head = [name, run.task["train"], run.protocol["steps"]]
+    return [[*head, *row] for row in Group([run]).gains()]
+
+
+def _by_kind(runs: Iterable[Run]) -> list[Group]:
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.task["kind"], []).append(run)
+    return [Group(some) for some in found.values()]
+
+
+def defaults() -> dict[str, Any]:
+    """What ``StyleAugment()`` does today, as results record it."""
+    found: dict[str, Any] = json.loads(json.dumps(StyleAugment().to_dict()))
+    return found
+
+
+def as_of_today(result: Result) -> Result:
+    """The result; policies that rest on other defaults than today's are called so."""
+    if result.meta.get("defaults") == defaults():
+        return result
+    names = {
+        name: f"{name}, earlier defaults" if re.search(rf"{MINE}\((?!\[)", text) else name
+        for name, text in result.meta["policies"].items()
+    }
+    meta = {**result.meta, "policies": {names[n]: t for n, t in result.meta["policies"].items()}}
+    return replace(
+        result, meta=meta, rows=tuple(row._replace(policy=names[row.policy]) for row in result.rows)
+    )
