@@ -1,7 +1,8 @@
-"""Guided filter: parts a restyling into tone, which follows the image, and bounded texture."""
+"""Guided filter: splits a restyling into tone, which follows the image, and bounded texture."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, cat, split
 from torch.nn import functional as F
 
@@ -22,9 +23,12 @@ GAIN = (0.5, 2.5)
 does to it, and sensor noise is not blown up more than two and a half times."""
 
 
-TEXTURE_SHARE = 0.3
+TEXTURE_SHARE = 0.27
 """Largest standard deviation of a texture's luma, relative to the strongest local contrast of the
 image that it is laid on. If there is a defect to be drowned, it is that contrast or close to it."""
+
+REACH = 2
+"""Cells of the coarse grid, 8 pixels, between a place and the two that it is compared with."""
 
 PLAIN_CONTRAST = 0.1
 """Local contrast (25 of 255 levels) that an image is credited with at least. Plain surfaces must
@@ -80,9 +84,6 @@ def tone_change(images: Tensor, maps: tuple[Tensor, Tensor]) -> Tensor:
 def bounded_texture(images: Tensor, texture: Tensor) -> Tensor:
     """Scale textures down, each as a whole, that would drown what stands out in their image.
 
-    The strongest local contrast is the largest difference of two means of luma, over 4 and over 20
-    pixels: noise hardly counts in them, scratches and spots do.
-
     Args:
         images: (B, 3, H, W), float.
         texture: what is to be added to them, (B, 3, H, W).
@@ -90,12 +91,43 @@ def bounded_texture(images: Tensor, texture: Tensor) -> Tensor:
     Returns:
         (B, 3, H, W).
     """
-    near = _shrink(luma(images))
-    wide = F.avg_pool2d(near, 5, stride=1, padding=2, count_include_pad=False)
-    contrast = (near - wide).abs().amax((1, 2, 3), keepdim=True).clamp_min(PLAIN_CONTRAST)
+    contrast = standing_out(_shrink(luma(images))).amax((1, 2, 3), keepdim=True)
+    contrast = contrast.clamp_min(PLAIN_CONTRAST)
     # 1e-4: no texture at all divides by nothing
     spread = luma(texture).std((1, 2, 3), keepdim=True) + 1e-4
     return texture * (TEXTURE_SHARE * contrast / spread).clamp_max(1)
+
+
+def standing_out(values: Tensor) -> Tensor:
+    """How far each place differs from what lies on both sides of it.
+
+    Along each of four axes the smaller of both differences, if they have one sign; of the four the
+    second largest. A scratch stands out along three axes, a spot along all. The outline of a part
+    does not, straight, curved or cornered: along most axes one side of it is the part itself. Were
+    it to count, the texture on a part before a dark background could drown every faint defect.
+
+    Args:
+        values: (B, 1, H, W).
+
+    Returns:
+        (B, 1, H, W), at least 0.
+    """
+    height, width = values.shape[-2:]
+    wide = F.pad(values, [REACH] * 4, mode="replicate")
+
+    def beside(down: int, right: int) -> Tensor:
+        top, left = REACH * (1 + down), REACH * (1 + right)
+        return values - wide[..., top : top + height, left : left + width]
+
+    def both(down: int, right: int) -> Tensor:
+        one, other = beside(down, right), beside(-down, -right)
+        # brighter than both or darker than both; else negative
+        return torch.maximum(torch.minimum(one, other), -torch.maximum(one, other))
+
+    a, b, c, d = both(0, 1), both(1, 0), both(1, 1), both(1, -1)
+    lower = torch.maximum(torch.minimum(a, b), torch.minimum(c, d))
+    upper = torch.minimum(torch.maximum(a, b), torch.maximum(c, d))
+    return torch.maximum(lower, upper).clamp_min(0)  # the second largest of four
 
 
 def _shrink(images: Tensor) -> Tensor:
