@@ -5,22 +5,24 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from styleaug import transform
+from styleaug.augment.log import JsonLines
+from styleaug.augment.plan import Plan
+from styleaug.augment.schedule import Points
 from styleaug.errors import MissingExtraError, warn
-from styleaug.images.checks import check_fraction
-from styleaug.plan import StylePlan
-from styleaug.protect import box_mask, keep_map
-from styleaug.render import WORKING_SIZE
+from styleaug.hosts.inner import Stages, inner
+from styleaug.stages.protect import box_mask, strength_mask
+from styleaug.stages.restyle import Restyle
 
 try:
     import albumentations as A
     from albumentations.core.transforms_interface import BaseTransformInitSchema
+    from pydantic import PlainSerializer
 except ImportError as error:
     raise MissingExtraError("albumentations", "albumentations") from error
 
@@ -35,119 +37,73 @@ class StyleAugment(A.ImageOnlyTransform):
     """Restyle and relight images at random; see :class:`styleaug.StyleAugment`.
 
     Masks, boxes and keypoints come back as they are. ``images`` and the slices of volumes share one
-    style, as all targets of a call do.
+    draw, as all targets of a call do.
 
     Args:
-        styles: ``"all"``, or tags, names, or paths of reference images or of folders of them.
-        mix: upper bound of the share of a second random style that is mixed in, in [0, 1].
-        jitter: Gaussian noise on style codes, in their standard deviations over the pack.
-        stage_p: probability of each of the stages material, blur and grain for an image that
-            ``p`` lets through; the lamp changes on all of these. Where two or three of the stages
-            meet, their amounts are divided by the root of their number.
-        strength: range (lo, hi) of the strength of the material, or a number.
-        texture: range of the share of the style's texture; 0 changes colour and tone only.
-        light: range of the strength of the lamp.
-        blur: range of the amount of blur.
-        grain: range of the amount of noise.
-        protect: how much strength of the material is taken away inside the masks and boxes of the
-            sample, in [0, 1].
-        working_size: short side, in pixels, above which the network runs on a smaller copy.
-        pack: name or path of a style pack.
+        stages: name of a preset; or stages; or a :class:`styleaug.StyleAugment`, whose callback
+            stays behind. Stages, and what ``to_dict()`` gives of them, are kept as the latter.
+        protect: how much of the new material is taken away inside the masks and boxes of the
+            sample, in [0, 1]. By default, as ``p`` and ``schedule``, that of ``stages``.
         channel_order: of the images' colours: ``"rgb"``, or ``"bgr"`` as OpenCV reads them.
-        schedule: how settings grow or shrink with :meth:`set_progress`; or ``"gradual"``.
-        record: a file to which a line of JSON is added for each image.
+        schedule: how amounts grow with :meth:`set_progress`.
+        log: a file to which a line of JSON is added for each sample that is changed.
         p: probability that a sample is changed at all.
 
     Targets:
         image, images, volume, volumes
 
     Shape:
-        (H, W), (H, W, 1) and (H, W, 3), or stacks of them, uint8 or float in [0, 1]. Of two
+        (H, W), (H, W, 1) and (H, W, 3), or stacks of them, uint8, uint16 or float in [0, 1]. Of two
         channels the first is the image, of four or more the first three; the others, such as alpha,
         depth or infrared, come back as they are.
 
     Raises:
-        ValueError: if an argument is out of bounds or a style unknown; at call, if values are out
-            of [0, 1].
-        TypeError: at call, if an image is not a NumPy array of uint8 or floating point.
+        ValueError: if an argument is out of bounds or a style unknown, or a pack lies in no file;
+            at call, if values are out of [0, 1].
+        TypeError: at call, if an image is no NumPy array of uint8, uint16 or floating point.
 
     Examples:
         >>> image = np.zeros((40, 60, 3), np.uint8)
-        >>> A.Compose([A.HorizontalFlip(), StyleAugment(p=1)])(image=image)["image"].shape
+        >>> compose = A.Compose([A.HorizontalFlip(), StyleAugment("masks", p=1)])
+        >>> compose(image=image)["image"].shape
         (40, 60, 3)
     """
 
     class InitSchema(BaseTransformInitSchema):
         """What may be given; ranges and names are checked where they are used."""
 
-        styles: str | Path | list[str | Path]
-        mix: float
-        jitter: float
-        stage_p: float
-        strength: float | tuple[float, float]
-        texture: float | tuple[float, float]
-        light: float | tuple[float, float]
-        blur: float | tuple[float, float]
-        grain: float | tuple[float, float]
-        protect: float
-        working_size: int
-        pack: str | Path
+        stages: Annotated[Any, PlainSerializer(lambda stages: stages)]  # an object stays what it is
+        protect: float | None
         channel_order: Literal["rgb", "bgr"]
         schedule: dict[str, list[tuple[float, float]]] | str | None
-        record: str | Path | None
+        log: str | Path | None
+        p: float | None
 
     def __init__(
         self,
-        styles: str | Path | list[str | Path] = "all",
-        mix: float = 0.5,
-        jitter: float = 0.0,
-        stage_p: float = 0.6,
-        strength: float | tuple[float, float] = (0.3, 1.0),
-        texture: float | tuple[float, float] = (0.0, 1.0),
-        light: float | tuple[float, float] = (0.2, 1.0),
-        blur: float | tuple[float, float] = (0.0, 1.0),
-        grain: float | tuple[float, float] = (0.0, 0.3),
-        protect: float = 0.0,
-        working_size: int = WORKING_SIZE,
-        pack: str | Path = "base",
+        stages: Stages = "default",
+        protect: float | None = None,
         channel_order: Literal["rgb", "bgr"] = "rgb",
-        schedule: dict[str, list[tuple[float, float]]] | str | None = None,
-        record: str | Path | None = None,
-        p: float = 0.7,
+        schedule: Points | str | None = None,
+        log: str | Path | None = None,
+        p: float | None = None,
     ) -> None:
+        callback = None if log is None else JsonLines(log)
+        self._augment, p = inner(stages, p=p, schedule=schedule, protect=protect)
+        self._augment.callback = callback
         super().__init__(p=p)
-        # what is stored under an argument's name goes to JSON and YAML, which know no paths
-        self.styles = [str(s) for s in styles] if isinstance(styles, list) else str(styles)
-        if "batch" in styles if isinstance(styles, list) else styles == "batch":
+        if any(isinstance(s, Restyle) and s.styles == "batch" for s in self._augment.stages):
             raise ValueError(
                 "styles='batch' needs batches, but Albumentations gives single samples. Use "
                 "styleaug.StyleAugment or styleaug.hosts.loader.StyledLoader on the batch."
             )
-        self.mix, self.jitter, self.stage_p = mix, jitter, stage_p
-        self.strength, self.texture, self.light = strength, texture, light
-        self.blur, self.grain = blur, grain
-        self.protect = check_fraction("protect", protect)
-        self.working_size, self.pack = working_size, str(pack)
+        # what is stored under an argument's name goes to JSON and YAML, which know no objects
+        settings = self._augment.to_dict()
+        self.stages = stages if isinstance(stages, str) else settings["stages"]
+        self.protect, self.schedule = settings["protect"], settings["schedule"]
         self.channel_order = channel_order
-        self.schedule = schedule
+        self.log = None if log is None else str(log)
         self._further: dict[str, str] = {}
-        self.record = None if record is None else str(record)
-        self._augment = transform.StyleAugment(
-            self.styles,
-            mix=mix,
-            jitter=jitter,
-            p=1.0,
-            stage_p=stage_p,
-            strength=strength,
-            texture=texture,
-            light=light,
-            blur=blur,
-            grain=grain,
-            working_size=working_size,
-            pack=self.pack,
-            schedule=schedule,
-            record=self.record,
-        )
 
     def set_progress(self, progress: float) -> None:
         """Tell how far training has come; see :meth:`styleaug.StyleAugment.set_progress`."""
@@ -221,43 +177,35 @@ class StyleAugment(A.ImageOnlyTransform):
         self, images: Any, *args: Any, plan: Any, marked: Any = None, **params: Any
     ) -> np.ndarray:
         """Restyle a stack of images, or the slices of a volume, alike: (N, H, W[, C])."""
-        if isinstance(images, torch.Tensor) or any(isinstance(x, torch.Tensor) for x in images):
+        if isinstance(images, Tensor) or any(isinstance(x, Tensor) for x in images):
             raise TypeError(
                 "StyleAugment must get NumPy arrays (H, W, C), but got a torch tensor. Place it "
                 "before ToTensorV2."
             )
-        stack = np.ascontiguousarray(images)
-        if not stack.flags.writeable:  # torch warns of wrapping what it must not write to
-            stack = stack.copy()
-        x = torch.from_numpy(stack)
-        x = x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2)
-        one = StylePlan.from_dict(plan)
-        keep = None if marked is None else self._keep(marked, x.shape[-2:])
-        out = torch.cat([self._render(part, one, keep) for part in torch.split(x, _BATCH)])
-        out = out[:, 0] if stack.ndim == 3 else out.permute(0, 2, 3, 1)
-        return np.ascontiguousarray(out.numpy())
-
-    def _render(self, x: Tensor, one: StylePlan, keep: Tensor | None) -> Tensor:
-        """Restyle (N, C, H, W) by a plan of one row."""
-        count = 3 if x.shape[1] >= 3 else 1
-        colours, others = x[:, :count], x[:, count:]
+        out = np.array(images, order="C")
+        colours = out[..., None] if out.ndim == 3 else out
+        colours = colours[..., : 3 if colours.shape[-1] >= 3 else 1]
         if self.channel_order == "bgr":
-            colours = colours.flip(1)
-        keep = None if keep is None else keep.expand(len(x), -1, -1, -1)
-        out = self._augment.render(colours, one.select([0] * len(x)), keep=keep)
-        if self.channel_order == "bgr":
-            out = out.flip(1)
-        return torch.cat([out, others], dim=1)
+            colours = colours[..., ::-1]
+        drawn = Plan.from_dict(plan)
+        mask = None if marked is None else self._strength_mask(marked, colours.shape[1:3])
+        for start in range(0, len(out), _BATCH):
+            part = colours[start : start + _BATCH]
+            x = torch.from_numpy(np.ascontiguousarray(part)).permute(0, 3, 1, 2)
+            masks = None if mask is None else mask.expand(len(x), -1, -1, -1)
+            restyled = self._augment.render(x, drawn, strength_mask=masks)
+            part[:] = restyled.permute(0, 2, 3, 1).numpy()
+        return out
 
-    def _keep(self, marked: Mapping[str, Any], shape: torch.Size) -> Tensor:
+    def _strength_mask(self, marked: Mapping[str, Any], size: tuple[int, ...]) -> Tensor:
         height, width = marked["shape"]
-        if shape != (height, width):
+        if size != (height, width):
             raise ValueError(
                 f"A replay with protect needs images of the recorded size {(height, width)}, but "
-                f"got {tuple(shape)}."
+                f"got {size}."
             )
         bits = np.unpackbits(marked["bits"], count=height * width)
-        return keep_map(torch.from_numpy(bits).reshape(1, 1, height, width), self.protect)
+        return strength_mask(torch.from_numpy(bits).reshape(1, 1, height, width), self.protect)
 
 
 def _corners(boxes: np.ndarray, height: int, width: int, params: Mapping[str, Any]) -> Tensor:

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 from torchvision import tv_tensors
 
-from styleaug.protect import LABELS
-from styleaug.transform import StyleAugment
+from styleaug.augment.transform import StyleAugment
+from styleaug.stages.sample import LABELS
 
 Key = str | int
 _NAMES = ("image", "images", "img", "imgs", "pixel_values", "inputs", "x")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isinf
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from styleaug.errors import MissingExtraError
+from styleaug.augment.transform import StyleAugment
+from styleaug.errors import MissingExtraError, warn
 from styleaug.hosts.batch import BatchStyler, Key
-from styleaug.transform import StyleAugment
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
@@ -48,10 +49,11 @@ class StyleCallback(Callback):
     ) -> None:
         self.augment, self.batches = augment, batches
         self.style = BatchStyler(augment, images=images, masks=masks, then=then)
-        self._owner: Any = None
+        self._hooked: tuple[Any, Any, Any] | None = None  # owner, its hook, and that before
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Put the restyling before the hook, on the object whose hook Lightning calls."""
+        self._unhook()
         if stage != "fit" or not self.batches:
             return
         data = getattr(trainer, "datamodule", None)
@@ -64,25 +66,47 @@ class StyleCallback(Callback):
         generator = torch.Generator().manual_seed(torch.initial_seed() // 2 + trainer.global_rank)
 
         def restyle_first(batch: Any, dataloader_idx: int) -> Any:
-            if trainer.training:
+            if trainer.training and self._hooked is hooked:
                 batch = self.style(batch, generator)
             return original(batch, dataloader_idx)
 
+        hooked = self._hooked = (owner, restyle_first, vars(owner).get(_HOOK))
         setattr(owner, _HOOK, restyle_first)
-        self._owner = owner
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave the hook as it was."""
-        if self._owner is not None:
-            delattr(self._owner, _HOOK)  # what the instance got; the class has its own
-            self._owner = None
+        self._unhook()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Leave the hook as it was: after an error or Ctrl-C, Lightning calls no teardown."""
+        self._unhook()
+
+    def _unhook(self) -> None:
+        if self._hooked is None:
+            return
+        owner, hook, before = self._hooked
+        self._hooked = None  # should another callback's hook hold ours, ours only passes batches on
+        if vars(owner).get(_HOOK) is hook:
+            delattr(owner, _HOOK)  # what the instance got; the class has its own
+            if before is not None:
+                setattr(owner, _HOOK, before)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Tell the progress: by epochs if their number is set, else by steps."""
+        """Tell the progress, by epochs or by steps, whichever ends training first."""
+        told, length = [], trainer.num_training_batches
         if trainer.max_epochs is not None and trainer.max_epochs > 0:
-            share = batch_idx / trainer.num_training_batches
-            self.augment.set_progress((trainer.current_epoch + share) / trainer.max_epochs)
-        elif trainer.max_steps > 0:
-            self.augment.set_progress(min(1.0, trainer.global_step / trainer.max_steps))
+            done = trainer.current_epoch + min(1.0, batch_idx / length)  # the length may be a guess
+            told.append(done / trainer.max_epochs)
+        if trainer.max_steps > 0:
+            told.append(trainer.global_step / trainer.max_steps)
+        elif isinf(length) and self.augment.schedule:
+            warn(
+                "The schedule moves with whole epochs only, since the training data tell no length."
+                " Give Trainer(max_steps=...)."
+            )
+        if told:
+            self.augment.set_progress(min(1.0, max(told)))

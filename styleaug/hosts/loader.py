@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, distributed
 from torch.utils._pytree import tree_leaves, tree_map
 from torchvision import tv_tensors
 
+from styleaug.augment.transform import StyleAugment
 from styleaug.hosts.batch import BatchStyler, Key
-from styleaug.transform import StyleAugment
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class StyledLoader:
         self.ahead = self._cuda if ahead is None else ahead
         if ahead is None and not self._cuda:
             log.info("StyledLoader restyles on the CPU without overlap: it would need idle cores.")
-        self._running: Generator[Any] | None = None
+        self._running: WeakSet[Generator[Any]] = WeakSet()
         self._position: tuple[int, int, Any] | None = None  # seed, batches done, loader's state
         self._resumes = False
 
@@ -103,10 +104,9 @@ class StyledLoader:
         self.close()
 
     def close(self) -> None:
-        """End a running epoch, and the loader's workers, persistent ones too."""
-        if self._running is not None:
-            self._running.close()
-            self._running = None
+        """End running epochs, and the loader's workers, persistent ones too."""
+        for epoch in list(self._running):
+            epoch.close()
         workers = getattr(self.loader, "_iterator", None)
         if workers is not None:
             workers._shutdown_workers()
@@ -146,8 +146,6 @@ class StyledLoader:
             self._resumes = True
 
     def __iter__(self) -> Iterator[Any]:
-        if self._running is not None:
-            self._running.close()
         first = 0
         # from torch's generator, as a DataLoader seeds its workers; plans have one of their own, so
         # that neither a thread nor the prefetching disturbs what the model draws
@@ -158,8 +156,9 @@ class StyledLoader:
         if self._resumes and self._position is not None:
             seed, first, _ = self._position
             self._resumes = False
-        self._running = self._epoch(seed, first)
-        return self._running
+        epoch = self._epoch(seed, first)
+        self._running.add(epoch)
+        return epoch
 
     def _epoch(self, seed: int, first: int) -> Generator[Any]:
         prepare: Callable[[Any, int], Callable[[], Any]] = self._now
@@ -167,8 +166,9 @@ class StyledLoader:
         if self.ahead and self._cuda:
             prepare = _SideStream(self)
         elif self.ahead:
+            # the loader itself stays in this thread, with its draws
             threads = ThreadPoolExecutor(1, thread_name_prefix="StyledLoader")
-            prepare = _InThread(self, threads)
+            prepare = partial(self._in_thread, threads)
         stateful = hasattr(self.loader, "state_dict")
         waiting: list[tuple[int, Any, Callable[[], Any]]] = []
         try:
@@ -190,6 +190,9 @@ class StyledLoader:
     def _now(self, batch: Any, seed: int) -> Callable[[], Any]:
         done = self.prepare(batch, seed)
         return lambda: done
+
+    def _in_thread(self, threads: ThreadPoolExecutor, batch: Any, seed: int) -> Callable[[], Any]:
+        return threads.submit(self.prepare, batch, seed).result
 
     def prepare(self, batch: Any, seed: int) -> Any:
         """Move a batch to the device and restyle its images.
@@ -221,6 +224,10 @@ class _SideStream:
         self.stream = torch.cuda.Stream(loader.device)  # type: ignore[no-untyped-call]  # torch's
 
     def __call__(self, batch: Any, seed: int) -> Callable[[], Any]:
+        # first comes what the training's stream has been told so far: it may compute this batch, if
+        # the loader gives it on the GPU. The batch that the training is about to use is told later
+        self.stream.wait_stream(torch.cuda.current_stream(self.stream.device))
+        _keep(batch, self.stream)
         with torch.cuda.stream(self.stream):
             done = self.loader.prepare(batch, seed)
             ready = self.stream.record_event()
@@ -228,25 +235,16 @@ class _SideStream:
         def hand_out() -> Any:
             current = torch.cuda.current_stream(self.stream.device)
             current.wait_event(ready)
-            for leaf in tree_leaves(done):
-                if isinstance(leaf, Tensor) and leaf.is_cuda:
-                    # its memory must not be given away while the training's stream uses it
-                    leaf.record_stream(current)
+            _keep(done, current)
             return done
 
         return hand_out
 
 
-class _InThread:
-    """Prepares batches in a thread; the loader itself stays in the main one, with its draws."""
-
-    def __init__(self, loader: StyledLoader, threads: ThreadPoolExecutor) -> None:
-        self.loader, self.threads = loader, threads
-        # networks are built now: building sets torch's generator back to where it was, which must
-        # not happen in the thread, while the training draws from it
-        plan = loader.augment.sampler.draw(2, torch.Generator())
-        plan = replace(plan, strength=torch.ones(2, device="cpu"))
-        loader.augment.render(torch.zeros(2, 3, 16, 16, device=loader.device or "cpu"), plan)
-
-    def __call__(self, batch: Any, seed: int) -> Callable[[], Any]:
-        return self.threads.submit(self.loader.prepare, batch, seed).result
+def _keep(batch: Any, stream: torch.cuda.Stream) -> None:
+    """Let no one have the memory of a batch, once it is dropped, while a stream still uses it."""
+    for leaf in tree_leaves(batch):
+        if isinstance(leaf, Mapping):  # one that tree_leaves does not know, as Hugging Face's
+            _keep(list(leaf.values()), stream)
+        elif isinstance(leaf, Tensor) and leaf.is_cuda:
+            leaf.record_stream(stream)

@@ -31,7 +31,7 @@ def connect(model: Any) -> None:
 def tell_progress(trainer: Any) -> None:
     """Tell the progress of a trainer to the transforms of its training data."""
     for transform in _inside(trainer.train_loader.dataset.transforms):
-        transform.set_progress(trainer.epoch / trainer.epochs)
+        transform.set_progress(min(1.0, trainer.epoch / trainer.epochs))
 
 
 def _inside(step: Any) -> Iterator[StyleAugment]:
