@@ -139,7 +139,6 @@ def split_by_line(
 
 LOOKS: dict[str, Callable[[Tensor], Tensor]] = {
     "brightness": lambda images: images.float().mean((1, 2, 3)),
-    "contrast": lambda images: images.float().mean(1).std((1, 2)),
     "roughness": lambda images: _detail(images.float().mean(1, keepdim=True)),
 }
 """What tells the lighting or the finish of an image: of (N, 3, H, W), one value an image."""

@@ -1,0 +1,1 @@
+"""How robust networks become under augmentation policies: experiments as TOML files."""
