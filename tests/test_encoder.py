@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from helpers import TINY, pictures
-from styleaug.nn.encoder import STYLE_LAYERS, StyleEncoder, Stylizer, style_statistics
+from styleaug.nn.encoder import ENCODER_LAYERS, StyleEncoder, Stylizer, style_statistics
 from styleaug.nn.features import cached_features
+from styleaug.nn.noise import white_noise
 
-CHANNELS = dict(zip(STYLE_LAYERS, (64, 128, 256, 512), strict=True))
+CHANNELS = dict(zip(ENCODER_LAYERS, (64, 128, 256, 512), strict=True))
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def stylizer():
 def test_statistics_are_logarithms_of_mean_and_std_layer_by_layer():
     found = {name: torch.rand(2, c, 4, 6) * (i + 1) for i, (name, c) in enumerate(CHANNELS.items())}
     parts = []
-    for name in STYLE_LAYERS:
+    for name in ENCODER_LAYERS:
         parts += [found[name].mean((2, 3)), found[name].std((2, 3), correction=0)]
     expected = torch.log(1 + torch.cat(parts, 1))
     torch.testing.assert_close(style_statistics(found), expected)
@@ -59,7 +60,7 @@ def test_a_code_is_embedding_then_statistics(stylizer):
 def test_encoding_reads_the_statistics_of_the_pictures(stylizer):
     trunk = cached_features("vgg16", torch.device("cpu"), torch.float32)
     images = pictures(2, 3, 32, 32, dtype=torch.float32)
-    expected = stylizer.codes(style_statistics(trunk(images, STYLE_LAYERS)), images)
+    expected = stylizer.codes(style_statistics(trunk(images, ENCODER_LAYERS)), images)
     torch.testing.assert_close(stylizer.encode(images, trunk), expected)
     assert (expected[0] - expected[1]).abs().max() > 1e-4
     assert (expected - stylizer.encode(1 - images, trunk)).abs().max() > 1e-2
@@ -69,7 +70,7 @@ def test_training_stacks_parts_of_content_under_the_same_styles(stylizer):
     """``content`` (B * k): part after part, each under styles 1 ... B."""
     content = pictures(4, 3, 16, 16, dtype=torch.float32)
     statistics, styles = torch.rand(2, 1920), pictures(2, 3, 32, 32, dtype=torch.float32, seed=1)
-    noise, places = torch.zeros(2, 1920), torch.arange(4)
+    noise, seeds = torch.zeros(2, 1920), torch.arange(4)
     code = stylizer.codes(statistics, styles)
-    expected = stylizer.net(content, torch.cat([code, code]), stylizer.net.field(places, 16, 16))
-    torch.testing.assert_close(stylizer(content, statistics, styles, noise, places), expected)
+    expected = stylizer.net(content, torch.cat([code, code]), white_noise(seeds, 1, 16, 16))
+    torch.testing.assert_close(stylizer(content, statistics, styles, noise, seeds), expected)

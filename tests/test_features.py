@@ -4,7 +4,7 @@ from urllib.error import URLError
 
 import pytest
 import torch
-import torchvision
+from torchvision.models import VGG19_Weights, vgg
 
 from helpers import pictures, torch_generator_stays
 from styleaug.errors import WeightsError
@@ -64,7 +64,7 @@ def test_an_unknown_layer_is_named(trunk):
 
 def test_the_trunk_is_frozen_but_lets_gradients_through(trunk):
     """Gatys and training follow gradients to the image, past weights loaded in inference mode."""
-    cached_features.cache_clear()
+    features._trunks.clear()
     with torch.inference_mode():
         trunk = cached_features("vgg16", torch.device("cpu"), torch.float32)
     images = torch.rand(1, 3, 16, 16, requires_grad=True)
@@ -89,25 +89,29 @@ def test_half_precision_weights_take_float32_images():
     "error", [URLError("no route"), OSError("read-only"), RuntimeError("hash")]
 )
 def test_vgg19_without_the_internet_points_at_the_bundled_trunk(monkeypatch, error):
-    def blocked(**_):
+    def blocked(*_, **__):
         raise error
 
-    monkeypatch.setattr(torchvision.models, "vgg19", blocked)
+    monkeypatch.setattr(VGG19_Weights, "get_state_dict", blocked)
     with pytest.raises(WeightsError, match="features='vgg16'") as caught:
         load_features("vgg19")
     assert caught.value.__cause__ is error
 
 
-@pytest.mark.slow
 def test_vgg19_layers_are_torchvisions(monkeypatch):
     with torch.random.fork_rng(devices=[]):
-        source = torchvision.models.vgg19(weights=None)
-    monkeypatch.setattr(torchvision.models, "vgg19", lambda **_: source)
+        source = vgg.make_layers(vgg.cfgs["E"])
+    state = {f"features.{name}": value for name, value in source.state_dict().items()}
+    state["classifier.0.weight"] = torch.zeros(1)  # is left alone
+    monkeypatch.setattr(VGG19_Weights, "get_state_dict", lambda *_, **__: state)
     images = pictures(1, 3, 32, 32, dtype=torch.float32)
-    found = load_features("vgg19")(images, ["conv3_4", "conv5_4"])
+    with torch_generator_stays():
+        trunk = load_features("vgg19")
+    found = trunk(images, ["conv3_4", "conv5_4"])
+    assert not any(p.requires_grad for p in trunk.parameters())
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (features._MEAN, features._STD))
     x = (images - mean) / std
-    for index, layer in enumerate(source.features):
+    for index, layer in enumerate(source):
         x = layer(x)
         if index in (17, 35):  # the ReLUs after conv3_4 and conv5_4
             torch.testing.assert_close(found["conv3_4" if index == 17 else "conv5_4"], x)

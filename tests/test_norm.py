@@ -59,19 +59,19 @@ def test_conditional_norm_is_its_formula_with_one_style_an_image(features):
     assert not torch.allclose(expected[0], norm(features, embedding.flip(0))[0])
 
 
-def test_styles_add_what_they_have_of_their_own():
-    layer = StyleLinear(3, 5, own=2)
-    assert layer.own.shape == (5, 2)
+def test_fitted_styles_add_their_residuals():
+    layer = StyleLinear(3, 5, style_residuals=2)
+    assert layer.style_residuals.shape == (5, 2)
     embedding = torch.randn(4, 3)
     shares = torch.tensor([[0, 0], [1, 0], [0, 1], [0.25, 0.75]])
     without = torch.nn.functional.linear(embedding, layer.weight, layer.bias)
     style = torch.cat([embedding, shares], dim=1)
     assert torch.equal(layer(style), without)  # none has been fitted
-    torch.nn.init.normal_(layer.own)
-    expected = without + shares @ layer.own.T
+    torch.nn.init.normal_(layer.style_residuals)
+    expected = without + shares @ layer.style_residuals.T
     torch.testing.assert_close(layer(style), expected)
     assert torch.equal(layer(style)[0], without[0])
-    assert "own" not in StyleLinear(3, 5).state_dict()
+    assert "style_residuals" not in StyleLinear(3, 5).state_dict()
 
 
 def test_conditional_norm_starts_plain():
@@ -156,15 +156,15 @@ def test_half_precision_networks_keep_the_colour_axes():
 
 
 @pytest.mark.parametrize(
-    ("own", "wanted", "gain"),
+    ("spread", "wanted", "gain"),
     [
         (0.02, 0.1, 0.1 / (0.02**2 + 0.05**2) ** 0.5),  # the floor: nearly flat, and stays so
         (0.1, 0.8, 4.0),  # the largest gain
     ],
 )
-def test_the_floor_and_the_largest_gain_of_colours(own, wanted, gain):
+def test_the_floor_and_the_largest_gain_of_colours(spread, wanted, gain):
     """Of lightness alone; its standard deviation is that of gray times the root of three."""
     ramp = torch.tensor([-1.0, 1.0]).repeat(1, 3, 16, 8) / 3**0.5
     mean, std = torch.tensor([[0.5 * 3**0.5, 0, 0]]), torch.tensor([[wanted, 0, 0]])
-    matched = ColourMatch()(0.5 + own * ramp, mean, std) - 0.5
-    torch.testing.assert_close(matched, gain * own * ramp, atol=1e-5, rtol=1e-4)
+    matched = ColourMatch()(0.5 + spread * ramp, mean, std) - 0.5
+    torch.testing.assert_close(matched, gain * spread * ramp, atol=1e-5, rtol=1e-4)

@@ -8,9 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-import styleaug.pack
-from helpers import TINY, pictures, torch_generator_stays
-from styleaug import StylePack, StyleSampler, render
+from helpers import FULL, TINY, pictures, torch_generator_stays
+from styleaug import Restyle, StylePack, networks
 from styleaug.errors import WeightsError
 from styleaug.networks import encode, network_of, stylizer_of
 from styleaug.nn.encoder import Stylizer
@@ -21,8 +20,9 @@ CPU = torch.device("cpu")
 
 
 def restyle(pack, seed=0):
-    plan = StyleSampler(pack).draw(2, torch.Generator().manual_seed(seed))
-    return render(pictures(2, 3, 24, 32, dtype=torch.float32), plan, pack)
+    stage = Restyle(pack=pack, **FULL)
+    params = stage.draw(2, torch.Generator().manual_seed(seed))
+    return stage.apply(pictures(2, 3, 24, 32, dtype=torch.float32), params)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def parts(pack):
         "tags": [list(tags) for tags in pack.tags],
         "info": {},
     }
-    return {**pack._state, "codes": pack.codes}, metadata
+    return {**pack.state, "codes": pack.codes}, metadata
 
 
 def test_a_pack_is_the_same_before_and_after_saving(pack, pack_file):
@@ -100,6 +100,7 @@ def test_the_feature_trunk_is_no_pack():
     [
         lambda tensors, metadata: metadata.pop("config"),
         lambda tensors, metadata: metadata["config"].update(depth=3),
+        lambda tensors, metadata: metadata.update(config=[3]),
         lambda tensors, metadata: metadata["config"].update(arch="unet"),
         lambda tensors, metadata: metadata["config"].update(width=24),
         lambda tensors, metadata: metadata["config"].update(stem="8"),
@@ -176,8 +177,8 @@ def test_loading_and_building_leave_the_callers_generator_alone(pack_file):
 @pytest.mark.usefixtures("fresh_caches")
 def test_a_network_is_built_once_and_few_are_kept(monkeypatch, pack, pack_file):
     built = []
-    build = styleaug.pack._stylizer
-    monkeypatch.setattr(styleaug.pack, "_stylizer", lambda *a: built.append(1) or build(*a))
+    build = networks.build_stylizer
+    monkeypatch.setattr(networks, "build_stylizer", lambda *a: built.append(1) or build(*a))
     assert network_of(pack, CPU) is network_of(pack, CPU)
     again = StylePack.load(pack_file)  # builds one to check the file
     built.clear()
@@ -185,27 +186,7 @@ def test_a_network_is_built_once_and_few_are_kept(monkeypatch, pack, pack_file):
     assert built == []
     for seed in range(9):
         network_of(StylePack.random(TINY, seed=seed + 1), CPU)
-    assert len(styleaug.pack._networks) <= 8
-
-
-def test_cuda_in_a_forked_process_is_refused_before_the_driver_is_asked(pack, monkeypatch):
-    monkeypatch.setattr(styleaug.pack, "_forked", True)
-    with pytest.raises(RuntimeError, match="inside a forked worker"):
-        network_of(pack, torch.device("cuda"))
-
-
-@pytest.mark.parametrize(
-    ("device", "bf16", "dtype"),
-    [
-        ("cuda:1", False, torch.float16),
-        ("cpu", True, torch.bfloat16),
-        ("cpu", False, torch.float32),
-        ("mps", True, torch.float32),
-    ],
-)
-def test_networks_run_in_what_the_device_is_quick_in(monkeypatch, device, bf16, dtype):
-    monkeypatch.setattr(styleaug.pack, "cpu_has_bf16", lambda: bf16)
-    assert styleaug.runtime.inference_dtype(torch.device(device)) == dtype
+    assert len(networks._stylizers) <= 8
 
 
 def test_weights_lie_as_the_kernels_want_them(pack):
@@ -319,3 +300,21 @@ def test_repr_tells_where_it_comes_from(pack, pack_file):
 def test_the_file_is_half_the_size_of_float32(pack, pack_file):
     tensors, _ = load_safetensors(pack_file)
     assert {k for k, v in tensors.items() if v.dtype != torch.float16} == {"codes"}
+
+
+def test_packs_of_fitted_styles_under_their_first_names_are_read(pack, tmp_path):
+    """Files once said ``own`` for style residuals, in the config and in names of tensors."""
+    layers = stylizer_of(pack, CPU).style_layers().values()
+    count = sum(layer.out_features for layer in layers)
+    residual = torch.randn(count, generator=torch.Generator().manual_seed(0))
+    grown = pack.extended(pack.codes[:1], ["fitted"], [()], style_residuals=[residual])
+    grown.save(tmp_path / "new.safetensors")
+    tensors, metadata = load_safetensors(tmp_path / "new.safetensors")
+    metadata["config"]["own"] = metadata["config"].pop("style_residuals")
+    tensors = {name.replace(".style_residuals", ".own"): v for name, v in tensors.items()}
+    assert sum(name.endswith(".own") for name in tensors) == len(layers)
+    save_safetensors(tmp_path / "old.safetensors", tensors, metadata)
+    old = StylePack.load(tmp_path / "old.safetensors")
+    assert old.config == grown.config
+    assert old.id == grown.id
+    assert torch.equal(old.codes, grown.codes)

@@ -10,13 +10,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from helpers import TINY, pictures
 from styleaug.nn.encoder import Stylizer
+from styleaug.nn.noise import white_noise
 from styleaug.nn.norm import ColourMatch, adain
-from styleaug.nn.stylenet import (
-    REFERENCE,
-    NoiseField,
-    StyleNetConfig,
-    without_lattice,
-)
+from styleaug.nn.stylenet import REFERENCE, StyleNetConfig, without_lattice
 
 TINY_REFERENCE = StyleNetConfig(arch="reference", width=16, blocks=1, embedding=8)
 BOTH = pytest.mark.parametrize("config", [TINY, TINY_REFERENCE], ids=["stylenet", "reference"])
@@ -77,15 +73,15 @@ def test_every_part_of_the_style_code_changes_the_picture(part, first, last):
 def test_code_size_counts_embedding_bottleneck_and_colours():
     assert TINY.code_size == 8 + 2 * 16 + 2 * 3
     assert TINY_REFERENCE.code_size == 8
-    assert replace(TINY, own=3).code_size == TINY.code_size + 3
+    assert replace(TINY, style_residuals=3).code_size == TINY.code_size + 3
 
 
 @BOTH
-def test_styles_of_their_own_change_their_images_alone(config):
+def test_style_residuals_change_the_images_of_their_styles_alone(config):
     stylizer = Stylizer(config)
     count = sum(layer.out_features for layer in stylizer.style_layers().values())
     generator = torch.Generator().manual_seed(0)
-    grown = stylizer.with_own(0.3 * torch.randn(2, count, generator=generator))
+    grown = stylizer.with_style_residuals(0.3 * torch.randn(2, count, generator=generator))
     images, code = pictures(3, 3, 32, 32, dtype=torch.float32), codes(config, 3)
     noise = torch.zeros(3, 1, 32, 32)
     shares = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
@@ -94,13 +90,13 @@ def test_styles_of_their_own_change_their_images_alone(config):
         after = grown.net(images, torch.cat([code, shares], dim=1), noise)
     assert torch.equal(before[0], after[0])
     assert (before[1:] - after[1:]).abs().mean((1, 2, 3)).min() > 1e-3
-    twice = grown.with_own(torch.ones(1, count))
-    assert twice.net.config.own == 3
+    twice = grown.with_style_residuals(torch.ones(1, count))
+    assert twice.net.config.style_residuals == 3
     for layer, grown_layer in zip(
         grown.style_layers().values(), twice.style_layers().values(), strict=True
     ):
-        assert torch.equal(grown_layer.own[:, :2], layer.own)
-        assert (grown_layer.own[:, 2] == 1).all()
+        assert torch.equal(grown_layer.style_residuals[:, :2], layer.style_residuals)
+        assert (grown_layer.style_residuals[:, 2] == 1).all()
 
 
 @BOTH
@@ -200,29 +196,17 @@ def test_a_network_with_a_lattice_leaves_flat_images_flat():
     assert out.std((2, 3)).max() < 1e-4
 
 
-def test_grain_is_white_noise_that_its_place_decides():
-    places = torch.tensor([0, 5, 7 * NoiseField.SIDE + 5, NoiseField.PLACES - 1])
-    noise = NoiseField()(places, 300, 40)  # more rows than the tile has: it repeats
-    assert noise.shape == (4, 1, 300, 40)
-    torch.testing.assert_close(noise.mean((1, 2, 3)), torch.zeros(4), atol=0.05, rtol=0)
-    torch.testing.assert_close(noise.std((1, 2, 3)), torch.ones(4), atol=0.05, rtol=0)
-    assert ((noise[..., 1:] * noise[..., :-1]).mean((1, 2, 3)).abs() < 0.05).all()
-    assert torch.equal(noise[0, :, 7:, 5:], noise[2, :, :-7, :-5])
-    assert torch.equal(noise[3, :, 1:, 1:], noise[0, :, :-1, :-1])
-    assert torch.equal(noise[1], NoiseField()(places[1:2], 300, 40)[0])
-
-
-def grained(network):
-    """The network as training may leave it: with grain."""
+def with_noise(network):
+    """The network as training may leave it: it uses its noise."""
     torch.nn.init.normal_(network.coarse_grain.matrix.bias, std=0.1)
     torch.nn.init.normal_(network.fine_grain.matrix.bias, std=0.1)
     return network
 
 
 @pytest.mark.parametrize("only", ["coarse_grain", "fine_grain"])
-def test_both_grains_give_a_smooth_surface_texture(only):
+def test_noise_at_both_resolutions_gives_a_smooth_surface_texture(only):
     network, flat, code = build(TINY), torch.full((1, 3, 32, 40), 0.4), codes(TINY, 1)
-    noise = network.field(torch.tensor([3]), 32, 40)
+    noise = white_noise(torch.tensor([3]), 1, 32, 40)
     assert network(flat, code, noise).std((2, 3)).max() < 1e-4  # before training, none
     torch.nn.init.normal_(getattr(network, only).matrix.bias, std=0.1)
     assert network(flat, code, noise).std((2, 3)).max() > 1e-3
@@ -230,10 +214,23 @@ def test_both_grains_give_a_smooth_surface_texture(only):
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 41), (19, 18)])
-def test_any_size_takes_grain(size):
-    network, code = grained(build(TINY)), codes(TINY, 2)
-    images, noise = pictures(2, 3, *size, dtype=torch.float32), NoiseField()(torch.arange(2), *size)
+def test_any_size_takes_noise(size):
+    network, code = with_noise(build(TINY)), codes(TINY, 2)
+    images = pictures(2, 3, *size, dtype=torch.float32)
+    noise = white_noise(torch.arange(2), 1, *size)
     out = network(images, code, noise)
     assert out.shape == images.shape
     alone = network(images[1:], code[1:], noise[1:])
     torch.testing.assert_close(out[1:], alone, atol=1e-5, rtol=0)
+
+
+def test_a_copy_with_residuals_shares_no_weights():
+    """Else whoever trains the copy would change the network that a cache gives to others."""
+    stylizer = Stylizer(TINY)
+    count = sum(layer.out_features for layer in stylizer.style_layers().values())
+    copy = stylizer.with_style_residuals(torch.zeros(1, count))
+    before = {name: value.clone() for name, value in stylizer.state_dict().items()}
+    with torch.no_grad():
+        for parameter in copy.parameters():
+            parameter.add_(1)
+    assert all(torch.equal(before[name], v) for name, v in stylizer.state_dict().items())

@@ -116,14 +116,13 @@ class Stylizer(nn.Module):
         Args:
             residuals: (S, P), of all :meth:`style_layers` in their order.
         """
-        layers, state = self.style_layers(), self.state_dict()
+        layers = self.style_layers()
+        state = {name: value.clone() for name, value in self.state_dict().items()}
         sizes = [layer.out_features for layer in layers.values()]
         parts = torch.split(residuals.detach(), sizes, dim=1)
         for (name, layer), part in zip(layers.items(), parts, strict=True):
-            known = layer.style_residuals
-            state[f"{name}.style_residuals"] = (
-                part.T if known is None else torch.cat([known.detach(), part.T], dim=1)
-            ).contiguous()
+            known = part.T[:, :0] if layer.style_residuals is None else layer.style_residuals
+            state[f"{name}.style_residuals"] = torch.cat([known.detach(), part.T], dim=1)
         config = self.net.config
         with building():
             count = config.style_residuals + len(residuals)
