@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,7 +22,6 @@ from styleaug.stages.restyle import Restyle
 try:
     import albumentations as A
     from albumentations.core.transforms_interface import BaseTransformInitSchema
-    from pydantic import PlainSerializer
 except ImportError as error:
     raise MissingExtraError("albumentations", "albumentations") from error
 
@@ -72,12 +71,16 @@ class StyleAugment(A.ImageOnlyTransform):
     class InitSchema(BaseTransformInitSchema):
         """What may be given; ranges and names are checked where they are used."""
 
-        stages: Annotated[Any, PlainSerializer(lambda stages: stages)]  # an object stays what it is
+        stages: Any
         protect: float | None
         channel_order: Literal["rgb", "bgr"]
         schedule: dict[str, list[tuple[float, float]]] | str | None
         log: str | Path | None
         p: float | None
+
+        def model_dump(self, **options: Any) -> dict[str, Any]:
+            """All values as they were given: a preset is no dict."""
+            return dict(self)
 
     def __init__(
         self,

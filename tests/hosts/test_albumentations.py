@@ -1,7 +1,6 @@
 """The Albumentations twin, under 2.0.8 and under AlbumentationsX: whichever is installed here."""
 
 import copy
-import inspect
 import json
 import multiprocessing
 import pickle
@@ -18,14 +17,18 @@ from torch.utils.data import DataLoader, Dataset
 from helpers import FULL, pictures
 
 A = pytest.importorskip("albumentations")
+yaml = pytest.importorskip("yaml")
 
 import styleaug.albumentations  # noqa: E402
 import styleaug.hosts.albumentations as host  # noqa: E402
+from styleaug import Defocus, Relight, Restyle, SensorNoise  # noqa: E402
 from styleaug import StyleAugment as TorchTwin  # noqa: E402
+from styleaug.augment.presets import preset  # noqa: E402
 from styleaug.hosts.albumentations import StyleAugment  # noqa: E402
 
 X = hasattr(A.BasicTransform, "sample_parameters")
-ON = {**FULL, "light": 1, "blur": 1, "grain": 1}
+WHITE = {np.uint8: 255, np.uint16: 65535}
+"""White, by dtype; else it is 1."""
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*multi-threaded, use of fork:DeprecationWarning",
     "ignore:Got processor for bboxes, but no transform:UserWarning",
@@ -35,13 +38,27 @@ SECONDS = 120
 
 def picture(*shape, dtype=np.uint8, seed=0):
     array = pictures(*shape, seed=seed).numpy()
-    return array if dtype == np.uint8 else (array / np.float32(255)).astype(dtype)
+    if dtype == np.uint8:
+        return array
+    return array.astype(dtype) * 257 if dtype == np.uint16 else (array / 255).astype(dtype)
 
 
 @pytest.fixture
-def make(pack_file):
-    """``make(...)``: the transform, with a tiny pack, and everything at full unless told."""
-    return lambda **settings: StyleAugment(pack=str(pack_file), **{**ON, "p": 1, **settings})
+def restyle(pack_file):
+    """``restyle(...)``: the transform, with a tiny pack, and ``Restyle`` alone at full."""
+
+    def make(*further, p=1, protect=None, channel_order="rgb", schedule=None, log=None, **settings):
+        stages = [Restyle(**{"pack": str(pack_file), **FULL, **settings}), *further]
+        return StyleAugment(stages, protect, channel_order, schedule, log, p)
+
+    return make
+
+
+@pytest.fixture
+def make(restyle):
+    """``make(...)``: the same with every other stage, too."""
+    every = [Relight(strength=1), Defocus(sigma=4), SensorNoise(sigma=0.09)]
+    return lambda **settings: restyle(*every, **settings)
 
 
 def run(transform, seed=0, **data):
@@ -57,7 +74,7 @@ def boxed(transform, **settings):
 SHAPES = [(17, 41), (17, 41, 1), (17, 41, 2), (17, 41, 3), (17, 41, 4), (17, 41, 7), (4, 5, 3)]
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_images_keep_shape_and_dtype_and_change(make, shape, dtype):
     image = picture(*shape, dtype=dtype)
@@ -65,16 +82,18 @@ def test_images_keep_shape_and_dtype_and_change(make, shape, dtype):
     out = run(make(), image=image)["image"]
     assert (out.shape, out.dtype) == (shape, dtype)
     assert out.flags.c_contiguous
-    assert np.abs(out.astype(float) - image).max() > (3 if dtype == np.uint8 else 0.01)
+    assert np.abs(out.astype(float) - image).max() > 0.01 * WHITE.get(dtype, 1)
     assert np.array_equal(image, before)
     assert not np.shares_memory(out, image)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_uint8_and_float32_agree(make, shape):
+def test_dtypes_agree(make, shape):
     whole = run(make(), image=picture(*shape))["image"]
     fraction = run(make(), image=picture(*shape, dtype=np.float32))["image"]
+    fine = run(make(), image=picture(*shape, dtype=np.uint16))["image"]
     np.testing.assert_allclose(whole / 255, fraction, atol=0.005)
+    np.testing.assert_allclose(fine / 65535, fraction, atol=0.002)
 
 
 @pytest.mark.parametrize(("channels", "colours"), [(2, 1), (4, 3), (7, 3)])
@@ -169,14 +188,11 @@ def changed(image, out):
     return np.abs(out.astype(int) - image).max(-1) > 0
 
 
-PROTECT = {"protect": 1, "light": 0, "blur": 0, "grain": 0}
-
-
 @pytest.mark.parametrize("kind", ["mask", "mask of channels", "masks", "mask2", "bboxes"])
-def test_protect_reads_masks_and_boxes(make, kind):
+def test_protect_reads_masks_and_boxes(restyle, kind):
     image, mask = picture(60, 90, 3), np.zeros((60, 90), np.uint8)
     mask[20:30, 5:25] = 1
-    transform = make(**PROTECT)
+    transform = restyle(protect=1)
     if kind == "bboxes":
         data = {"bboxes": [[5, 20, 25, 30]], "labels": [0]}
         out = boxed(transform)(image=image, **data)["image"]
@@ -193,10 +209,10 @@ def test_protect_reads_masks_and_boxes(make, kind):
 
 
 @pytest.mark.skipif(not X, reason="2.0.8 knows no rotated boxes")
-def test_protect_covers_rotated_boxes(make):
+def test_protect_covers_rotated_boxes(restyle):
     image = picture(80, 80, 3)
     # 60 x 10 about the centre, upright after a quarter turn
-    out = boxed(make(**PROTECT), bbox_type="obb")(
+    out = boxed(restyle(protect=1), bbox_type="obb")(
         image=image, bboxes=[[10, 35, 70, 45, 90.0]], labels=[0]
     )["image"]
     assert not changed(image, out)[10:70, 35:45].any()
@@ -243,49 +259,79 @@ def test_parameters_are_small_and_json(make):
     saved = A.ReplayCompose([make()])(image=picture(20, 30, 3))["replay"]["transforms"][0]
     plan = (saved["params"]["params"] if X else saved["params"])["plan"]
     assert len(json.dumps(plan)) < 20_000
-    assert plan["styles"][0].startswith("random-")
+    assert plan["Restyle"]["styles"][0].startswith("random-")
+    assert list(plan) == ["Restyle", "Relight", "Defocus", "SensorNoise"]
 
 
+WAYS = {
+    "a name": lambda: "masks",
+    "a preset": lambda: preset("masks"),
+    "stages": lambda: preset("masks").stages,
+    "settings of stages": lambda: [stage.to_dict() for stage in preset("masks").stages],
+    "a transform": lambda: TorchTwin("masks"),
+    "its settings": lambda: TorchTwin("masks").to_dict(),
+    "settings from YAML": lambda: yaml.safe_load(yaml.safe_dump(TorchTwin("masks").to_dict())),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_stages_may_be_given_in_many_ways(way):
+    transform = StyleAugment(WAYS[way]())
+    expected = {**TorchTwin("masks").to_dict(), "p": 1.0}  # the coin is Albumentations'
+    if way in ("stages", "settings of stages"):
+        assert (transform.p, transform.schedule) == (1.0, None)
+        expected["schedule"] = None
+    else:
+        assert (transform.p, transform.schedule) == (0.7, "gradual")
+    assert transform._augment.to_dict() == expected
+    assert transform.stages == ("masks" if way == "a name" else expected["stages"])
+
+
+def test_what_is_given_beside_a_transform_goes_before_its_own():
+    given = TorchTwin("masks", p=0.4, protect=0.5)
+    kept, changed = StyleAugment(given), StyleAugment(given, protect=0.0, schedule={}, p=0.1)
+    assert (kept.p, kept.protect, kept.schedule) == (0.4, 0.5, "gradual")
+    assert (changed.p, changed.protect, changed.schedule) == (0.1, 0.0, {})
+    assert given.p == 0.4
+
+
+def test_stages_of_a_pack_in_memory_are_refused_with_advice(pack):
+    with pytest.raises(ValueError, match="Save the pack, and give its path"):
+        StyleAugment([Restyle(pack=pack)])
+
+
+def test_a_picture_is_a_style_by_its_path(restyle, tmp_path, small_references):
+    path = tmp_path / "reference.png"
+    Image.fromarray(picture(40, 40, 3)).save(path)
+    saved = A.to_dict(restyle(styles=path))
+    again = A.from_dict(json.loads(json.dumps(saved)))
+    compose = A.ReplayCompose([again])
+    replay = compose(image=picture(20, 30, 3))["replay"]["transforms"][0]["params"]
+    assert (replay["params"] if X else replay)["plan"]["Restyle"]["styles"] == [str(path)]
+
+
+ARGUMENTS = ("stages", "protect", "channel_order", "schedule", "log", "p")
 EVERYTHING = {
     "styles": ["random-1", "random"],
     "mix": 0.25,
     "jitter": 0.5,
-    "stage_p": 0.75,
     "strength": (0.25, 0.5),
     "texture": 0.5,
-    "light": (0.0, 0.5),
-    "blur": 0.75,
-    "grain": 0.25,
-    "protect": 0.5,
     "working_size": 64,
+    "protect": 0.5,
     "channel_order": "bgr",
-    "schedule": {"strength": [(0, 0.5), (1, 1)]},
+    "schedule": {"p": [(0, 1)], "Restyle": [(0, 0.5), (1, 1)]},
     "p": 0.25,
 }
 
 
-def test_every_setting_arrives(make, tmp_path):
-    transform = make(**EVERYTHING, record=tmp_path / "styles.jsonl")
-    inner = transform._augment
-    for name in inspect.signature(TorchTwin).parameters:
-        if name not in ("p", "protect"):
-            assert getattr(inner, name) == getattr(transform, name), name
-    assert inner.p == 1  # the coin is Albumentations'
-
-
-def test_a_picture_is_a_style_by_its_path(make, tmp_path, small_references):
-    path = tmp_path / "reference.png"
-    Image.fromarray(picture(40, 40, 3)).save(path)
-    saved = A.to_dict(make(styles=path, mix=0))
-    again = A.from_dict(json.loads(json.dumps(saved)))
-    compose = A.ReplayCompose([again])
-    replay = compose(image=picture(20, 30, 3))["replay"]["transforms"][0]["params"]
-    assert (replay["params"] if X else replay)["plan"]["styles"] == [str(path)]
-
-
+@pytest.mark.parametrize("given", ["stages", "a preset"])
 @pytest.mark.parametrize("form", ["dict", "json", "yaml", "repr", "pickle", "deepcopy"])
-def test_a_pipeline_survives_being_written(make, tmp_path, form):
-    transform = make(**EVERYTHING, record=str(tmp_path / "styles.jsonl"))
+def test_a_pipeline_survives_being_written(make, tmp_path, form, given):
+    log = tmp_path / "styles.jsonl"
+    transform = make(**EVERYTHING, log=log)
+    if given == "a preset":
+        transform = StyleAugment("boxes", 0.5, "bgr", log=log, p=0.25)
     compose = A.Compose([transform])
     if form == "dict":
         back = A.from_dict(json.loads(json.dumps(A.to_dict(compose))))
@@ -300,16 +346,17 @@ def test_a_pipeline_survives_being_written(make, tmp_path, form):
         }[form]
         back = A.Compose([rebuild(transform)])
     other = back.transforms[0]
-    for name in inspect.signature(StyleAugment.__init__).parameters:
-        if name != "self":
-            one, two = (json.dumps(getattr(t, name)) for t in (transform, other))
-            assert one == two
+    for name in ARGUMENTS:
+        one, two = (json.dumps(getattr(t, name), sort_keys=True) for t in (transform, other))
+        assert one == two
+    assert other._augment.to_dict() == transform._augment.to_dict()
     image, mask = picture(20, 30, 3), np.eye(20, 30)
     for t in (compose, back):
         t.set_random_seed(3)
-        t.transforms[0].set_progress(0.5)
+        t.transforms[0].set_progress(0.9)
     one, two = (t(image=image, mask=mask, force_apply=True)["image"] for t in (compose, back))
     assert np.array_equal(one, two)
+    assert not np.array_equal(one, image)
 
 
 def test_a_pickle_costs_bytes():
@@ -317,10 +364,9 @@ def test_a_pickle_costs_bytes():
 
 
 def test_defaults_are_those_of_the_torchvision_twin():
-    theirs = inspect.signature(TorchTwin).parameters
-    for name, parameter in inspect.signature(StyleAugment.__init__).parameters.items():
-        if name not in ("self", "channel_order"):
-            assert parameter.default == theirs[name].default
+    transform, theirs = StyleAugment(), TorchTwin()
+    assert transform.p == theirs.p
+    assert transform._augment.to_dict() == {**theirs.to_dict(), "p": 1.0}
 
 
 def test_it_is_reachable_by_its_short_name():
@@ -433,34 +479,34 @@ def test_pools_do_not_hang(make, method):
         torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("schedule", [{"strength": [(0, 0), (1, 1)]}, "gradual"])
-def test_a_schedule_follows_the_progress(make, schedule):
-    transform = make(schedule=schedule, light=0, blur=0, grain=0)
+@pytest.mark.parametrize("schedule", [{"Restyle": [(0, 0), (1, 1)]}, "gradual"])
+def test_a_schedule_follows_the_progress(restyle, schedule):
+    transform = restyle(schedule=schedule)
     image = picture(20, 30, 3)
     for progress, changes in [(0, False), (1, True)]:
         transform.set_progress(progress)
         assert changed(image, run(transform, image=image)["image"]).any() == changes
 
 
-def test_a_record_tells_what_each_image_got(make, tmp_path):
-    transform = make(record=tmp_path / "styles.jsonl", light=0, blur=0, grain=0)
-    for _ in range(3):
-        run(transform, image=picture(20, 30, 3))
-    lines = [json.loads(x) for x in (tmp_path / "styles.jsonl").read_text().splitlines()]
-    assert [line["strength"] for line in lines] == [1.0] * 3
+def test_a_log_tells_what_each_changed_image_got(restyle, tmp_path):
+    log = tmp_path / "styles.jsonl"
+    compose, image = A.Compose([restyle(log=log, p=0.5)], seed=0), picture(16, 16, 3)
+    count = sum(changed(image, compose(image=image)["image"]).any() for _ in range(12))
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["Restyle"]["strength"] for line in lines] == [1.0] * count
+    assert 0 < count < 12
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
         ({"strength": (0, 2)}, "strength must satisfy 0 <= lo <= hi <= 1"),
-        ({"stage_p": 2}, r"p must be a number in \[0, 1\]"),
         ({"styles": "no such style"}, "no such style"),
         ({"styles": "batch"}, "needs batches"),
-        ({"styles": ["batch"]}, "needs batches"),
+        ({"styles": ["batch"]}, "'batch' stands alone"),
         ({"protect": 2}, "protect must be a number in"),
         ({"channel_order": "gbr"}, "channel_order"),
-        ({"p": 1.5}, "less than or equal to 1"),
+        ({"p": 1.5}, r"p must be a number in \[0, 1\]"),
         ({"schedule": {"hue": [(0, 1)]}}, "schedule must name settings"),
     ],
 )
@@ -470,9 +516,26 @@ def test_wrong_arguments_are_refused(make, settings, words):
 
 
 @pytest.mark.parametrize(
+    ("stages", "words"),
+    [
+        ("mask", "Did you mean 'masks'"),
+        (["masks"], "a preset's name, or stages"),
+        ([], "a preset's name, or stages"),
+        (3, "a preset's name, or stages"),
+        ([{"stage": "Repaint"}], "stage must be one of"),
+        ({"stages": [{"stage": "Relight", "blur": 1}]}, "Relight refuses its arguments"),
+        ({"stages": [{"stage": "Relight"}], "blur": 1}, "must be known"),
+    ],
+)
+def test_wrong_stages_are_refused(stages, words):
+    with pytest.raises(ValueError, match=words):
+        StyleAugment(stages)
+
+
+@pytest.mark.parametrize(
     ("image", "error", "words"),
     [
-        (picture(16, 16, 3).astype(np.int32), TypeError, "uint8 or floating point"),
+        (picture(16, 16, 3).astype(np.int32), TypeError, "uint8, uint16 or floating point"),
         (picture(16, 16, 3).astype(np.float32), ValueError, r"\[0, 1\].*before Normalize"),
     ],
 )
