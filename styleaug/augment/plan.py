@@ -49,7 +49,7 @@ class Plan(Mapping[str, Params]):
         return len(next(iter(self.values()))) if self else 1
 
     def select(self, rows: Sequence[int] | Tensor) -> Plan:
-        """The plan of some images, in that order; one may come twice."""
+        """The plan of some images, in that order, one may come twice; or of a mask, bool."""
         return Plan({name: params.select(rows) for name, params in self.items()})
 
     def spread(self, count: int, frames: int = 1) -> Plan:
@@ -62,7 +62,13 @@ class Plan(Mapping[str, Params]):
 
     @classmethod
     def join(cls, plans: Sequence[Plan]) -> Plan:
-        """One plan of the rows of several of the same stages; donors are rows of one batch."""
+        """One plan of the rows of several of the same stages; donors are rows of one batch.
+
+        Raises:
+            ValueError: if there is none, or they are of different stages.
+        """
+        if not plans or any(set(plan) != set(plans[0]) for plan in plans):
+            raise ValueError(f"Plans to join must be of the same stages, but are {plans}.")
         return cls({n: type(p).join([plan[n] for plan in plans]) for n, p in plans[0].items()})
 
     def describe(self, row: int) -> dict[str, dict[str, str | float]]:

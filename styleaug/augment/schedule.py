@@ -21,7 +21,7 @@ class Schedule:
     Args:
         points: for each setting pairs (progress, factor), both in [0, 1], by rising progress.
             Before the first and after the last pair the factor stays. Or a name in :data:`NAMED`.
-        stages: names of the stages; a setting is ``"p"``, a stage, or ``"stage.field"``.
+        settings: what they may be of beside ``"p"``: names of stages, and ``"stage.field"``.
 
     Raises:
         ValueError: if a name or a setting is unknown, or pairs are out of bounds or out of order.
@@ -30,23 +30,22 @@ class Schedule:
         >>> schedule = Schedule({"Restyle": [(0, 0.2), (0.5, 1)]}, ["Restyle"])
         >>> [round(schedule.factors(t)["Restyle"], 2) for t in (0, 0.25, 1)]
         [0.2, 0.6, 1.0]
-        >>> Schedule("gradual").factors(0.55)
-        {'p': 0.5}
+        >>> Schedule("gradual").factors(0.8)
+        {'p': 1.0}
     """
 
-    def __init__(self, points: Points | str, stages: Sequence[str] = ()) -> None:
-        if isinstance(points, str):
-            if points not in NAMED:
-                raise ValueError(
-                    f"schedule must be one of {', '.join(NAMED)}, or settings with pairs "
-                    f"(progress, factor), but is {points!r}."
-                )
-            points = NAMED[points]
-        unknown = [key for key in points if key.partition(".")[0] not in ("p", *stages)]
+    def __init__(self, points: Points | str, settings: Sequence[str] = ()) -> None:
+        points = NAMED.get(points, points) if isinstance(points, str) else points
+        if not isinstance(points, Mapping):
+            raise ValueError(
+                f"schedule must be one of {', '.join(NAMED)}, or settings with pairs "
+                f"(progress, factor), but is {points!r}."
+            )
+        known = ("p", *settings)
+        unknown = [name for name in points if name not in known]
         if unknown:
             raise ValueError(
-                f"schedule must name settings among {', '.join(('p', *stages))}, or a field of a "
-                f"stage such as 'Restyle.texture', but names {unknown}."
+                f"schedule must name settings among {', '.join(known)}, but names {unknown}."
             )
         # lists and tuples mean the same: JSON knows lists only
         self._points = {name: _checked(name, pairs) for name, pairs in points.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -65,7 +65,7 @@ class StyleAugment(ImageTransform):
     Examples:
         >>> import torch
         >>> from styleaug import Relight, Restyle
-        >>> StyleAugment("masks", p=0.5)(torch.rand(3, 32, 48)).shape
+        >>> StyleAugment("mild", p=0.5)(torch.rand(3, 32, 48)).shape
         torch.Size([3, 32, 48])
         >>> StyleAugment([Restyle("rust"), Relight(strength=0.5)], p=0.7)
         StyleAugment([Restyle('rust'), Relight(strength=(0.5, 0.5))], p=0.7)
@@ -93,8 +93,8 @@ class StyleAugment(ImageTransform):
         self.stages = _checked(chosen)  # a list, or their attributes would be those of this module
         self.p = check_fraction("p", 1.0 if p is None else p)
         self.schedule = schedule
-        self._schedule = Schedule(schedule or {}, list(named(self.stages)))
-        self.protect = check_fraction("protect", float(protect))
+        self._schedule = Schedule(schedule or {}, _scalable(named(self.stages)))
+        self.protect = check_fraction("protect", float(protect) if protect is True else protect)
         self.callback = callback
         self._progress = torch.full((), math.nan, device="cpu")  # NaN: not yet told
         self._share_progress()
@@ -237,7 +237,12 @@ class StyleAugment(ImageTransform):
         Raises:
             ValueError: if it names a stage or a setting that there is not.
         """
-        settings = {**data, "stages": [Stage.from_dict(entry) for entry in data["stages"]]}
+        entries = data.get("stages")
+        if not isinstance(entries, list | tuple):
+            raise ValueError(
+                f"Settings need a list of stages, as of to_dict(), but got {entries!r}."
+            )
+        settings = {**data, "stages": [Stage.from_dict(entry) for entry in entries]}
         try:
             return cls(**settings)
         except TypeError as error:
@@ -267,6 +272,19 @@ def _checked(stages: Sequence[Stage]) -> list[Stage]:
             f"{stages!r}."
         )
     return found
+
+
+def _scalable(stages: Mapping[str, Stage]) -> list[str]:
+    """What a schedule may name: stages, and those of their ranges that images draw from."""
+    return [
+        *stages,
+        *(
+            f"{name}.{f.name}"
+            for name, stage in stages.items()
+            for f in fields(stage.params_type)
+            if f.name in stage.settings() and f.metadata and f.metadata["dtype"].is_floating_point
+        ),
+    ]
 
 
 def _with_fields(params: Params, name: str, factors: Mapping[str, float]) -> Params:

@@ -58,17 +58,26 @@ class Params:
         """What one image gets, for people."""
 
     def select(self, index: Sequence[int] | Tensor) -> Self:
-        """The rows of some images, in that order; one may come twice."""
-        index = torch.as_tensor(index, dtype=torch.int64, device="cpu")
+        """The rows of some images, in that order, one may come twice; or those of a mask, bool."""
+        index = torch.as_tensor(index, device="cpu")
+        index = index.nonzero().flatten() if index.dtype == torch.bool else index.long()
         values: dict[str, Any] = {n: v.index_select(0, index) for n, v in self.tensors().items()}
         for name in self._tuples():
             values[name] = tuple(getattr(self, name)[i] for i in index.tolist())
         return replace(self, **values)
 
     def spread(self, count: int, frames: int = 1) -> Self:
-        """The rows of ``count`` images, or clips of ``frames`` frames; one row serves them all."""
+        """The rows of ``count`` images, or clips of ``frames`` frames; one row serves them all.
+
+        Raises:
+            ValueError: if there are fewer rows than images.
+        """
         if len(self) == count and frames == 1:
             return self
+        if len(self) < count and len(self) != 1:
+            raise ValueError(
+                f"{len(self)} rows cannot serve {count} images: draw as many, or one for all."
+            )
         images = torch.zeros(count, dtype=torch.int64, device="cpu")
         if len(self) != 1:
             images = torch.arange(count, device="cpu")
@@ -164,7 +173,8 @@ class Stage(ImageTransform):
         """Change images, without randomness.
 
         Args:
-            images: (B, C, H, W), float32 in [0, 1], C = 1 or 3; not changed.
+            images: (B, C, H, W), float32, C = 1 or 3; in [0, 1], but for what the stage before
+                overshoots; not changed.
             params: one row an image, all of them active.
         """
 
@@ -194,7 +204,7 @@ class Stage(ImageTransform):
         """
         drawn = self.draw(len(chosen), generator)
         lucky = uniform(len(chosen), generator) < self.p
-        return drawn.scaled((lucky & chosen) * scale)
+        return drawn.scaled((lucky & chosen).float() * scale)
 
     def make_params(
         self, flat_inputs: list[Any], generator: torch.Generator | None = None
@@ -225,10 +235,10 @@ class Stage(ImageTransform):
         Raises:
             ValueError: if there is no such stage, or it has no such argument.
         """
-        settings = dict(data)
-        kind = settings.pop("stage", None)
-        if kind not in Stage.kinds:
-            raise ValueError(f"stage must be one of {', '.join(Stage.kinds)}, but is {kind!r}.")
+        kind = data.get("stage") if isinstance(data, Mapping) else None
+        if not isinstance(kind, str) or kind not in Stage.kinds:
+            raise ValueError(f"stage must be one of {', '.join(Stage.kinds)}, but got {data!r}.")
+        settings = {name: value for name, value in data.items() if name != "stage"}
         for name, value in settings.items():
             if isinstance(value, list) and len(value) == 2 and not isinstance(value[0], str):
                 settings[name] = tuple(value)  # JSON knows lists only
@@ -255,8 +265,8 @@ def call_of(transform: Any, settings: Mapping[str, Any]) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
-    if isinstance(value, Path):
-        return str(value)
+    if isinstance(value, Path):  # "./wood" is a path, and "wood" may be a tag
+        return str(value) if value.is_absolute() else f"./{value.as_posix()}"
     if isinstance(value, StylePack) and value.source is not None:
         return value.source
     if value is None or isinstance(value, bool | int | float | str):

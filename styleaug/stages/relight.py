@@ -209,9 +209,8 @@ def _places(height: int, width: int, device: torch.device) -> tuple[Tensor, Tens
 
     def axis(length: int) -> Tensor:
         cells = min(length, _FIELD_SIZE)
-        return ((torch.arange(cells, device=device) + 0.5) / cells - 0.5) * (
-            length / max(height, width)
-        )
+        centres = torch.arange(cells, device=device, dtype=torch.float32) + 0.5
+        return (centres / cells - 0.5) * (length / max(height, width))
 
     return axis(width).view(1, 1, 1, -1), axis(height).view(1, 1, -1, 1)
 

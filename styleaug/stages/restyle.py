@@ -120,6 +120,8 @@ class RestyleParams(Params):
     def spread(self, count: int, frames: int = 1) -> RestyleParams:
         """See :meth:`Params.spread`: a donor is its clip's first frame, of those that there are."""
         spread = super().spread(count, frames)
+        if spread is self:
+            return self
         donors = torch.where(spread.donors < 0, -1, spread.donors % max(1, count) * frames)
         return replace(spread, donors=donors)
 

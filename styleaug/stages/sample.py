@@ -6,6 +6,7 @@ from abc import abstractmethod
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -87,11 +88,12 @@ class ImageTransform(v2.Transform):
                 "PIL images must have 8 or 16 bits a channel, but got mode 'F'. Scale it to 'L', "
                 "or use a float tensor in [0, 1]."
             )
+        deep = image.mode.startswith("I")
         plain, alpha = image, None
-        if image.has_transparency_data:
+        if image.has_transparency_data and not deep:
             plain = image.convert("RGBA")
             alpha = plain.getchannel("A")
-        if not image.mode.startswith("I"):
+        if not deep:
             plain = plain.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
         tensor = to_tensor(plain)
         out = self._transform_tensor(tensor, 1, params)
@@ -100,6 +102,9 @@ class ImageTransform(v2.Transform):
         result = to_image(out)
         if alpha is not None:
             result.putalpha(alpha)
+        if image.mode.startswith("I;16"):  # convert() would clip to 8 bits
+            levels = np.asarray(result).astype(np.asarray(image).dtype)
+            return Image.frombytes(image.mode, image.size, levels.tobytes())
         if image.mode == "P":  # convert() would dither to a fixed palette of 216 colours
             return result.quantize()
         return result if result.mode == image.mode else result.convert(image.mode)
