@@ -1,14 +1,16 @@
 """The kornia twin: what kornia asks of any of its augmentations, and of this one."""
 
 import copy
-import inspect
 import pickle
 
 import pytest
 import torch
 
 from helpers import FULL, distance, pictures, torch_generator_stays
+from styleaug import Defocus, Relight, Restyle, SensorNoise
 from styleaug import StyleAugment as TorchTwin
+from styleaug.augment.plan import Plan
+from styleaug.augment.presets import preset
 
 pytest.importorskip("kornia")
 
@@ -24,13 +26,23 @@ from kornia.geometry.boxes import Boxes
 from styleaug.hosts.kornia import StyleAugment
 
 pytestmark = pytest.mark.usefixtures("seeded")
-ON = {**FULL, "light": 1, "blur": 1, "grain": 1, "mix": 0.5}
+EVERY = [Relight(strength=1), Defocus(sigma=4), SensorNoise(sigma=0.09)]
 
 
 @pytest.fixture
 def make(pack):
-    """``make(...)``: the augmentation, with a tiny pack, and everything at full unless told."""
-    return lambda **settings: StyleAugment(pack=pack, **{**ON, "p": 1.0, **settings})
+    """``make(...)``: the augmentation, with a tiny pack, and all stages at full unless told.
+
+    It takes further stages, the options of the augmentation, and those of ``Restyle``.
+    """
+
+    def build(*further, p=1.0, p_batch=1.0, same_on_batch=False, keepdim=False, **settings):
+        options = {n: settings.pop(n) for n in ("schedule", "callback") if n in settings}
+        stages = [Restyle(**{"pack": pack, **FULL, "mix": 0.5, **settings}), *(further or EVERY)]
+        own = {"p": p, "p_batch": p_batch, "same_on_batch": same_on_batch, "keepdim": keepdim}
+        return StyleAugment(stages, **own, **options)
+
+    return build
 
 
 def floats(*shape, dtype=torch.float32):
@@ -91,9 +103,21 @@ def test_images_that_are_spared_cost_nothing(make, monkeypatch):
     augment = make(p=0.5)
     augment(floats(20, 3, 16, 16))
     chosen = augment._params["batch_prob"] > 0.5
-    for stage in ("restyled", "relit", "grainy"):
-        assert not getattr(plans[0], stage)[~chosen].any()
-    assert torch.equal(plans[0].restyled, chosen)
+    assert all(torch.equal(params.active, chosen) for params in plans[0].values())
+
+
+@pytest.mark.parametrize("settings", [{"p": 0.5}, {"p_batch": 0.0}, {"same_on_batch": True}])
+def test_the_callback_and_the_parameters_tell_what_images_get(make, settings):
+    """Not what they would have got, had kornia chosen them."""
+    plans = []
+    augment, images = make(callback=plans.append, **settings), floats(12, 3, 16, 16)
+    out = augment(images)
+    changed = [not torch.equal(a, b) for a, b in zip(out, images, strict=True)]
+    assert [bool(plans[0].describe(i)) for i in range(12)] == changed
+    kept = Plan.from_tensors({n: x for n, x in augment._params.items() if "." in n})
+    assert kept["Restyle"].active.tolist() == changed
+    assert plans[0]["Restyle"].styles[0].startswith("random-")
+    assert len(plans) == 1
 
 
 def test_p_batch_spares_whole_batches(make):
@@ -179,40 +203,64 @@ def test_a_copy_works_and_a_pickle_costs_bytes():
         assert other(images).shape == images.shape
 
 
-def test_repr_rebuilds_the_call():
-    augment = StyleAugment(["finish"], p=0.25, stage_p=0.5, light=(0, 0.5), keepdim=True)
-    assert repr(eval(repr(augment))) == repr(augment)
+@pytest.mark.parametrize(
+    ("augment", "text"),
+    [
+        (StyleAugment(), "StyleAugment(p=0.7)"),
+        (
+            StyleAugment("sensor", p=0.25, keepdim=True),
+            "StyleAugment('sensor', p=0.25, keepdim=True)",
+        ),
+        (StyleAugment([Relight()], p_batch=0.5), "StyleAugment([Relight()], p=1.0, p_batch=0.5)"),
+    ],
+)
+def test_repr_rebuilds_the_call(augment, text):
+    assert repr(augment) == text
+    assert repr(eval(text)) == text
 
 
-def test_defaults_are_those_of_the_torchvision_twin():
-    theirs, own = (inspect.signature(c).parameters for c in (TorchTwin, StyleAugment))
-    assert set(theirs) - set(own) == {"protect"}
-    for name in set(theirs) - {"protect"}:
-        assert own[name].default == theirs[name].default
+WAYS = {
+    "a name": lambda: "masks",
+    "a preset": lambda: preset("masks"),
+    "a transform": lambda: TorchTwin("masks"),
+    "its settings": lambda: TorchTwin("masks").to_dict(),
+}
 
 
-def test_every_setting_arrives(pack):
-    given = {
-        "styles": ["random-1"],
-        "mix": 0.25,
-        "jitter": 0.5,
-        "strength": (0.25, 0.5),
-        "texture": 0.5,
-        "light": 0.25,
-        "blur": 0.5,
-        "grain": 0.75,
-        "working_size": 64,
-        "schedule": {"p": [(0, 1)]},
-    }
-    augment = StyleAugment(pack=pack, stage_p=0.75, record=print, **given)
-    assert {name: getattr(augment._augment, name) for name in given} == given
-    inner = augment._augment
-    assert (inner.p, inner.stage_p, inner.record) == (1, 0.75, print)  # the coin is kornia's
+@pytest.mark.parametrize("way", WAYS)
+def test_stages_may_be_given_in_many_ways(way):
+    augment = StyleAugment(WAYS[way]())
+    assert augment.p == 0.7
+    assert augment._augment.to_dict() == {**TorchTwin("masks").to_dict(), "p": 1.0}
+
+
+def test_the_callback_of_a_transform_comes_along():
+    plans = []
+    augment = StyleAugment(TorchTwin([Relight()], callback=plans.append))
+    augment(floats(3, 3, 16, 16))
+    assert [plan.count for plan in plans] == [3]
+
+
+def test_protection_is_refused_since_there_are_no_masks():
+    with pytest.raises(ValueError, match=r"protect must be 0 here.*is 0\.5"):
+        StyleAugment(TorchTwin([Relight()], protect=0.5))
 
 
 def test_a_schedule_follows_the_progress(make):
-    augment = make(schedule={"strength": [(0, 0), (1, 1)]}, light=0, blur=0, grain=0)
+    augment = make(Relight(strength=0), schedule={"Restyle": [(0, 0), (1, 1)]})
     images = floats(1, 3, 16, 16)
     for progress, same in [(0, True), (1, False)]:
         augment.set_progress(progress)
         assert torch.equal(augment(images), images) == same
+
+
+@pytest.mark.parametrize("p", [0.5, 1.0])
+def test_compiled_code_calls_it_whatever_the_size_of_the_batch(p):
+    augment = torch.compile(StyleAugment("sensor", p=p), backend="eager")
+    for count in (4, 4, 3):
+        assert augment(floats(count, 3, 16, 16)).shape == (count, 3, 16, 16)
+
+
+def test_no_gradient_and_no_graph_comes_back(make):
+    images = floats(2, 3, 16, 16).requires_grad_()
+    assert not make()(images).requires_grad
