@@ -1,11 +1,10 @@
 """How long ``styleaug audit`` and ``styleaug bench --quick`` take on a folder of labelled images.
 
-    python benchmarks/commands.py --bench DIR --audit DIR --images 300
+    python -m benchmarks.speed.commands --bench DIR --audit DIR --images 300
 
 Of each folder as many images as asked for are copied, with their masks and evenly over the sorted
 names, and the commands run on the copies as a user would run them: the bench of classes on one, the
-audit and the bench of masks on the other. The result holds their times and the last lines that they
-print.
+audit and the bench of masks on the other. What they print is shown; the result holds their times.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from common import machine_record, package_versions, usable_cores, write_json
+from benchmarks.rows import RESULTS, Rows
 from styleaug.datasets import read_defects
+from styleaug.evaluate.records import command_line, machine_record, package_versions, usable_cores
 
-RESULT = Path(__file__).parent / "results" / "commands.json"
-_LINES = 30
+RESULT = RESULTS / "speed" / "commands.json"
 
 
 def copy_some(folder: Path, count: int, out: Path) -> int:
@@ -40,8 +39,8 @@ def copy_some(folder: Path, count: int, out: Path) -> int:
     return len(chosen)
 
 
-def timed(command: list[str]) -> dict[str, Any]:
-    """Run ``styleaug COMMAND``; its seconds and its last lines.
+def time_command(command: Sequence[str]) -> tuple[float, str]:
+    """Run ``styleaug COMMAND``; its seconds and what it prints.
 
     Raises:
         SystemExit: if it fails.
@@ -52,40 +51,43 @@ def timed(command: list[str]) -> dict[str, Any]:
     )
     if done.returncode:
         raise SystemExit(f"styleaug {' '.join(command)} failed:\n{done.stderr}")
-    printed = [line.rstrip() for line in done.stdout.splitlines() if line.strip()]
-    return {"seconds": time.perf_counter() - start, "printed": printed[-_LINES:]}
+    return time.perf_counter() - start, done.stdout
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run them, print and write the result."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--bench", type=Path, metavar="DIR", required=True)
     parser.add_argument("--audit", type=Path, metavar="DIR", required=True)
     parser.add_argument("--images", type=int, default=300, metavar="N")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     quick = ["--quick", "--workers", str(usable_cores())]
-    runs: dict[str, tuple[Path, list[str]]] = {
+    runs = {
         "audit": (options.audit, []),
         "bench": (options.bench, quick),
         "bench of masks": (options.audit, ["--task", "segmentation", *quick]),
     }
-    found = {}
+    rows = []
     with tempfile.TemporaryDirectory() as place:
         for name, (folder, extra) in runs.items():
             data, out = Path(place, name, folder.name), Path(place, f"{name}-out")
             count = copy_some(folder, options.images, data)
-            command = [name.split()[0], "--data", str(data), "--out", str(out), *extra]
-            shown = ["styleaug", command[0], "--data", folder.name, *extra]
-            found[name] = {"command": " ".join(shown), "images": count, **timed(command)}
-            lines = found[name]["printed"]
-            found[name]["printed"] = [line.replace(f"{place}/", "") for line in lines]
-            print(f"{name}: {count} images, {found[name]['seconds']:.0f} s")
-            print("\n".join(found[name]["printed"]))
-    versions = package_versions(("styleaug", "torch", "torchvision", "timm"))
-    write_json(RESULT, {**found, "machine": machine_record(), "versions": versions})
-    print(RESULT)
+            command = [name.split()[0], "--data"]
+            seconds, printed = time_command([*command, str(data), "--out", str(out), *extra])
+            shown = " ".join(["styleaug", *command, folder.name, *extra])
+            rows.append({"name": name, "command": shown, "images": count, "seconds": seconds})
+            print(f"{name}: {count} images, {seconds:.0f} s\n{printed}".replace(f"{place}/", ""))
+    meta = {
+        "name": "commands",
+        "purpose": "How long styleaug audit and styleaug bench --quick take.",
+        "command": command_line("benchmarks.speed.commands", arguments),
+        "machine": machine_record(),
+        "versions": package_versions(("styleaug", "torch", "torchvision", "timm")),
+    }
+    print(Rows(meta, rows).save(RESULT))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Draw the pictures of the docs: parts under styles, strengths and lamps; finishes; a new line.
+"""Draw the pictures of the docs: parts under styles, strengths and lighting; finishes; a new line.
 
-    python benchmarks/gallery.py [--content NAME=DIR...] [--pack PACK] [--out DIR]
+    python -m benchmarks.docs.gallery [--content NAME=DIR...] [--pack PACK] [--out DIR]
 
 Without ``--content``, the parts are drawn (:mod:`styleaug.styles.procedural`), each with a scratch,
 a spot and a blotch, so that no photograph of unclear licence is in the documentation. With it, one
@@ -10,24 +10,25 @@ picture of each folder is taken.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-from styleaug import StylePack, StylePlan, StyleSampler, render
+from benchmarks.pictures import contact_sheet, square
+from styleaug import Relight, Restyle, StylePack
 from styleaug.gatys import gatys
 from styleaug.images.color import to_dtype
-from styleaug.images.io import find_images, grid, load_rgb, save_image, to_tensor
-from styleaug.light import draw_light
+from styleaug.images.io import find_images, save_image
 from styleaug.networks import encode
+from styleaug.stages.restyle import RestyleParams
 from styleaug.styles.procedural import FAMILIES, draw_finish
 from styleaug.train.data import draw_defects
 
-OUT = Path(__file__).parents[1] / "docs" / "assets" / "gallery"
+OUT = Path(__file__).parents[2] / "docs" / "assets" / "gallery"
 SIDE = 144
 PARTS = {
     "steel": ("rolled", 3),
@@ -35,13 +36,8 @@ PARTS = {
     "pcb": ("pcb", 1),
     "cell": ("solar-poly", 4),
 }
-# name of the row: strength, texture, light
-ROWS = {
-    "colour and finish only": (1.0, 0.0, 0.0),
-    "half strength, half texture": (0.5, 0.5, 0.0),
-    "full strength and texture": (1.0, 1.0, 0.0),
-    "light only": (0.0, 0.0, 1.0),
-}
+# strength and texture of the rows; below them, lighting alone
+ROWS = ((1.0, 0.0), (0.5, 0.5), (1.0, 1.0))
 # finishes that are no rows of the pack
 NEW_LINE = (("galvanised", 2000), ("rust", 2001))
 TAGS = ("material", "texture", "painting", "finish", "finish", "material", "finish")
@@ -57,32 +53,29 @@ def drawn_part(family: str, index: int, seed: int) -> Tensor:
 def picture(folder: Path) -> Tensor:
     """The middle picture of a folder, cropped square: (3, SIDE, SIDE), uint8."""
     files = find_images(folder)
-    image = ImageOps.fit(load_rgb(files[len(files) // 2]), (SIDE, SIDE), Image.Resampling.BILINEAR)
-    return to_tensor(image)
+    return square(files[len(files) // 2], SIDE)
 
 
-def style_plan(pack: StylePack, seed: int) -> StylePlan:
-    """One style of each of TAGS, unmixed."""
-    generator = torch.Generator().manual_seed(seed)
-    tags = [tag if tag in {t for row in pack.tags for t in row} else "all" for tag in TAGS]
-    plans = [StyleSampler(pack, tag, mix=0.0).draw(1, generator) for tag in tags]
-    return StylePlan.join(plans)
+def style_codes(pack: StylePack, seed: int) -> Tensor:
+    """Codes of one style of each of TAGS."""
+    rng = np.random.default_rng(seed)
+    known = {tag for tags in pack.tags for tag in tags}
+    return torch.stack(
+        [pack.codes[rng.choice(pack.rows(tag if tag in known else "all"))] for tag in TAGS]
+    )
 
 
 def sheet(part: Tensor, pack: StylePack, seed: int) -> Image.Image:
-    """One row for each of ROWS, the part itself first."""
-    plan = style_plan(pack, seed)
-    lamps = draw_light(torch.ones(len(plan)), torch.Generator().manual_seed(seed))
+    """One row for each of ROWS, and one of lighting, the part itself first."""
+    codes = style_codes(pack, seed)
+    restyle, relight = Restyle(pack=pack), Relight(strength=1.0)
+    batch = part.expand(len(codes), -1, -1, -1)
     rows = []
-    for strength, texture, light in ROWS.values():
-        changed = replace(
-            plan,
-            strength=torch.full_like(plan.strength, strength),
-            texture=torch.full_like(plan.texture, texture),
-            light=lamps if light else draw_light(torch.zeros(len(plan))),
-        )
-        rows.append([part, *render(part.expand(len(plan), -1, -1, -1), changed, pack)])
-    return grid(rows)
+    for strength, texture in ROWS:
+        params = RestyleParams.of(codes, strength=strength, texture=texture)
+        rows.append([part, *restyle.render(batch, params)])
+    lighting = relight.draw(len(codes), torch.Generator().manual_seed(seed))
+    return contact_sheet([*rows, [part, *relight.render(batch, lighting)]])
 
 
 def finishes(columns: int = 4, side: int = 64) -> Image.Image:
@@ -93,34 +86,26 @@ def finishes(columns: int = 4, side: int = 64) -> Image.Image:
     ]
     half = -(-len(pictures) // 2)
     blank = [torch.full_like(pictures[0][0], 255)] * columns
-    return grid(
-        [
-            left + right
-            for left, right in zip(pictures[:half], [*pictures[half:], blank], strict=False)
-        ]
-    )
+    halves = zip(pictures[:half], [*pictures[half:], blank], strict=False)
+    return contact_sheet([left + right for left, right in halves])
 
 
 def new_line(
-    parts: list[Tensor], pack: StylePack, references: tuple[tuple[str, int], ...]
+    parts: Sequence[Tensor], pack: StylePack, references: Sequence[tuple[str, int]]
 ) -> Image.Image:
     """A row for each part and reference: part, reference, encoded style, optimised pixels."""
-    rows = []
+    restyle, rows = Restyle(pack=pack), []
     for part in parts:
         for family, index in references:
             reference = to_dtype(draw_finish(family, index, size=256), torch.uint8)
-            plan = replace(
-                StyleSampler(pack, mix=0).draw(1, torch.Generator().manual_seed(0)),
-                codes=encode(pack, reference[None]),
-            )
-            encoded = render(part[None], plan, pack)[0]
+            params = RestyleParams.of(encode(pack, reference[None]))
+            encoded = restyle.render(part[None], params)[0]
             optimised = gatys(part[None], [reference]).images[0]
-            middle = reference[:, 56:200, 56:200]
-            rows.append([part, middle, encoded, optimised])
-    return grid(rows)
+            rows.append([part, reference[:, 56:200, 56:200], encoded, optimised])
+    return contact_sheet(rows)
 
 
-def main() -> None:
+def main(options: Sequence[str] | None = None) -> None:
     """Draw and write the sheets."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -129,7 +114,7 @@ def main() -> None:
     parser.add_argument("--pack", default="base")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=OUT)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(options)
     pack = StylePack.load(arguments.pack)
     parts = {
         name: drawn_part(*drawn, arguments.seed + i)

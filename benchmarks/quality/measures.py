@@ -1,54 +1,56 @@
-"""What quality.py measures, as pure functions of images, features and masks: no files, no packs.
+"""What is measured, as pure functions of images, features and masks: no files, no packs.
 
 Everything is in float32 on the CPU; images are (B, 3, H, W) in [0, 1] unless said otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from styleaug.audit.measures import THRESHOLD
 from styleaug.images.color import luma
-from styleaug.nn.encoder import STYLE_LAYERS
+from styleaug.nn.encoder import ENCODER_LAYERS
 from styleaug.nn.features import VGGFeatures
-from styleaug.nn.perceptual import content_distance, gram, style_distance
+from styleaug.nn.perceptual import (
+    CONTENT_WEIGHTS,
+    STYLE_WEIGHT,
+    content_distances,
+    style_distances,
+)
 
-STYLE_WEIGHT = 8.0
-CONTENT_WEIGHTS = {"conv2_2": 0.5, "conv3_3": 1.0, "conv4_1": 0.5}
-"""Weights of the objective that the optimum is measured by: those of the training's defaults,
-fixed here so that packs of different settings compare."""
+Row = dict[str, Any]
+"""A row of the result, without its part: group, setting, statistic, value."""
 
 # style
 
 
-def grams(images: Tensor, trunk: VGGFeatures) -> list[Tensor]:
-    """Gram matrices (B, C, C) of the style layers, in their order."""
-    found = trunk(images, STYLE_LAYERS)
-    return [gram(found[layer]) for layer in STYLE_LAYERS]
-
-
-def style_distances(
-    found: Sequence[Tensor], target: Sequence[Tensor], typical: Tensor
+def style_and_root(
+    images: Tensor, target: Sequence[Tensor], typical: Tensor, trunk: VGGFeatures
 ) -> tuple[Tensor, Tensor]:
     """The training's style distance, and the same of unsquared norms: each (B,), means over layers.
 
     Args:
-        found: Gram matrices of the images, one tensor (B, C, C) a layer.
-        target: of their styles.
+        images: (B, 3, H, W).
+        target: Gram matrices of their styles, one tensor (B, C, C) a layer.
         typical: median norm of each layer over styles (L,).
+        trunk: the VGG trunk.
     """
-    layers = torch.stack(
-        [style_distance(f, t, m) for f, t, m in zip(found, target, typical, strict=True)]
-    )
+    layers = style_distances(trunk(images, ENCODER_LAYERS), target, typical)
     return layers.mean(0), layers.sqrt().mean(0)
 
 
 def objective(
-    images: Tensor, content: dict[str, Tensor], target: Sequence[Tensor], typical: Tensor, trunk
+    images: Tensor,
+    content: dict[str, Tensor],
+    target: Sequence[Tensor],
+    typical: Tensor,
+    trunk: VGGFeatures,
 ) -> tuple[Tensor, Tensor]:
     """What Gatys et al. 2016 minimize over pixels: its weighted style and content parts, each (B,).
 
@@ -56,19 +58,12 @@ def objective(
         images: the restyled images.
         content: features of the content images at the layers of CONTENT_WEIGHTS.
         target: Gram matrices of the styles.
-        typical: see :func:`style_distances`.
+        typical: see :func:`style_and_root`.
         trunk: the VGG trunk.
     """
-    found = trunk(images, {*STYLE_LAYERS, *CONTENT_WEIGHTS})
-    style, _ = style_distances([gram(found[layer]) for layer in STYLE_LAYERS], target, typical)
-    parts = [
-        sum(
-            weight * content_distance(found[layer][i : i + 1], content[layer][i : i + 1])
-            for layer, weight in CONTENT_WEIGHTS.items()
-        )
-        for i in range(len(images))
-    ]
-    return STYLE_WEIGHT * style, torch.stack(parts)
+    found = trunk(images, {*ENCODER_LAYERS, *CONTENT_WEIGHTS})
+    style = style_distances(found, target, typical).mean(0)
+    return STYLE_WEIGHT * style, content_distances(found, content)
 
 
 # diversity
@@ -94,8 +89,8 @@ def texture_statistics(images: Tensor, trunk: VGGFeatures) -> Tensor:
     gray = luma(images)
     deviation, mean = torch.std_mean(gray, dim=(1, 2, 3), keepdim=True, correction=0)
     gray = (gray - mean) / deviation.clamp_min(2 / 255) * 0.2 + 0.5
-    found = trunk(gray.expand(-1, 3, -1, -1), STYLE_LAYERS)
-    parts = [found[layer].float().flatten(2).std(2, correction=0) for layer in STYLE_LAYERS]
+    found = trunk(gray.expand(-1, 3, -1, -1), ENCODER_LAYERS)
+    parts = [found[layer].float().flatten(2).std(2, correction=0) for layer in ENCODER_LAYERS]
     return torch.cat(parts, dim=1).log1p()
 
 
@@ -125,40 +120,25 @@ def spread_ratio(outputs: Tensor, styles: Tensor) -> tuple[float, float]:
 # hallucination
 
 
-def anomaly_score(image: Tensor) -> Tensor:
-    """What a simple anomaly scorer sees in an image: (1, 3, H, W) -> (H, W).
-
-    |luma - its 21 x 21 median| over a robust standard deviation of that difference (1.4826 MAD, at
-    least half a level), averaged over 3 x 3 pixels.
-    """
-    import cv2  # of the bench extra: its median is a hundred times as fast as others
-
-    gray = luma(image)[0, 0].mul(255).round().to(torch.uint8).numpy()
-    residual = torch.from_numpy(gray).float() - torch.from_numpy(cv2.medianBlur(gray, 21)).float()
-    spread = 1.4826 * (residual - residual.median()).abs().median()
-    score = residual.abs() / spread.clamp_min(0.5)
-    return F.avg_pool2d(score[None, None], 3, stride=1, padding=1)[0, 0]
-
-
 def detections(
-    score: Tensor, before: Tensor | None = None, *, threshold: float = 4.5, least: int = 9
+    score: Tensor, before: Tensor | None = None, *, threshold: float = THRESHOLD, least: int = 9
 ) -> int:
-    """Connected regions of an anomaly score (H, W) above a threshold, of so many pixels at least.
+    """Connected regions above a threshold, of so many pixels at least.
 
     Args:
-        score: of the image.
+        score: :func:`~styleaug.audit.measures.conspicuity` of the image, (1, 1, H, W).
         before: of the image before restyling. Regions where it reached two thirds of the threshold
             anywhere do not count then: what was conspicuous before is no invention.
         threshold: in robust standard deviations.
         least: pixels of a region.
     """
-    import cv2
+    import cv2  # of the bench extra
 
-    hot = (score > threshold).to(torch.uint8).numpy()
+    hot = (score[0, 0] > threshold).to(torch.uint8).numpy()
     count, labels, regions, _ = cv2.connectedComponentsWithStats(hot, connectivity=8)
     large = {k for k in range(1, count) if regions[k, cv2.CC_STAT_AREA] >= least}
     if before is not None:
-        large -= set(np.unique(labels[(before > threshold * 2 / 3).numpy()]))
+        large -= set(np.unique(labels[(before[0, 0] > threshold * 2 / 3).numpy()]))
     return len(large)
 
 
@@ -227,7 +207,15 @@ def _patches(gray: Tensor, side: int) -> Tensor:
     return gray[:, 0].unfold(1, side, side).unfold(2, side, side).flatten(0, 2)
 
 
-# figures
+# numbers
+
+
+def rows(group: str, setting: str, statistics: Mapping[str, float]) -> list[Row]:
+    """A row for each statistic."""
+    return [
+        {"group": group, "setting": setting, "statistic": name, "value": value}
+        for name, value in statistics.items()
+    ]
 
 
 def standard_error(values: np.ndarray) -> float:
@@ -235,13 +223,29 @@ def standard_error(values: np.ndarray) -> float:
     return float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else 0.0
 
 
-def summary(values: Sequence[float], *, high: int = 90) -> dict[str, float | None]:
-    """Median, 10th and a high percentile, and count; None where there is nothing to measure."""
+def summary(values: Sequence[float], *, high: int = 90) -> dict[str, float]:
+    """Median, 10th and a high percentile, and count; the count alone where there is nothing."""
     if not len(values):
-        return {"median": None, "p10": None, f"p{high}": None, "count": 0}
+        return {"count": 0}
     return {
         "median": float(np.median(values)),
         "p10": float(np.percentile(values, 10)),
         f"p{high}": float(np.percentile(values, high)),
         "count": len(values),
+    }
+
+
+def survival(kept: Sequence[Sequence[float]]) -> dict[str, float]:
+    """Median and tenth percentile of what is kept, and the share lost, below a half.
+
+    The standard error is over defects, whose repeats are averaged: repeats of one are no new ones.
+    """
+    array = np.asarray(kept)
+    lost = 100 * (array < 0.5).mean(1)
+    return {
+        "lost": float(lost.mean()),
+        "lost standard error": standard_error(lost),
+        "median": float(np.median(array)),
+        "p10": float(np.percentile(array, 10)),
+        "count": len(array),
     }

@@ -1,4 +1,4 @@
-"""What quality.py measures on: styles by group, contents by folder, defects and defect-free images.
+"""What is measured on: styles by group, contents by folder, defects and defect-free images.
 
 Everything is found and drawn once, by the seed alone, so that runs of single parts fit together.
 """
@@ -6,7 +6,7 @@ Everything is found and drawn once, by the seed alone, so that runs of single pa
 from __future__ import annotations
 
 import argparse
-import re
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,17 +14,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
-import quality_measures as measures
+from benchmarks.pictures import square
+from benchmarks.quality import measures
 from styleaug import StylePack
-from styleaug.images.color import luma, to_dtype, to_float
+from styleaug.datasets import Sample, read_defects
+from styleaug.images.color import to_dtype, to_float
 from styleaug.images.io import find_images, load_rgb, to_tensor
 from styleaug.networks import encode, stylizer_of
-from styleaug.nn.encoder import STYLE_SIZE
+from styleaug.nn.encoder import ENCODER_LAYERS, STYLE_SIZE
 from styleaug.nn.features import load_features
-from styleaug.nn.stylenet import NoiseField
+from styleaug.nn.noise import white_noise
+from styleaug.nn.perceptual import grams
 from styleaug.styles.procedural import FAMILIES, draw_finish
 from styleaug.train.styles import PROCEDURAL, StyleImage, is_held_out, list_styles, style_view
 
@@ -40,22 +42,34 @@ class StyleGroup:
     codes: Tensor
     grams: list[Tensor]
 
+    def first(self, count: int) -> StyleGroup:
+        """The first styles."""
+        return StyleGroup(self.images[:count], self.codes[:count], [g[:count] for g in self.grams])
+
 
 @dataclass(frozen=True)
 class Defect:
-    """An image with a mask, the defect's class, and its area in pixels."""
+    """An image with a mask (1, 1, H, W), bool, and the defect's class."""
 
-    image: Path
-    mask: Path
-    kind: str
-    area: int
+    sample: Sample
+    mask: Tensor
+
+    @property
+    def kind(self) -> str:
+        """The class."""
+        return self.sample.label or "defect"
+
+    @property
+    def area(self) -> int:
+        """In pixels."""
+        return int(self.mask.sum())
 
 
 class Subjects:
     """What the parts measure on.
 
     Args:
-        options: of the command line; see quality.py.
+        options: of the command line.
     """
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -64,9 +78,6 @@ class Subjects:
         self.pack = StylePack.load(options.pack)
         self.trunk = load_features().to(memory_format=torch.channels_last)
         self.net = stylizer_of(self.pack, torch.device("cpu"), torch.float32).net
-        # found by the part that comes first, see quality_safety.retention
-        self.kept: dict[str, list[list[float]]] = {}
-        self.counted: dict[int, Defect] = {}
         self.folders = content_folders(options.content, self.seed)
 
     @cached_property
@@ -91,11 +102,11 @@ class Subjects:
     @torch.no_grad()
     def _group(self, images: Tensor) -> StyleGroup:
         parts = images.split(8)
-        grams = [measures.grams(to_float(part), self.trunk) for part in parts]
+        found = [grams(self.trunk(to_float(part), ENCODER_LAYERS)) for part in parts]
         return StyleGroup(
             images,
             torch.cat([encode(self.pack, part) for part in parts]),
-            [torch.cat(layer) for layer in zip(*grams, strict=True)],
+            [torch.cat(layer) for layer in zip(*found, strict=True)],
         )
 
     @cached_property
@@ -106,25 +117,19 @@ class Subjects:
 
     def contents(self, count: int) -> tuple[Tensor, list[str]]:
         """Square pictures (count, 3, S, S) uint8 from each folder in turn, and their names."""
-        size = (self.options.size, self.options.size)
-        pictures, names = [], []
-        for index in range(count):
-            name = list(self.folders)[index % len(self.folders)]
-            paths = self.folders[name]
-            picture = load_rgb(paths[index // len(self.folders) % len(paths)])
-            pictures.append(to_tensor(ImageOps.fit(picture, size, Image.Resampling.BILINEAR)))
-            names.append(name)
-        return torch.stack(pictures), names
+        names = [list(self.folders)[index % len(self.folders)] for index in range(count)]
+        paths = (
+            self.folders[name][index // len(self.folders) % len(self.folders[name])]
+            for index, name in enumerate(names)
+        )
+        return torch.stack([square(path, self.options.size) for path in paths]), names
 
+    @torch.no_grad()
     def restyle(self, content: Tensor, codes: Tensor) -> Tensor:
         """The network's raw output, in float32, each image with noise of its own."""
-        noise = self.net.field(self.places(len(content)), *content.shape[-2:])
+        seeds = self.seed + torch.arange(len(content))
+        noise = white_noise(seeds, 1, *content.shape[-2:])
         return self.net(content.contiguous(memory_format=torch.channels_last), codes, noise)
-
-    def places(self, count: int) -> Tensor:
-        """Where on the noise field images look (count,), int64."""
-        generator = torch.Generator().manual_seed(self.seed)
-        return torch.randint(NoiseField.PLACES, (count,), generator=generator)
 
     @torch.no_grad()
     def moved(
@@ -132,29 +137,24 @@ class Subjects:
     ) -> tuple[Tensor, Tensor]:
         """Style moved, 1 - D(output) / D(content), and the same of unsquared norms: each (B,)."""
         before, after = (
-            measures.style_distances(measures.grams(x, self.trunk), target, self.typical)
-            for x in (content, output)
+            measures.style_and_root(x, target, self.typical, self.trunk) for x in (content, output)
         )
         return 1 - after[0] / before[0], 1 - after[1] / before[1]
 
     @cached_property
     def _marked(self) -> tuple[list[Defect], list[Path]]:
-        return masked_images(self.options.masks, self.options.defects, self.options.free, self.seed)
+        options = self.options
+        return masked_images(options.masks, options.defects, options.free, self.seed)
 
     @property
     def defects(self) -> list[Defect]:
         """Images with a mask that marks something."""
         return self._marked[0]
 
-    @property
-    def free(self) -> list[Path]:
-        """Images whose mask marks nothing."""
-        return self._marked[1]
-
-    @staticmethod
-    def image(path: Path) -> Tensor:
-        """An image as it is (3, H, W), uint8."""
-        return to_tensor(load_rgb(path))
+    @cached_property
+    def free(self) -> list[Tensor]:
+        """Images whose mask marks nothing: (1, 3, H, W), uint8."""
+        return [to_tensor(load_rgb(path))[None] for path in self._marked[1]]
 
 
 def content_folders(entries: Sequence[str], seed: int) -> dict[str, list[Path]]:
@@ -162,7 +162,8 @@ def content_folders(entries: Sequence[str], seed: int) -> dict[str, list[Path]]:
     folders: dict[str, list[Path]] = {}
     for entry in entries:
         name, _, folder = entry.rpartition("=")
-        paths = [p for p in find_images(folder) if not _is_mask(p)]
+        found = find_images(Path(folder))
+        paths = [p for p in found if p.suffix != ".png" or not p.with_suffix(".jpg").is_file()]
         order = np.random.default_rng([seed, len(folders)]).permutation(len(paths))
         name = name or Path(folder).name
         if name in folders:
@@ -188,40 +189,19 @@ def masked_images(
 ) -> tuple[list[Defect], list[Path]]:
     """Defects, a random choice of ``limit``, and images without any, ``free_limit`` of them.
 
-    An image is free if its mask is empty, or if it has none and its path says "free".
+    An image is free of defects if its mask is empty, or if it has none.
     """
-    paths = [p for p in find_images(folder) if p.suffix == ".jpg"]
-    rng = np.random.default_rng(seed)
+    samples = list(read_defects(folder).samples)
     defects: list[Defect] = []
     free: list[Path] = []
-    for index in rng.permutation(len(paths)):
-        path = paths[index]
-        mask = path.with_suffix(".png")
-        named_free = "free" in str(path.relative_to(folder)).lower()
-        area = 0
-        if mask.is_file():
-            marked = read_mask(mask)
-            area = int(marked.sum())
-            if 20 <= area < 0.5 * marked.numel() and len(defects) < limit:
-                defects.append(Defect(path, mask, defect_class(path.relative_to(folder)), area))
-        if area == 0 and (mask.is_file() or named_free) and len(free) < free_limit:
-            free.append(path)
+    for sample in random.Random(seed).sample(samples, len(samples)):
+        marked = sample.load_mask()
+        mask = torch.zeros(1) if marked is None else torch.from_numpy(marked)[None, None]
+        area = int(mask.sum())
+        if 20 <= area < 0.5 * mask.numel() and len(defects) < limit:
+            defects.append(Defect(sample, mask))
+        if area == 0 and len(free) < free_limit:
+            free.append(sample.path)
         if len(defects) == limit and len(free) == free_limit:
             break
     return defects, free
-
-
-def read_mask(path: Path) -> Tensor:
-    """Where a mask image is bright (1, 1, H, W), bool."""
-    return luma(to_float(to_tensor(load_rgb(path))[None])) > 0.5
-
-
-def defect_class(path: Path) -> str:
-    """``crack/exp1_num_1.jpg`` -> ``crack``; ``MT_Crack_12.jpg`` -> ``MT_Crack``."""
-    if len(path.parts) > 1:
-        return path.parts[0]
-    return re.split(r"[_-]?\d", path.stem)[0] or path.stem
-
-
-def _is_mask(path: Path) -> bool:
-    return path.suffix == ".png" and path.with_suffix(".jpg").is_file()

@@ -1,0 +1,1 @@
+"""Measurements behind the docs: see README.md in this folder."""

@@ -1,0 +1,1 @@
+"""How strongly, diversely and safely a pack restyles."""

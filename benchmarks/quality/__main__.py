@@ -1,0 +1,160 @@
+"""How strongly, diversely and safely a pack restyles.
+
+    python -m benchmarks.quality --content [NAME=]DIR... --styles [TAG=]DIR... --masks DIR
+
+``--styles`` are the folders that the pack was trained on: its held-out styles, chosen by a hash of
+their names, are the unseen references. ``--masks`` holds images of defects with masks, in any
+layout that ``styleaug.datasets`` reads (empty masks mark images without defects), best a dataset
+that the pack was not trained on. The parts, which ``--only`` chooses from:
+
+style          1 - D(output, style) / D(content, style), D the training's squared Gram distance,
+               averaged over layers: 0 changes nothing, 1 reaches the style. The network's raw
+               output; trained styles, unseen references and unseen procedural finishes; by content
+               folder as well.
+paths          the same with only some parts of the code: adaptive, conditional, colours.
+optimum        the objective (style and content) of the network's output over that of an
+               optimisation of the pixels (Gatys et al. 2016).
+diversity      spread of colour and texture of the outputs over styles, relative to the styles' own.
+defects        how well a threshold tells a defect from its surroundings, after over before.
+others         the same of other augmentations that move no pixels.
+hallucination  what restyling adds to flat areas of defect-free images, and what a simple anomaly
+               scorer reports there.
+geometry       how far edges move, by phase correlation.
+tradeoff       style moved against defects lost, for several amounts of texture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.quality.safety import defects, geometry, hallucination, others, tradeoff
+from benchmarks.quality.strength import diversity, optimum, paths, style
+from benchmarks.quality.subjects import Subjects
+from benchmarks.rows import RESULTS, Rows
+from styleaug.evaluate.records import machine_record, package_versions
+
+_PARTS = (style, paths, optimum, diversity, defects, others, hallucination, geometry, tradeoff)
+PARTS = {part.__name__: part for part in _PARTS}
+# What a trial takes in place of the defaults.
+QUICK = {
+    "count": 9,
+    "gatys": 1,
+    "gatys_steps": 300,
+    "diversity": 9,
+    "diversity_contents": 2,
+    "defects": 24,
+    "repeats": 1,
+    "free": 9,
+    "geometry": 8,
+    "tradeoff": 6,
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--pack", default="base")
+    add("--content", nargs="+", required=True, metavar="[NAME=]DIR")
+    add("--styles", nargs="+", required=True, metavar="[TAG=]DIR")
+    add("--masks", type=Path, required=True, metavar="DIR")
+    add("--only", nargs="+", choices=list(PARTS), metavar="PART")
+    add("--quick", action="store_true", help="a trial of a few minutes")
+    add("--size", type=int, default=192, help="side of content pictures")
+    add("--count", type=int, default=60, help="styles of each group")
+    add("--gatys", type=int, default=4, help="optimised pairs of each group")
+    add("--gatys-steps", type=int, default=300, help="1000 come closer")
+    add("--diversity", type=int, default=48, help="styles of each group")
+    add("--diversity-contents", type=int, default=4)
+    add("--defects", type=int, default=300)
+    add("--repeats", type=int, default=2, help="draws of each defect")
+    add("--free", type=int, default=100, help="defect-free images")
+    add("--geometry", type=int, default=40, help="images of each folder")
+    add("--tradeoff", type=int, default=24, help="unseen references")
+    add("--seed", type=int, default=0)
+    add("--out", type=Path, help="default: in benchmarks/results/quality, named as the pack")
+    return parser
+
+
+def subjects_record(options: argparse.Namespace, pack_id: str) -> dict[str, Any]:
+    """What was measured, on what: results that differ in it do not mix."""
+    return {
+        "pack": {"name": Path(options.pack).name, "id": pack_id},
+        "content": [without_folders(entry) for entry in options.content],
+        "styles": [without_folders(entry) for entry in options.styles],
+        "masks": options.masks.name,
+        "seed": options.seed,
+        "size": options.size,
+        "quick": options.quick,
+    }
+
+
+def read_earlier(path: Path, record: dict[str, Any]) -> Rows | None:
+    """The result that chosen parts are put into; None if there is none.
+
+    Raises:
+        SystemExit: if it is of another pack or other settings.
+    """
+    if not path.is_file():
+        return None
+    earlier = Rows.load(path)
+    different = [key for key, value in record.items() if earlier.meta.get(key) != value]
+    if different:
+        raise SystemExit(
+            f"--only adds to results of the same pack and settings, but {path} differs in "
+            f"{', '.join(different)}. Measure all parts, or name another --out."
+        )
+    return earlier
+
+
+def without_folders(entry: str) -> str:
+    """An entry of the command line without its folders: ``a=/x/y`` -> ``a=y``."""
+    return re.sub(r"[^=]*/(?=.)", "", entry.rstrip("/"))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print, write the result."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = make_parser().parse_args(arguments)
+    if options.quick:
+        vars(options).update(QUICK)
+    subjects = Subjects(options)
+    name = Path(options.pack).stem
+    out = options.out or RESULTS / "quality" / f"{name}.json"
+    record = subjects_record(options, subjects.pack.id)
+    earlier = read_earlier(out, record) if options.only else None
+    names = options.only or list(PARTS)
+    rows, seconds = [], {}
+    for part in names:
+        start = time.perf_counter()
+        found = PARTS[part](subjects)
+        seconds[part] = time.perf_counter() - start
+        rows += [{"part": part, **row} for row in found]
+    for row in rows:
+        shown = " | ".join(str(row[key]) for key in ("part", "group", "setting", "statistic"))
+        print(f"{shown}: {row['value']:.4g}")
+    here = {
+        "command": "python -m benchmarks.quality " + " ".join(map(without_folders, arguments)),
+        "machine": machine_record(),
+        "versions": package_versions(("styleaug", "torch", "torchvision", "opencv-python")),
+    }
+    if earlier:  # what was measured later says where
+        rows = [row for row in earlier.rows if row["part"] not in names] + rows
+        seconds = {**earlier.meta["seconds"], **seconds}
+        added = {**earlier.meta.get("added", {}), **dict.fromkeys(names, here)}
+        here = {**{key: earlier.meta[key] for key in here}, "added": added}
+    purpose = "How strongly, diversely and safely a pack restyles."
+    meta = {"name": name, "purpose": purpose, **here, **record, "seconds": seconds}
+    print(Rows(meta, rows).save(out))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How fast: whole transforms and networks, training loops, commands."""
