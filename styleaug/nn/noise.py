@@ -31,18 +31,28 @@ def white_noise(seeds: Tensor, channels: int, height: int, width: int) -> Tensor
     # two values of 16 bits in each hash of 32
     place = torch.arange((count + 1) // 2, dtype=torch.int32, device=seeds.device)
     place.mul_(-1640531535)  # 2^32 / golden ratio: neighbours far apart
-    start = (seeds ^ (seeds >> 15)).mul(0x2C1B3C6D).to(torch.int32)
-    bits = _mixed(place[None] ^ start[:, None]).view(torch.int16)[:, :count]
-    uniform = bits.to(torch.float32).add_(0.5).mul_(1 / 2**15)  # in (-1, 1)
-    return uniform.erfinv_().mul_(sqrt(2)).view(-1, channels, height, width)
+    start = (seeds ^ (seeds >> 15)).mul(0x2C1B3C6D).to(torch.int32)[:, None]
+    noise = torch.empty(len(seeds), count, dtype=torch.float32, device=seeds.device)
+    # a CPU's cache holds the hashes of an image, not those of a batch
+    step = 1 if seeds.device.type == "cpu" else max(1, len(seeds))
+    for part, first in zip(noise.split(step), start.split(step), strict=True):
+        part.copy_(_mixed(place ^ first).view(torch.int16)[:, :count])
+        # from -2^15 ... 2^15 - 1 into (-1, 1)
+        part.add_(0.5).mul_(1 / 2**15).erfinv_().mul_(sqrt(2))
+    return noise.view(-1, channels, height, width)
 
 
 def _mixed(x: Tensor) -> Tensor:
     """Hash int32 in place ("lowbias32" of Wellons 2018); products wrap around."""
-    # an arithmetic shift, masked to a logical one
-    x ^= (x >> 16).bitwise_and_(0xFFFF)
-    x *= 0x7FEB352D
-    x ^= (x >> 15).bitwise_and_(0x1FFFF)
-    x *= -2073254261  # 0x846CA68B
-    x ^= (x >> 16).bitwise_and_(0xFFFF)
+    high = torch.empty_like(x)
+
+    def shift(bits: int) -> None:
+        torch.bitwise_right_shift(x, bits, out=high)  # keeps the sign: masked to a logical one
+        x.bitwise_xor_(high.bitwise_and_(2 ** (32 - bits) - 1))
+
+    shift(16)
+    x.mul_(0x7FEB352D)
+    shift(15)
+    x.mul_(-2073254261)  # 0x846CA68B
+    shift(16)
     return x
