@@ -14,7 +14,7 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: .venv/.demo ## Restyle real images, train without and with it, report the gain (DATA=dir: your classes)
-	$(BIN)/python benchmarks/demo.py $(if $(DATA),--data "$(DATA)")
+	$(BIN)/python -m benchmarks.demo $(if $(DATA),--data "$(DATA)")
 
 test: .venv/.dev ## Run the tests, except the slow ones, and measure coverage
 	$(BIN)/python -m pytest -m "not slow" --cov

@@ -1,0 +1,1 @@
+"""What StyleAugment does to images of defects, and what a detector gains from it."""
