@@ -35,7 +35,7 @@ def white_noise(seeds: Tensor, channels: int, height: int, width: int) -> Tensor
     noise = torch.empty(len(seeds), count, dtype=torch.float32, device=seeds.device)
     # a CPU's cache holds the hashes of an image, not those of a batch
     step = 1 if seeds.device.type == "cpu" else max(1, len(seeds))
-    for part, first in zip(noise.split(step), start.split(step), strict=True):
+    for part, first in zip(torch.split(noise, step), torch.split(start, step), strict=True):
         part.copy_(_mixed(place ^ first).view(torch.int16)[:, :count])
         # from -2^15 ... 2^15 - 1 into (-1, 1)
         part.add_(0.5).mul_(1 / 2**15).erfinv_().mul_(sqrt(2))
