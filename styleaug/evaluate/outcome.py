@@ -56,9 +56,11 @@ class Outcome:
     @classmethod
     def load(cls, path: Path) -> Outcome | None:
         """Read it; None if there is no such file, or it is damaged, as after a full disk."""
+        if not path.is_file():
+            return None
         try:
             stored = torch.load(path, weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError):
+        except Exception:  # the unpickler of half a file fails in many ways
             return None
         conditions = [c and Condition(*c) for c in stored["conditions"]]
         rows = dict(zip(conditions, (r.numpy() for r in stored["rows"]), strict=True))

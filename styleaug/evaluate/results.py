@@ -68,7 +68,7 @@ class Result:
     def __post_init__(self) -> None:
         missing = [name for name in _REQUIRED if name not in self.meta]
         if missing:
-            raise ResultError(f"The metadata of a result must hold {', '.join(missing)}.")
+            raise ResultError(f"The metadata of a result lacks {', '.join(missing)}.")
         known: set[tuple[Any, ...]] = set()
         for number, row in enumerate(self.rows):
             _check_row(row, number, self.meta)
