@@ -14,10 +14,10 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from helpers import distance, pictures
-from styleaug import StylePack
+from styleaug import Relight
 from styleaug.hosts.batch import BatchStyler
 from styleaug.hosts.loader import StyledLoader
-from styleaug.pack import _networks
+from styleaug.nn.encoder import Stylizer
 
 SECONDS = 120
 pytestmark = [
@@ -85,8 +85,8 @@ def test_images_are_found_and_the_rest_passes_by(augment, kind, form):
 
 def test_images_of_one_size_go_as_one_batch(augment):
     plans = []
-    BatchStyler(augment(record=plans.append))([several_sizes(), "rest"])
-    assert [len(plan) for plan in plans] == [2, 1, 1]
+    BatchStyler(augment(callback=plans.append))([several_sizes(), "rest"])
+    assert [plan.count for plan in plans] == [2, 1, 1]
 
 
 def test_images_of_a_list_may_differ_in_dtype(augment):
@@ -168,7 +168,7 @@ def test_boxes_and_masks_of_detection_targets_protect_their_images(augment):
 
 def styled(augment, base=None, **settings):
     base = base or DataLoader(data(), batch_size=2)
-    return StyledLoader(base, augment(mix=0.5, light=1), **settings)
+    return StyledLoader(base, augment(Relight(strength=1), mix=0.5), **settings)
 
 
 def epoch(loader, seed=None):
@@ -229,7 +229,7 @@ def test_processes_seeded_alike_draw_apart(augment, monkeypatch):
 def test_the_next_batch_is_prepared_while_this_one_is_in_use(augment):
     plans = []
     loader = StyledLoader(
-        DataLoader(data(), batch_size=2), augment(record=plans.append), ahead=True
+        DataLoader(data(), batch_size=2), augment(callback=plans.append), ahead=True
     )
     batches = iter(loader)
     next(batches)
@@ -270,17 +270,32 @@ def test_no_thread_is_left_behind(augment):
     assert not [t for t in threading.enumerate() if t.name.startswith("StyledLoader")]
 
 
-def test_networks_are_not_built_in_the_thread(augment, fresh_caches, monkeypatch):
-    """Building sets torch's generator back: what the training drew meanwhile would come again."""
-    built = []
-    build = StylePack.stylizer
-    monkeypatch.setattr(
-        StylePack,
-        "stylizer",
-        lambda *a: built.append((threading.current_thread(), len(_networks))) or build(*a),
-    )
-    epoch(styled(augment, ahead=True))
-    assert {count for thread, count in built if thread is not threading.main_thread()} == {1}
+def test_a_thread_that_builds_a_network_sets_no_generator_back(augment, fresh_caches, monkeypatch):
+    """What the training draws meanwhile must not come again."""
+    building, drawn, found = threading.Event(), threading.Event(), []
+
+    class Slow(Stylizer):
+        def __init__(self, config):
+            super().__init__(config)
+            building.set()
+            found.append(threading.current_thread().name)
+            assert drawn.wait(SECONDS)
+
+    def training():
+        assert building.wait(SECONDS)
+        found.append(torch.rand(3))
+        drawn.set()
+
+    monkeypatch.setattr("styleaug.pack.Stylizer", Slow)
+    other = threading.Thread(target=training)
+    other.start()
+    batches = iter(styled(augment, ahead=True))
+    next(batches)
+    other.join(SECONDS)
+    name, before = found
+    assert name.startswith("StyledLoader")
+    assert not torch.equal(torch.rand(3), before)
+    batches.close()
 
 
 @pytest.mark.parametrize("ahead", [False, True])
@@ -305,6 +320,31 @@ def test_an_epoch_may_be_broken_off_and_begun_again(augment, ahead):
     for _ in range(2):
         assert next(iter(loader))[1].tolist() == [0, 1]
     assert len(list(loader)) == 4
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_second_iterator_leaves_the_first_alone(augment, ahead, workers):
+    base = DataLoader(data(), batch_size=2, num_workers=workers, timeout=SECONDS * workers)
+    loader, seen = styled(augment, base, ahead=ahead), []
+    for _, labels in loader:
+        if len(seen) == 1:
+            assert next(iter(loader))[1].tolist() == [0, 1]  # a batch to look at
+        seen.append(labels.tolist())
+    assert seen == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    for (one, same), (other, labels) in zip(loader, loader, strict=True):
+        assert torch.equal(same, labels)
+        assert distance(one, other) > 3
+
+
+def test_closing_ends_every_epoch_and_its_thread(augment):
+    loader = styled(augment, ahead=True)
+    both = [iter(loader), iter(loader)]
+    for batches in both:
+        next(batches)
+    loader.close()
+    assert [list(batches) for batches in both] == [[], []]
+    assert not [t for t in threading.enumerate() if t.name.startswith("StyledLoader")]
 
 
 class Flips(Dataset):
@@ -416,7 +456,7 @@ def test_a_loader_without_a_state_says_what_has_one(augment):
 
 
 class Leaf(torch.Tensor):
-    """A CPU tensor that takes itself to be on CUDA, and tells who used it."""
+    """A CPU tensor that takes itself to be on CUDA, and tells who uses it."""
 
     events = []  # noqa: RUF012
 
@@ -425,7 +465,7 @@ class Leaf(torch.Tensor):
         return True
 
     def record_stream(self, stream):
-        Leaf.events.append(("kept for", stream))
+        Leaf.events.append(f"kept for {stream.name}")
 
 
 @pytest.fixture
@@ -437,49 +477,63 @@ def streams(monkeypatch):
     class Stream:
         device = torch.device("cuda")
 
-        def __init__(self, device=None):
-            self.count = 0
+        def __init__(self, device=None, name="side"):
+            self.name, self.count = name, 0
 
         def record_event(self):
             self.count += 1
-            events.append(("ready", self.count))
             return self.count
 
         def wait_event(self, event):
-            events.append(("waits for", event))
+            events.append(f"{self.name} waits for batch {event}")
 
-    current = Stream()
+        def wait_stream(self, stream):
+            events.append(f"{self.name} waits for {stream.name}")
+
+    current = [Stream(name="main")]
 
     @contextmanager
     def entered(stream):
-        assert stream is not current
-        events.append("side")
+        current.append(stream)
         yield
-        events.append("main")
+        current.pop()
+
+    def prepare(self, batch, seed):
+        events.append(f"{current[-1].name} styles {batch[1].tolist()}")
+        return [batch[0].as_subclass(Leaf), batch[1]]
 
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
     monkeypatch.setattr(torch.cuda, "stream", entered)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: current)
-    monkeypatch.setattr(
-        StyledLoader, "prepare", lambda self, batch, seed: [batch[0].as_subclass(Leaf), batch[1]]
-    )
-    return current, events
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: current[-1])
+    monkeypatch.setattr(StyledLoader, "prepare", prepare)
+    return events
 
 
 def test_on_cuda_a_side_stream_works_one_batch_ahead(augment, streams):
-    current, events = streams
     loader = styled(augment, device="cuda")
     assert loader.ahead
     for batch in loader:
-        events.append(f"use {batch[1].tolist()}")
-    side = ["side", ("ready", 1), "main"]
-    assert events[:3] == side
-    assert events[3:6] == ["side", ("ready", 2), "main"]  # before the first batch is handed out
-    assert events[6:9] == [("waits for", 1), ("kept for", current), "use [0, 1]"]
-    assert [e for e in events if isinstance(e, tuple) and e[0] == "waits for"] == [
-        ("waits for", k) for k in (1, 2, 3, 4)
-    ]
-    assert events[-1] == "use [6, 7]"
+        streams.append(f"main uses {batch[1].tolist()}")
+    ahead = ["side waits for main", "side styles [0, 1]"]
+    ahead += ["side waits for main", "side styles [2, 3]"]  # before the first is handed out
+    assert streams[:7] == [*ahead, "main waits for batch 1", "kept for main", "main uses [0, 1]"]
+    waits = [event for event in streams if event.startswith("main waits")]
+    assert waits == [f"main waits for batch {k}" for k in (1, 2, 3, 4)]
+    assert streams[-1] == "main uses [6, 7]"
+
+
+@pytest.mark.parametrize("form", ["tuple", "Hugging Face"])
+def test_a_batch_that_is_on_the_gpu_already_is_waited_for_and_kept(
+    augment, streams, form, monkeypatch
+):
+    """The training's stream may still compute it, and would reuse its memory once it is dropped."""
+    image, label = images().as_subclass(Leaf), torch.arange(4)
+    batch = (image, label) if form == "tuple" else UserDict({"image": image, 1: label})
+    monkeypatch.setattr(
+        StyledLoader, "prepare", lambda self, batch, seed: streams.append("styled") or label
+    )
+    list(styled(augment, [batch], device="cuda"))
+    assert streams == ["side waits for main", "kept for side", "styled", "main waits for batch 1"]
 
 
 @pytest.mark.cuda
