@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.docs import robustness
 from benchmarks.rows import RESULTS, Rows
+from styleaug.augment.presets import PRESETS
 from styleaug.evaluate.results import Result, read_results
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +66,7 @@ def make_environment(results: Path) -> Environment:
 
     environment.globals |= {
         "experiment": experiment,
+        "presets": PRESETS.items(),
         "robustness": robustness,
         "rows": rows,
         "runs": runs,

@@ -7,21 +7,18 @@ are never averaged. Differences are paired by seed, see :mod:`styleaug.evaluate.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from statistics import mean
 from typing import Any
 
-from styleaug import StyleAugment
 from styleaug.evaluate.corruptions import LAMPS, SUITES, VALIDATION_CORRUPTIONS
 from styleaug.evaluate.models import KINDS, SMALL
+from styleaug.evaluate.policies import FLIPS, build_policy, describe_policy
 from styleaug.evaluate.results import CLEAN, ELSEWHERE, Result
 from styleaug.evaluate.statistics import Interval, mean_and_deviation, paired_difference
 
-FLIPS = "flips only"
 MINE = "StyleAugment"
 COLUMNS = {CLEAN: "clean", "imagenet-c": "corruptions (mPC)", "industrial": "industrial shifts"}
 GAINS = [part for title in COLUMNS.values() for part in (title, "over flips")]
@@ -273,21 +270,21 @@ def _by_kind(runs: Iterable[Run]) -> list[Group]:
     return [Group(some) for some in found.values()]
 
 
-def defaults() -> dict[str, Any]:
-    """What ``StyleAugment()`` does today, as results record it."""
-    found: dict[str, Any] = json.loads(json.dumps(StyleAugment().to_dict()))
-    return found
-
-
 def as_of_today(result: Result) -> Result:
-    """The result; policies that rest on other defaults than today's are called so."""
-    if result.meta.get("defaults") == defaults():
-        return result
+    """The result; policies whose settings are no longer what their expressions mean say so."""
+    measured, texts = result.meta.get("settings", {}), result.meta["policies"]
     names = {
-        name: f"{name}, earlier defaults" if re.search(rf"{MINE}\((?!\[)", text) else name
-        for name, text in result.meta["policies"].items()
+        name: name
+        if MINE not in text or measured.get(name, _settings(text)) == _settings(text)
+        else f"{name}, earlier settings"
+        for name, text in texts.items()
     }
-    meta = {**result.meta, "policies": {names[n]: t for n, t in result.meta["policies"].items()}}
-    return replace(
-        result, meta=meta, rows=tuple(row._replace(policy=names[row.policy]) for row in result.rows)
-    )
+    meta = {**result.meta, "policies": {names[name]: text for name, text in texts.items()}}
+    rows = tuple(row._replace(policy=names[row.policy]) for row in result.rows)
+    return replace(result, meta=meta, rows=rows)
+
+
+@cache
+def _settings(expression: str) -> list[Any]:
+    """What a policy does today, as results record it."""
+    return describe_policy(build_policy(expression))
