@@ -282,7 +282,8 @@ class Restyle(Stage):
         noise = white_noise(seeds, 1, *small.shape[-2:])
         y = network(small.to(dtype, memory_format=torch.channels_last), code, noise).float()
         out = blend(x, y, params.strength, params.texture, small=small)
-        return luma(out) if images.shape[1] == 1 else out
+        # clamped first: gray is the luma of the colours that there can be
+        return luma(out.clamp(0, 1)) if images.shape[1] == 1 else out
 
     def _shrink(self, x: Tensor) -> Tensor:
         """The copy that the network looks at."""
