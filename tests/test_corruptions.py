@@ -16,6 +16,7 @@ from styleaug.evaluate.corruptions import (
     conditions,
     corrupt_images,
     corrupted_sets,
+    installed_corruptions,
 )
 from styleaug.evaluate.shifts import SHIFTS, apply_shift
 
@@ -170,6 +171,40 @@ def test_sets_come_in_the_order_of_their_conditions(images):
     assert [condition for condition, _ in found] == wanted
     for condition, corrupted in found:
         np.testing.assert_array_equal(corrupted, corrupt_images(images, condition, seed=3))
+
+
+def test_few_copies_are_made_ahead(images, monkeypatch):
+    """A suite of a large test set does not fit in memory at once."""
+    started = []
+
+    class Pool:
+        def __init__(self, *_):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def submit(self, function, condition):
+            started.append(condition)
+            return SimpleNamespace(result=lambda: condition)
+
+        def map(self, function, conditions):
+            return [self.submit(function, condition).result() for condition in conditions]
+
+    monkeypatch.setattr(corruptions, "ProcessPoolExecutor", Pool)
+    wanted = conditions(["dust", "defocus", "exposure"], [1, 2, 3, 4, 5])
+    sets = corrupted_sets(images, wanted, workers=2)
+    for number, (condition, _) in enumerate(sets, start=1):
+        assert condition == wanted[number - 1]
+        assert len(started) <= number + 2
+    assert started == wanted
+
+
+def test_without_the_package_our_own_corruptions_are_there(without_package):
+    assert installed_corruptions(["fog", "dust", "lamp_dim", "saturate"]) == ("dust", "lamp_dim")
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""evaluate: P, mPC and rPC of any model, with intervals, and after re-adaptation."""
+"""evaluate: P, mPC and rPC of any model, with intervals, and with adapted batch norms."""
 
 import json
 
@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from helpers import pictures, torch_generator_stays
 from styleaug.evaluate import Robustness, adapt_batchnorm, evaluate
 from styleaug.evaluate.corruptions import SUITES, Condition
+from styleaug.evaluate.robustness import pool_seeds
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 QUICK = {"suites": ["industrial"], "severities": [1, 5], "workers": 0}
@@ -50,15 +51,13 @@ def test_scores_are_those_of_the_conditions():
     assert found.to_dict()["images"] == 24
 
 
-def test_the_same_seed_and_any_batching_give_the_same():
+def test_any_batching_gives_the_same():
     images, labels = bright_and_dark()
     batches = list(loader(images, labels))
     with torch_generator_stays():
         one = evaluate(threshold, batches, **QUICK)
-    two = evaluate(threshold, loader(images, labels, 5), **QUICK, batch_size=3)
+    two = evaluate(threshold, loader(images, labels, 5), **QUICK)
     assert one.to_dict() == two.to_dict()
-    other = evaluate(threshold, loader(images, labels), **QUICK, seed=1)
-    assert other.to_dict() != one.to_dict()
 
 
 def test_float_images_and_gray_ones_will_do():
@@ -130,19 +129,50 @@ def test_detectors_are_scored_too():
 def test_intervals_hold_the_mean_and_shrink_with_images():
     images, labels = bright_and_dark(60)
     found = evaluate(threshold, loader(images, labels), **QUICK)
-    low, high = found.interval()
-    assert low <= found.mpc() <= high
-    few = evaluate(threshold, loader(images[:12], labels[:12]), **QUICK)
-    assert few.interval()[1] - few.interval()[0] > high - low
+    mean, low, high = found.interval()
+    assert low < mean < high
+    assert mean == pytest.approx(found.mpc())
+    few = evaluate(threshold, loader(images[:12], labels[:12]), **QUICK).interval()
+    assert few.high - few.low > high - low
+    assert found.interval(clean=True) == (1, 1, 1)
 
 
-def test_a_gain_is_paired():
+def test_a_difference_is_paired():
     """The same images are drawn for both models, so a model gains nothing over itself."""
     images, labels = bright_and_dark()
     one = evaluate(threshold, loader(images, labels), **QUICK)
-    assert one.interval(over=one) == (0, 0)
+    assert one.interval(over=one) == (0, 0, 0)
     two = evaluate(lambda x: -threshold(x), loader(images, labels), **QUICK)
-    assert one.interval(over=two)[0] > 0
+    assert one.interval(over=two).low > 0
+
+
+def rows(right, count=20):
+    """Of images of two classes, the first so many are right."""
+    told = np.eye(2)[np.arange(count) % 2]
+    return np.stack([told, told * (np.arange(count) < right)[:, None]], axis=1)
+
+
+def one_seed(*right):
+    found = {None: rows(20)} | {Condition("dust", k): rows(r) for k, r in enumerate(right, 1)}
+    return Robustness.of("balanced accuracy", found, {"industrial": ("dust",)})
+
+
+def test_seeds_are_pooled_image_by_image():
+    pooled = pool_seeds([one_seed(10, 14), one_seed(12, 16)])
+    assert pooled.images == 20
+    assert pooled.under("dust") == {1: pytest.approx(0.55), 2: pytest.approx(0.75)}
+    assert pooled.scores[Condition("dust", 1)] == (0.5, 0.6)
+    assert pooled.rows[None].shape == (2, 20, 2, 2)
+
+
+def test_an_interval_is_for_other_seeds_and_other_images():
+    alone = one_seed(10).interval()
+    assert pool_seeds([one_seed(10), one_seed(10)]).interval() == pytest.approx(alone)
+    apart = pool_seeds([one_seed(4), one_seed(16)]).interval()
+    assert apart.mean == alone.mean
+    assert apart.high - apart.low > 2 * (alone.high - alone.low)
+    with pytest.raises(ValueError, match="number of seeds"):
+        pool_seeds([one_seed(4), one_seed(16)]).interval(over=one_seed(10))
 
 
 class Normed(nn.Module):
@@ -160,17 +190,17 @@ class Normed(nn.Module):
         return torch.stack([-mean, mean], dim=1)
 
 
-def test_readapting_batch_norms_recovers_what_an_even_dimming_took(monkeypatch):
+def test_adapted_batch_norms_recover_what_an_even_dimming_took(monkeypatch):
     images, labels = bright_and_dark()
     dim = images.permute(0, 2, 3, 1).div(2).to(torch.uint8).numpy()
     condition = Condition("exposure", 5)
     monkeypatch.setattr(
-        "styleaug.evaluate.robustness.corrupted_sets", lambda *a, **k: [(condition, dim)]
+        "styleaug.evaluate.evaluation.corrupted_sets", lambda *a, **k: [(condition, dim)]
     )
     model = Normed(images).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     plain = evaluate(model, loader(images, labels), **QUICK)
-    adapted = evaluate(model, loader(images, labels), readapt=True, **QUICK)
+    adapted = evaluate(model, loader(images, labels), adapt=True, **QUICK)
     assert plain.mpc() == 0.5
     assert adapted.mpc() == 1
     assert model.training
@@ -179,7 +209,7 @@ def test_readapting_batch_norms_recovers_what_an_even_dimming_took(monkeypatch):
 
 
 @pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.SyncBatchNorm])
-def test_a_readapted_copy_has_the_statistics_of_all_batches_and_else_what_the_model_has(norm):
+def test_an_adapted_copy_has_the_statistics_of_all_batches_and_else_what_the_model_has(norm):
     model = nn.Sequential(nn.Conv2d(3, 4, 3), norm(4, momentum=0.3), nn.Dropout(0.9))
     model.train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -226,7 +256,7 @@ def test_norms_that_no_image_reaches_stay_as_they_are():
         (nn.BatchNorm2d(3), [], "at least one batch of images, but got none"),
     ],
 )
-def test_what_cannot_be_readapted_is_refused(model, batches, words):
+def test_what_cannot_be_adapted_is_refused(model, batches, words):
     with pytest.raises(ValueError, match=words):
         adapt_batchnorm(model, batches)
 
@@ -239,7 +269,7 @@ def test_what_cannot_be_readapted_is_refused(model, batches, words):
         ({"suites": []}, "suites must be some of"),
         ({"severities": [0]}, "severities must be some of 1 to 5"),
         ({"severities": []}, "severities must be some of 1 to 5"),
-        ({"readapt": True}, "needs a module with batch norms"),
+        ({"adapt": True}, "needs a module with batch norms"),
     ],
 )
 def test_wrong_settings_are_refused(settings, words):
@@ -261,15 +291,34 @@ def test_wrong_images_are_refused(batches, words):
 
 
 def test_asking_for_what_was_not_evaluated():
-    rows = np.zeros((2, 2, 2))
-    found = Robustness("balanced accuracy", rows, {Condition("dust", 1): rows}, {"a": ("dust",)})
+    found = one_seed(10)
     with pytest.raises(ValueError, match="'fog' was not evaluated, only dust"):
         found.under("fog")
-    with pytest.raises(ValueError, match="suite must be one of a"):
-        found.mpc("industrial")
-    other = Robustness("balanced accuracy", np.zeros((3, 2, 2)), {}, {})
-    with pytest.raises(ValueError, match="same images and metric"):
-        found.interval(over=other)
-    slow = Robustness("box AP", np.zeros(2, object), {}, {})
-    with pytest.raises(ValueError, match="too slow"):
-        slow.interval()
+    with pytest.raises(ValueError, match="suite must be one of industrial"):
+        found.mpc("imagenet-c")
+    other = Robustness.of("balanced accuracy", {None: rows(3, count=6)})
+    with pytest.raises(ValueError, match="same metric, images"):
+        found.interval(clean=True, over=other)
+
+
+class Stubborn(nn.Sequential):
+    """Fails on dark images."""
+
+    def forward(self, images):
+        if images.mean() < 0.2:
+            raise RuntimeError("too dark")
+        return threshold(super().forward(images))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_each_module_is_left_in_the_mode_in_which_it_was(fails):
+    """Norms that the user froze stay frozen, and a failure leaves a training model in training."""
+    images, labels = bright_and_dark()
+    model = Stubborn(nn.BatchNorm2d(3, affine=False), nn.Identity()).train()
+    model[0].eval()
+    if fails:
+        with pytest.raises(RuntimeError, match="too dark"):
+            evaluate(model, loader(images // 8, labels), **QUICK)
+    else:
+        evaluate(model, loader(images, labels), preprocess=lambda x: x / 255 + 0.5, **QUICK)
+    assert [part.training for part in model.modules()] == [True, False, True]

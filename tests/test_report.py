@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import styleaug.evaluate.report
 from styleaug.evaluate import Robustness, write_report
 from styleaug.evaluate.corruptions import Condition, corrupt_images
 from styleaug.evaluate.metrics import METRICS, Metric
+from styleaug.evaluate.robustness import pool_seeds
 
 SUITES = {"industrial": ("dust", "defocus")}
 
@@ -24,8 +26,8 @@ def rows(count):
 
 def result(right, metric="balanced accuracy", names=("dust", "defocus"), levels=(1, 3)):
     """Of 20 images, so many are right under each condition; all when clean."""
-    shifted = {Condition(name, level): rows(right) for name in names for level in levels}
-    return Robustness(metric, rows(20), shifted, SUITES)
+    found = {Condition(name, level): rows(right) for name in names for level in levels}
+    return Robustness.of(metric, {None: rows(20), **found}, SUITES)
 
 
 def test_the_report_holds_every_figure(tmp_path):
@@ -38,8 +40,9 @@ def test_the_report_holds_every_figure(tmp_path):
     assert "flips <only>" not in page
     row = re.search(r"<td>styled</td>(.*?)</tr>", page)[1]
     cells = re.findall(r"<td>(.*?)</td>", row)
-    assert cells[:4] == ["100.0", "75.0", "75.0", "0.50"]
-    assert cells[4].startswith("+25.0 (+")
+    assert cells[:5] == ["100.0", "+0.0 (+0.0 to +0.0)", "75.0", "75.0", "0.50"]
+    assert cells[5].startswith("+25.0 (+")
+    assert "20 test images, seeds: 1. Intervals are for other test images." in page
     for condition in ("dust, 1", "dust, 3", "defocus, 1", "defocus, 3"):
         assert f"<td>{condition}</td><td>50.0</td><td>75.0</td>" in page
     assert page.count("<rect") == 4
@@ -58,7 +61,7 @@ def uneven(tmp_path):
             for name, counts in right.items()
             for level, count in zip((1, 3), counts, strict=True)
         }
-        return Robustness("balanced accuracy", rows(clean), shifted, suites)
+        return Robustness.of("balanced accuracy", {None: rows(clean), **shifted}, suites)
 
     models = {
         "flips": model(20, dust=(8, 8), defocus=(8, 8), exposure=(12, 4)),
@@ -71,18 +74,17 @@ def uneven(tmp_path):
 def test_the_summary_tells_suites_and_models_apart(uneven):
     models, page = uneven
     first, second = models.values()
-    gains = []
-    for suite, gain in {"industrial": "+20.0", "lamps <all>": "+30.0"}.items():
-        low, high = second.interval(suite, over=first)
-        assert low < high
-        gains.append(f"{gain} ({100 * low:+.1f} to {100 * high:+.1f})")
+    change = str(second.interval(over=first, clean=True).in_percent())
+    gains = [str(second.interval(suite, over=first).in_percent()) for suite in first.suites]
+    assert change.startswith("-20.0 (-")
+    assert [gain[:8] for gain in gains] == ["+20.0 (+", "+30.0 (+"]
     found = [
         re.findall(r"<td>(.*?)</td>", re.search(rf"<td>{name}</td>(.*?)</tr>", page)[1])
         for name in models
     ]
     assert found == [
-        ["100.0", "40.0", "40.0", "1.00", "", "40.0", "40.0", "1.00", ""],
-        ["80.0", "60.0", "75.0", "0.67", gains[0], "70.0", "87.5", "0.50", gains[1]],
+        ["100.0", "", "40.0", "40.0", "1.00", "", "40.0", "40.0", "1.00", ""],
+        ["80.0", change, "60.0", "75.0", "0.67", gains[0], "70.0", "87.5", "0.50", gains[1]],
     ]
     assert "<h2>lamps &lt;all&gt;</h2>" in page
     assert "<all>" not in page
@@ -114,11 +116,21 @@ def test_conditions_of_a_suite_that_were_not_evaluated_are_left_out(tmp_path):
     assert "defocus" not in page
 
 
-def test_gains_of_slow_metrics_come_without_an_interval(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("seeds", "told", "gain"),
+    [
+        (1, "One seed: no intervals.", "+25.0"),
+        (2, "seeds: 2. Intervals are for other seeds.", "+25.0 (+25.0 to +25.0)"),
+    ],
+)
+def test_slow_metrics_have_intervals_over_seeds_alone(tmp_path, monkeypatch, seeds, told, gain):
     score = METRICS["balanced accuracy"].score
     monkeypatch.setitem(METRICS, "slow", Metric("slow", lambda *_: None, score, quick=False))
-    write_report(tmp_path / "report.html", {"a": result(10, "slow"), "b": result(15, "slow")})
-    assert "<td>+25.0</td>" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    models = {n: pool_seeds([result(r, "slow")] * seeds) for n, r in (("a", 10), ("b", 15))}
+    write_report(tmp_path / "report.html", models)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"<td>{gain}</td>" in page
+    assert told in page
 
 
 def test_examples_are_shown_under_each_condition(tmp_path, monkeypatch):
@@ -143,7 +155,7 @@ def test_examples_are_shown_under_each_condition(tmp_path, monkeypatch):
     ("results", "words"),
     [
         ({}, "at least one result"),
-        ({"a": result(1), "b": result(1, "AUROC")}, "'b' has AUROC under 4"),
+        ({"a": result(1), "b": replace(result(1), metric="AUROC")}, "'b' has AUROC under 4"),
         ({"a": result(1), "b": result(1, names=("dust",))}, "under 2 and the first"),
         ({"a": result(1), "b": result(1, levels=(1, 5))}, "severities too"),
     ],

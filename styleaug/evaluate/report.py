@@ -53,8 +53,8 @@ def write_report(
         if (result.metric, set(result.scores)) != (first.metric, set(first.scores)):
             raise ValueError(
                 f"A report needs results of one metric and set of conditions (severities too), but "
-                f"{name!r} has {result.metric} under {len(result.scores)} and the first "
-                f"{first.metric} under {len(first.scores)}."
+                f"{name!r} has {result.metric} under {len(result.scores) - 1} and the first "
+                f"{first.metric} under {len(first.scores) - 1}."
             )
     parts = [f"<h1>{html.escape(title)}</h1>", _summary(results), _legend(list(results))]
     for suite in first.suites:
@@ -90,11 +90,9 @@ def _summary(results: Mapping[str, Robustness]) -> str:
             ]
         rows.append(cells)
     seeds = len(first.scores[None])
-    about = [f"{first.images} test images" if first.rows else ""]
-    about += [f"{seeds} seeds" if seeds > 1 else ""]
-    over_what = " and other ".join(part for part in about if part)
-    told = f"Intervals are for other {over_what}." if over_what else "One seed has no intervals."
-    return f"<p>{first.images} test images. {told}</p>" + _table(head, rows)
+    drawn = ["test images"] * bool(first.rows) + ["seeds"] * (seeds > 1)
+    told = f"Intervals are for other {' and '.join(drawn)}." if drawn else "One seed: no intervals."
+    return f"<p>{first.images} test images, seeds: {seeds}. {told}</p>" + _table(head, rows)
 
 
 def _every(results: Mapping[str, Robustness]) -> str:
