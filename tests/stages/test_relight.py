@@ -1,12 +1,13 @@
-"""Light: neutral does nothing, nothing clips, no edge moves, and the amount scales it."""
+"""Relight: neutral does nothing, nothing clips, no edge moves, and the strength scales it."""
 
 from math import exp
 
 import pytest
 import torch
 
-from helpers import pictures, torch_generator_stays
-from styleaug.light import NAMES, PARAMETERS, draw_light, is_neutral, relight
+from helpers import pictures
+from styleaug import Relight
+from styleaug.stages.relight import NAMES, PARAMETERS, RelightParams, neutral_values, relight
 
 ACTING = [name for name in NAMES if "_" not in name]  # gradient acts, gradient_angle says where
 ENDS = [(n, end) for n in ACTING for end in PARAMETERS[n][1:] if end != PARAMETERS[n][0]]
@@ -16,31 +17,35 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def lamp(count=1, **values):
+def lit(count=1, **values):
     """Neutral light, but for the given parameters."""
-    light = torch.tensor([PARAMETERS[name][0] for name in NAMES]).repeat(count, 1)
+    light = neutral_values(count).clone()
     for name, value in values.items():
         light[:, NAMES.index(name)] = value
     return light
 
 
-def drawn(amount, count=64, seed=0):
-    return draw_light(torch.full((count,), float(amount)), generator(seed))
+def drawn(strength, count=64, seed=0):
+    return Relight(strength=strength).draw(count, generator(seed)).values
+
+
+def is_neutral(values):
+    return ~RelightParams(values).active
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_neutral_light_changes_nothing_that_eight_bits_show(channels):
-    """render() does not even call relight() for it: there it is exact, see test_render."""
+    """A stage does not even call relight() for it: there it is exact, see test_contracts."""
     images = pictures(2, channels, 20, 30, dtype=torch.float32)
-    assert is_neutral(lamp(2)).all()
-    assert (relight(images, lamp(2)) - images).abs().max() < 0.1 / 255
+    assert is_neutral(lit(2)).all()
+    assert (relight(images, lit(2)) - images).abs().max() < 0.1 / 255
 
 
 @pytest.mark.parametrize(("name", "value"), ENDS)
 def test_every_parameter_acts_on_its_own_over_its_whole_range(name, value):
     images = pictures(1, 3, 40, 60, dtype=torch.float32)
-    out = relight(images, lamp(**{name: value}))
-    assert not is_neutral(lamp(**{name: value})).any()
+    out = relight(images, lit(**{name: value}))
+    assert not is_neutral(lit(**{name: value})).any()
     assert out.min() >= 0
     assert out.max() <= 1
     assert (out - images).abs().mean() > 0.02
@@ -48,7 +53,7 @@ def test_every_parameter_acts_on_its_own_over_its_whole_range(name, value):
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(ACTING)))
 def test_where_a_fault_lies_means_nothing_without_the_fault(name):
-    assert is_neutral(lamp(**{name: PARAMETERS[name][2]})).all()
+    assert is_neutral(lit(**{name: PARAMETERS[name][2]})).all()
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 41), (100, 30)])
@@ -76,14 +81,14 @@ def test_brighter_pixels_stay_brighter():
     levels = torch.linspace(0, 1, 12).view(12, 1, 1, 1).expand(12, 3, 24, 36)
     out = torch.stack([relight(levels, row.expand(12, -1)) for row in light])
     assert (out.diff(dim=1) >= -1e-6).all()
-    inverted = relight(levels, lamp(12, invert=1))
+    inverted = relight(levels, lit(12, invert=1))
     assert (inverted.diff(dim=0) < 0).all()
 
 
 def test_highlights_below_white_are_not_clipped():
     """A bright defect on a bright surface survives the strongest overexposure."""
     levels = torch.tensor([0.90, 0.95, 0.99, 0.999]).view(4, 1, 1, 1).expand(4, 3, 16, 16)
-    out = relight(levels, lamp(4, exposure=0.9, gradient=0.9, spot=1.2, gamma=-0.5))
+    out = relight(levels, lit(4, exposure=0.9, gradient=0.9, spot=1.2, gamma=-0.5))
     assert (out.diff(dim=0) > 0).all()
     assert out.max() < 1
 
@@ -93,7 +98,7 @@ def test_contrast_survives_the_densest_haze_and_the_flattest_curve():
     levels = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 16, 16)
     for fault, left in (("contrast", 0.3), ("haze", 0.55)):
         reach = PARAMETERS[fault][1] or PARAMETERS[fault][2]
-        out = relight(levels, lamp(2, **{fault: reach}))
+        out = relight(levels, lit(2, **{fault: reach}))
         assert (out[1] - out[0]).min() > left - 0.01, fault
 
 
@@ -101,7 +106,7 @@ def test_contrast_survives_the_densest_haze_and_the_flattest_curve():
 def test_a_steeper_curve_clips_nothing(level):
     """Black and white stay, the order stays, and around the level differences grow by the gain."""
     levels = torch.linspace(0, 1, 101).view(101, 1, 1, 1).expand(101, 3, 2, 2)
-    out = relight(levels, lamp(101, contrast=0.6, contrast_level=level))[:, 0, 0, 0]
+    out = relight(levels, lit(101, contrast=0.6, contrast_level=level))[:, 0, 0, 0]
     assert (out.diff() > 0.002).all()
     assert [out[0].item(), out[-1].item()] == pytest.approx([0, 1], abs=1e-3)
     middle = round(100 * level)
@@ -113,20 +118,20 @@ def test_a_steeper_curve_clips_nothing(level):
 @pytest.mark.parametrize("level", [0.0, 1.0])
 def test_a_plan_may_hold_black_or_white_still(level):
     levels = torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1, 1).expand(3, 3, 4, 4)
-    out = relight(levels, lamp(3, contrast=0.5, contrast_level=level))[:, 0, 0, 0]
+    out = relight(levels, lit(3, contrast=0.5, contrast_level=level))[:, 0, 0, 0]
     assert out.isfinite().all()
     assert [out[0].item(), out[2].item()] == pytest.approx([0, 1], abs=1e-3)
 
 
 def test_haze_is_denser_at_one_end():
-    out = relight(torch.full((1, 1, 20, 80), 0.1), lamp(haze=0.4, haze_angle=torch.pi))
+    out = relight(torch.full((1, 1, 20, 80), 0.1), lit(haze=0.4, haze_angle=torch.pi))
     assert (out[0, 0].diff(dim=1) < 0).all()
     assert 0.1 < out[0, 0, 0, -1] < out[0, 0, 0, 0] < 0.1 + 0.4 * 0.6
 
 
 @pytest.mark.parametrize(("axis", "flat"), [(0.0, -1), (1.0, -2)])
 def test_strobe_bands_are_rows_or_columns_of_the_given_period(axis, flat):
-    light = lamp(strobe=0.2, strobe_axis=axis, strobe_period=0.25, strobe_phase=0.0)
+    light = lit(strobe=0.2, strobe_axis=axis, strobe_period=0.25, strobe_phase=0.0)
     out = relight(torch.full((1, 1, 64, 64), 0.4), light)[0, 0]
     assert out.std(flat).max() < 1e-5
     profile = out.mean(flat)
@@ -135,7 +140,7 @@ def test_strobe_bands_are_rows_or_columns_of_the_given_period(axis, flat):
 
 def test_response_steepens_the_middle_and_flattens_the_ends():
     levels = torch.tensor([0.0, 0.05, 0.475, 0.525, 1.0]).view(5, 1, 1, 1).expand(5, 1, 16, 16)
-    out = relight(levels, lamp(5, response=0.7))[:, 0, 0, 0]
+    out = relight(levels, lit(5, response=0.7))[:, 0, 0, 0]
     assert out[3] - out[2] > 1.2 * 0.05
     assert out[1] - out[0] < 0.6 * 0.05
     assert out[-1] == pytest.approx(1, abs=1e-3)
@@ -160,8 +165,8 @@ def test_fields_have_no_edge_of_their_own():
 def test_angles_turn_with_the_image(fault):
     """x is columns and y is rows: a quarter turn of the angle is the transposed image's light."""
     wide, tall = torch.full((1, 3, 32, 64), 0.5), torch.full((1, 3, 64, 32), 0.5)
-    along = relight(wide, lamp(**{fault: 0.8, f"{fault}_angle": 0.0}))
-    across = relight(tall, lamp(**{fault: 0.8, f"{fault}_angle": torch.pi / 2}))
+    along = relight(wide, lit(**{fault: 0.8, f"{fault}_angle": 0.0}))
+    across = relight(tall, lit(**{fault: 0.8, f"{fault}_angle": torch.pi / 2}))
     torch.testing.assert_close(along.mT, across, atol=1e-4, rtol=0)
     assert along.std(-2).max() < 1e-5 < along.std(-1).min()
 
@@ -169,7 +174,7 @@ def test_angles_turn_with_the_image(fault):
 @pytest.mark.parametrize("size", [(16, 60), (60, 16)])
 def test_a_faint_gradient_is_linear_in_stops_to_the_border(size):
     """From the centre, in units of the longer side. Up to 64 pixels nothing is interpolated."""
-    out = relight(torch.full((1, 1, *size), 0.1), lamp(gradient=0.2, gradient_angle=torch.pi / 6))
+    out = relight(torch.full((1, 1, *size), 0.1), lit(gradient=0.2, gradient_angle=torch.pi / 6))
     y, x = (((torch.arange(n) + 0.5) / n - 0.5) * n / 60 for n in size)
     stops = 0.2 * 2 * (x * 0.75**0.5 + y[:, None] * 0.5)
     gain = stops.exp()
@@ -178,17 +183,17 @@ def test_a_faint_gradient_is_linear_in_stops_to_the_border(size):
 
 
 def test_a_spot_lies_where_it_is_put():
-    out = relight(torch.full((1, 3, 40, 80), 0.4), lamp(spot=1.0, spot_x=0.25, spot_y=0.75))
+    out = relight(torch.full((1, 3, 40, 80), 0.4), lit(spot=1.0, spot_x=0.25, spot_y=0.75))
     place = out[0, 0].flatten().argmax().item()
     assert divmod(place, 80) == (pytest.approx(30, abs=2), pytest.approx(20, abs=2))
 
 
 def test_temperature_warms_colours_and_leaves_gray_images_gray():
     gray = torch.full((1, 1, 16, 16), 0.5)
-    warm = relight(gray.expand(1, 3, 16, 16), lamp(temperature=0.2)).mean((0, 2, 3))
+    warm = relight(gray.expand(1, 3, 16, 16), lit(temperature=0.2)).mean((0, 2, 3))
     assert warm[0] > warm[1] > warm[2]
-    assert relight(gray, lamp(temperature=0.2)).shape == gray.shape
-    green = relight(gray.expand(1, 3, 16, 16), lamp(tint=0.15)).mean((0, 2, 3))
+    assert relight(gray, lit(temperature=0.2)).shape == gray.shape
+    green = relight(gray.expand(1, 3, 16, 16), lit(tint=0.15)).mean((0, 2, 3))
     assert green[1] > green[0] == green[2]
 
 
@@ -212,12 +217,22 @@ def test_a_little_light_shrinks_faults_but_not_where_they_lie():
         assert reach == pytest.approx(1 if whole else 0.05, rel=0.1), name
 
 
-def test_amounts_are_drawn_per_image():
-    amount = torch.tensor([0.0, 1.0] * 100)
-    light = draw_light(amount, generator())
-    assert is_neutral(light)[::2].all()
-    assert is_neutral(light)[1::2].float().mean() < 0.1
-    assert len(light[1::2].unique(dim=0)) == 100
+def test_scaled_light_shrinks_faults_but_not_where_they_lie():
+    full, factor = RelightParams(drawn(1, 400)), torch.linspace(0, 1, 400)
+    scaled = full.scaled(factor)
+    assert is_neutral(scaled.values)[0]
+    for i, name in enumerate(NAMES):
+        whole = name not in ACTING or name == "invert"
+        expected = full.values[:, i] if whole else full.values[:, i] * factor
+        torch.testing.assert_close(scaled.values[1:, i], expected[1:], msg=name)
+
+
+def test_strengths_are_drawn_per_image():
+    light = drawn((0, 1), 200)
+    exposure = light[:, NAMES.index("exposure")].abs()
+    assert exposure.min() < 0.02
+    assert exposure.max() > 0.7
+    assert len(light.unique(dim=0)) == 200
 
 
 def test_draws_stay_in_their_ranges_and_fill_them():
@@ -235,14 +250,19 @@ def test_polarity_turns_rarely():
     assert share == pytest.approx(0.05, abs=0.015)
 
 
-def test_the_same_generator_draws_the_same_light():
-    with torch_generator_stays():
-        assert torch.equal(drawn(1), drawn(1))
-    assert not torch.equal(drawn(1), drawn(1, seed=1))
+def test_reports_name_the_light_that_acts():
+    params = RelightParams(drawn(1, 200))
+    reports = [params.describe(row) for row in range(200)]
+    for row, named in enumerate(reports):
+        assert bool(named) == bool(params.active[row])
+        for name, value in named.items():
+            assert value == pytest.approx(params.values[row, NAMES.index(name)].item(), abs=1e-4)
+            assert name.partition("_")[0] in named  # no spot_x without a spot
+    assert {name for named in reports for name in named} == set(NAMES)
 
 
 def test_no_image_gets_no_light():
-    light = draw_light(torch.zeros(0))
+    light = drawn(1, 0)
     assert light.shape == (0, len(NAMES))
     assert relight(torch.rand(0, 3, 16, 16), light).shape == (0, 3, 16, 16)
 

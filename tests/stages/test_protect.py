@@ -5,6 +5,7 @@ import torch
 from torchvision import tv_tensors
 
 from helpers import boxes, distance, pictures, pil_picture, same_pixels
+from styleaug import Defocus, Relight, SensorNoise
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -73,7 +74,7 @@ def test_rotated_boxes_protect_what_they_enclose(augment, form):
 def test_strength_comes_back_without_a_seam(augment):
     """From 0 inside to 1 at 16 pixels, never by more than a tenth from pixel to pixel."""
     params = augment(protect=1).make_params([image(), mask(DEFECT)])
-    (keep,) = params["keep"].values()
+    (keep,) = params["masks"].values()
     row = keep[0, 0, 15]
     assert (row[8:20] == 0).all()
     assert (row[36:] == 1).all()
@@ -84,14 +85,14 @@ def test_strength_comes_back_without_a_seam(augment):
 
 def test_it_may_be_partial(augment):
     params = augment(protect=0.4).make_params([image(), mask(DEFECT)])
-    (keep,) = params["keep"].values()
+    (keep,) = params["masks"].values()
     assert keep.min().item() == pytest.approx(0.6)
 
 
 def test_true_means_fully_and_off_is_the_default(augment):
     sample = [image(), mask(DEFECT)]
-    assert min(augment(protect=True).make_params(sample)["keep"].values()).min() == 0
-    assert augment().make_params(sample)["keep"] == {}
+    assert min(augment(protect=True).make_params(sample)["masks"].values()).min() == 0
+    assert augment().make_params(sample)["masks"] == {}
 
 
 def test_masks_of_a_batch_protect_each_their_image(augment):
@@ -173,8 +174,47 @@ def test_labels_that_cannot_be_told_apart_by_image_raise(augment, label, words):
         augment(protect=1)(image(4), label())
 
 
-def test_light_falls_on_defects_all_the_same(augment):
+@pytest.mark.parametrize("stage", [Relight(strength=1), Defocus(sigma=3), SensorNoise(sigma=0.1)])
+def test_light_blur_and_noise_act_on_defects_all_the_same(augment, stage):
+    """A patch without would give the defect away."""
     before = image()
     everywhere = tv_tensors.Mask(torch.ones(1, *SIZE, dtype=torch.bool))
-    out, _ = augment(protect=1, light=1)(before, everywhere)
+    torch.manual_seed(1)
+    out, _ = augment(stage, protect=1)(before, everywhere)
+    torch.manual_seed(1)
+    alone = augment(stage, strength=0)(before)
     assert distance(out, before) > 3
+    if isinstance(stage, Relight):  # the others share an image with the material
+        assert torch.equal(out, alone)
+
+
+def test_masks_of_sixteen_bit_images_protect_too(augment):
+    before = tv_tensors.Image(pictures(3, *SIZE, dtype=torch.uint16))
+    out, _ = augment(protect=1)(before, mask(DEFECT))
+    assert torch.equal(out[INSIDE], before[INSIDE])
+    assert distance(out, before) > 3
+
+
+def test_params_of_one_image_protect_all_of_a_batch(augment):
+    """As torchvision's own helpers use them: the mask is that of the one image."""
+    transform, batch = augment(protect=1), image(3)
+    params = transform.make_params([batch[0], mask(DEFECT)])
+    out = transform.transform(batch, params)
+    for k in range(3):
+        assert torch.equal(out[k][INSIDE], batch[k][INSIDE])
+        assert distance(out[k][OUTSIDE], batch[k][OUTSIDE]) > 3
+
+
+def test_clips_are_protected_each_by_its_mask(augment):
+    clips = tv_tensors.Video(pictures(2, 3, 3, *SIZE))
+    masks = torch.zeros(2, *SIZE, dtype=torch.bool)
+    masks[1, 10:20, 8:20] = True
+    out, _ = augment(protect=1)(clips, tv_tensors.Mask(masks))
+    assert torch.equal(out[1, :, :, 10:20, 8:20], clips[1, :, :, 10:20, 8:20])
+    assert distance(out[0, :, :, 10:20, 8:20], clips[0, :, :, 10:20, 8:20]) > 3
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, "yes", None, float("nan")])
+def test_wrong_amounts_of_protection_are_refused(augment, value):
+    with pytest.raises(ValueError, match=r"^protect must be a number in"):
+        augment(protect=value)
