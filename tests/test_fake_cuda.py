@@ -6,7 +6,6 @@ that plans are drawn as ever.
 """
 
 from contextlib import nullcontext
-from dataclasses import replace
 
 import pytest
 import torch
@@ -16,11 +15,12 @@ from torch.utils._pytree import tree_leaves
 from torchvision import tv_tensors
 
 from helpers import pictures
-from styleaug import StyleSampler, render
+from styleaug import Defocus, Relight, SensorNoise
 from styleaug.gatys import GatysConfig, gatys
 from styleaug.hosts.loader import StyledLoader
 from styleaug.networks import encode, network_of
 
+EVERY = (Relight(strength=1), Defocus(sigma=4), SensorNoise(sigma=0.09))
 pytestmark = pytest.mark.usefixtures("fresh_caches", "seeded", "small_references")
 
 
@@ -81,35 +81,45 @@ def test_the_mistakes_that_this_file_is_about_are_noticed(mistake):
 @pytest.mark.parametrize("shape", [(4, 3, 24, 32), (4, 1, 17, 41), (3, 20, 20), (0, 3, 16, 16)])
 def test_batches_of_every_kind_stay_on_their_device(augment, shape, dtype):
     images = on_cuda(*shape, dtype=dtype)
-    check(augment(light=1, grain=1)(images), images)
+    check(augment(*EVERY)(images), images)
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("stages", "settings"),
     [
-        {"p": 0.5, "strength": (0, 1), "light": (0, 1)},
-        {"p": 0},
-        {"p": 0.5, "strength": 0, "light": 1},
-        {"working_size": 24, "light": 1},
-        {"styles": "batch"},
-        {"styles": "batch", "p": 0.5, "jitter": 0.5, "mix": 0.5},
+        (EVERY, {"p": 0.5, "strength": (0, 1)}),
+        (EVERY, {"p": 0}),
+        (EVERY, {"p": 0.5, "strength": 0}),
+        ([Relight(p=0.5), Defocus(p=0.5), SensorNoise(p=0.5)], {"strength": (0, 1)}),
+        (EVERY, {"working_size": 24}),
+        ((), {"styles": "batch"}),
+        (EVERY, {"styles": "batch", "p": 0.5, "jitter": 0.5, "mix": 0.5}),
     ],
 )
-def test_every_way_through_the_computation_stays_on_the_device(augment, settings):
+def test_every_way_through_the_computation_stays_on_the_device(augment, stages, settings):
     images = on_cuda(9, 3, 40, 50)
     for _ in range(3):
-        check(augment(**settings)(images), images)
+        check(augment(*stages, **settings)(images), images)
+
+
+@pytest.mark.parametrize("stage", EVERY, ids=repr)
+def test_a_stage_alone_stays_on_the_device(stage):
+    images = on_cuda(4, 3, 24, 32)
+    check(stage(images), images)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_protection_may_come_from_the_host_or_the_device(pack, device):
-    images, keep = on_cuda(6, 3, 24, 32), torch.ones(6, 1, 24, 32, device=device)
-    plan = StyleSampler(pack, p=0.5).draw(6)
-    assert 0 < plan.restyled.sum() < 6
-    check(render(images, plan, pack, keep=keep), images)
-    plan = replace(plan, where=torch.full((6, 1, 2, 2), 0.5))
-    check(render(images, plan, pack), images)
-    check(render(images, plan, pack, keep=keep), images)
+def test_protection_may_come_from_the_host_or_the_device(augment, device):
+    images, mask = on_cuda(6, 3, 24, 32), torch.ones(6, 1, 24, 32, device=device)
+    transform = augment(*EVERY, p=0.5)
+    plan = transform.draw(6)
+    assert 0 < plan["Restyle"].active.sum() < 6
+    check(transform.render(images, plan, strength_mask=mask), images)
+
+
+def test_one_row_serves_a_batch_on_the_device(augment):
+    images, transform = on_cuda(6, 3, 24, 32), augment(*EVERY)
+    check(transform.render(images, transform.draw(1)), images)
 
 
 def test_masks_on_the_host_protect_images_on_the_device(augment):
@@ -122,7 +132,7 @@ def test_masks_on_the_host_protect_images_on_the_device(augment):
 
 def test_channels_last_stays(augment):
     images = on_cuda(4, 3, 24, 32).to(memory_format=torch.channels_last)
-    out = check(augment(light=1, grain=1)(images), images)
+    out = check(augment(*EVERY)(images), images)
     assert out.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -147,16 +157,16 @@ def test_a_loader_brings_batches_there_and_restyles_them(augment, monkeypatch, f
         "list": [list(images), labels],
         "dict": {"label": labels, "image": images},
     }[form]
-    out = StyledLoader([batch], augment(p=0.5, light=1, grain=1), device="cuda").prepare(batch, 0)
+    out = StyledLoader([batch], augment(*EVERY, p=0.5), device="cuda").prepare(batch, 0)
     leaves = tree_leaves(out)
     assert len(pinned) == len(leaves)
     assert {leaf.device.type for leaf in leaves} == {"cuda"}
     assert [leaf.shape for leaf in leaves] == [leaf.shape for leaf in tree_leaves(batch)]
 
 
-def test_kornia_augmentations_stay_on_the_device(pack):
+def test_kornia_augmentations_stay_on_the_device(augment):
     kornia = pytest.importorskip("styleaug.hosts.kornia")
-    augment = kornia.StyleAugment(pack=pack, p=0.5, stage_p=1)
+    augment = kornia.StyleAugment(augment(*EVERY, p=0.5))
     images = on_cuda(6, 3, 24, 32, dtype=torch.float32)
     params = augment.forward_parameters(images.shape)
     check(augment.apply_transform(images, params, {}), images)
@@ -174,6 +184,8 @@ def test_gatys(monkeypatch, masked):
         return (torch.zeros_like(inputs),)
 
     monkeypatch.setattr(torch.autograd, "grad", grad)
+    # the one look at values, at the end
+    monkeypatch.setattr("styleaug.gatys.descent._check_finite", lambda finite: None)
     images = on_cuda(2, 3, 48, 40)
     mask = torch.ones(2, 1, 48, 40, device="cuda") if masked else None
     config = GatysConfig(steps=10)

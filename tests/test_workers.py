@@ -9,11 +9,13 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
+from torchvision.utils import save_image
 
-import styleaug.pack
-from helpers import TINY, distance, pictures
-from styleaug import StyleAugment, StylePack, StyleSampler, render
+import styleaug.runtime
+from helpers import FULL, TINY, distance, pictures
+from styleaug import Relight, Restyle, StyleAugment, StylePack
 from styleaug.networks import encode
+from styleaug.stages import pool
 
 pytestmark = [
     pytest.mark.usefixtures("seeded"),
@@ -40,8 +42,8 @@ class SamePicture(Dataset):
 
 @pytest.fixture
 def dataset(pack_file):
-    settings = {"p": 1, "stage_p": 1, "mix": 0.5, "strength": (0.5, 1), "light": (0, 1)}
-    return SamePicture(StyleAugment(pack=str(pack_file), **settings))
+    restyle = Restyle(pack=str(pack_file), strength=(0.5, 1))
+    return SamePicture(StyleAugment([restyle, Relight(strength=(0, 1))]))
 
 
 def load(dataset, workers, seed, context=None, epochs=2):
@@ -85,10 +87,10 @@ def test_a_spawned_worker_builds_its_own_network(dataset):
 WORK = {
     "light on uint8": (torch.uint8, {"strength": 0, "light": 1}, None),
     "light on float": (torch.float32, {"strength": 0, "light": 1}, None),
-    "style on uint8": (torch.uint8, {"strength": 1}, None),
-    "style on float": (torch.float32, {"strength": 1}, None),
+    "style on uint8": (torch.uint8, {"strength": 1, "light": 0}, None),
+    "style on float": (torch.float32, {"strength": 1, "light": 0}, None),
     "nothing": (torch.float32, {"strength": 0, "light": 0}, None),
-    "protection": (torch.uint8, {"strength": 1, "protect": 1}, torch.ones(1, 256, 256)),
+    "protection": (torch.uint8, {"strength": 1, "light": 0}, torch.ones(1, 256, 256)),
 }
 
 
@@ -96,8 +98,12 @@ class Job:
     """What a pool's worker does: a picture large enough to be shared among threads."""
 
     def __init__(self, pack, name):
-        dtype, settings, mask = WORK[name]
-        self.augment = StyleAugment(pack=pack, **{"p": 1, "stage_p": 1, "light": 0, **settings})
+        dtype, amounts, mask = WORK[name]
+        stages = [
+            Restyle(pack=pack, **{**FULL, "strength": amounts["strength"]}),
+            Relight(strength=amounts["light"]),
+        ]
+        self.augment = StyleAugment(stages, protect=0 if mask is None else 1)
         self.sample = [tv_tensors.Image(pictures(3, 256, 256, dtype=dtype))]
         self.sample += [] if mask is None else [tv_tensors.Mask(mask)]
 
@@ -149,7 +155,7 @@ def unpickle_and_do(pickled):
 
 
 def load_and_encode(file):
-    return StylePack.load(file).encode(pictures(1, 3, 256, 256, dtype=torch.float32)).shape
+    return encode(StylePack.load(file), pictures(1, 3, 256, 256, dtype=torch.float32)).shape
 
 
 def test_a_forked_child_may_load_a_pack_and_read_a_reference(
@@ -162,8 +168,9 @@ def test_a_forked_child_may_load_a_pack_and_read_a_reference(
 
 def test_a_forked_child_may_replay_a_plan(pack, several_threads):
     images = pictures(1, 3, 256, 256, dtype=torch.float32)
-    plan = StyleSampler(pack, strength=0, light=1).draw(1)
-    assert in_a_forked_child(lambda: render(images, plan, pack).shape) == images.shape
+    augment = StyleAugment([Restyle(pack=pack), Relight(strength=1)])
+    plan = augment.draw(1)
+    assert in_a_forked_child(lambda: augment.render(images, plan).shape) == images.shape
 
 
 def test_threads_of_the_parent_stay_as_they_are(pack, several_threads):
@@ -172,21 +179,41 @@ def test_threads_of_the_parent_stay_as_they_are(pack, several_threads):
 
 
 def test_cuda_in_a_forked_child_is_refused_with_the_way_out(monkeypatch):
-    monkeypatch.setattr(styleaug.pack, "_forked", True)
+    monkeypatch.setattr(styleaug.runtime, "_forked", True)
     with pytest.raises(RuntimeError, match=r"forked worker.*to the batch on the GPU.*'spawn'"):
         styleaug.runtime.prepare_process(torch.device("cuda"))
 
 
 def test_threads_draw_from_one_generator_without_repeating(pack):
     """Thread pools share torch's generator: each call still gets draws of its own."""
-    augment, found = StyleAugment(pack=pack, p=1, stage_p=1, strength=(0, 1)), []
+    augment, found = StyleAugment([Restyle(pack=pack, strength=(0, 1))]), []
     images = pictures(1, 3, 16, 16)
     threads = [
-        threading.Thread(target=lambda: found.append(augment.make_params([images])["plan"]))
+        threading.Thread(target=lambda: found.append(augment.make_params([images])["drawn"]))
         for _ in range(8)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(SECONDS)
-    assert len({plan.strength.item() for plan in found}) == 8
+    assert len({plan["Restyle"].strength.item() for plan in found}) == 8
+
+
+def encoded_here(augment):
+    """In the child: which reference images it had to encode, and what it draws."""
+    encoded = []
+    pool.encode = lambda *args: encoded.append(args) or encode(*args)
+    plan = augment.draw(1, torch.Generator().manual_seed(0))
+    return len(encoded), plan["Restyle"].codes
+
+
+def test_a_spawned_worker_encodes_no_reference_again(pack_file, tmp_path, small_references):
+    paths = [tmp_path / f"{i}.png" for i in range(2)]
+    for seed, path in enumerate(paths):
+        save_image(pictures(3, 40, 40, dtype=torch.float32, seed=seed), path)
+    augment = StyleAugment([Restyle(paths, pack=str(pack_file))])
+    with multiprocessing.get_context("spawn").Pool(1) as child:
+        count, codes = child.apply_async(encoded_here, (augment,)).get(timeout=SECONDS)
+    assert count == 0
+    plan = augment.draw(1, torch.Generator().manual_seed(0))
+    assert torch.equal(codes, plan["Restyle"].codes)

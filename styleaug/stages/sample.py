@@ -15,6 +15,7 @@ from torchvision.transforms import v2
 
 from styleaug.images.checks import check_image_tensor
 from styleaug.images.io import to_image, to_tensor
+from styleaug.runtime import prepare_process
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -119,6 +120,7 @@ def measure(image: Any) -> tuple[int, tuple[int, int]]:
     """
     if isinstance(image, Image.Image):
         return 1, (image.height, image.width)
+    prepare_process(torch.device("cpu"))  # the check of values uses threads, before a draw
     check_image_tensor(image.as_subclass(Tensor))
     leading = image.shape[:-4] if isinstance(image, tv_tensors.Video) else image.shape[:-3]
     return prod(leading), (image.shape[-2], image.shape[-1])
