@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.pictures import contact_sheet, square
-from styleaug import Relight, Restyle, StylePack
+from styleaug import Relight, Restyle, StyleAugment, StylePack
 from styleaug.gatys import gatys
 from styleaug.images.color import to_dtype
 from styleaug.images.io import find_images, save_image
@@ -78,6 +78,16 @@ def sheet(part: Tensor, pack: StylePack, seed: int) -> Image.Image:
     return contact_sheet([*rows, [part, *relight.render(batch, lighting)]])
 
 
+def hero(parts: Sequence[Tensor], seed: int, columns: int = 6) -> Image.Image:
+    """A row for each part: the part, then draws of the default preset, as training sees them."""
+    augment, generator = StyleAugment(), torch.Generator().manual_seed(seed)
+    rows = []
+    for part in parts:
+        plan = augment.draw(columns, generator)
+        rows.append([part, *augment.render(part.expand(columns, -1, -1, -1), plan)])
+    return contact_sheet(rows)
+
+
 def finishes(columns: int = 4, side: int = 64) -> Image.Image:
     """Each family's first pictures, two families a row."""
     pictures = [
@@ -128,6 +138,7 @@ def main(options: Sequence[str] | None = None) -> None:
         save_image(arguments.out / f"{name}.jpg", sheet(part, pack, arguments.seed))
         print(arguments.out / f"{name}.jpg")
     if not arguments.content:
+        save_image(OUT.with_name("hero.jpg"), hero(list(parts.values()), arguments.seed))
         save_image(arguments.out / "finishes.jpg", finishes())
         print(arguments.out / "finishes.jpg")
         shown = [parts["steel"], parts["tile"]]
