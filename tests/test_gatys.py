@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -14,9 +15,10 @@ from PIL import Image
 from helpers import DTYPES, pictures
 from styleaug.cli import main
 from styleaug.gatys import GatysConfig, gatys
-from styleaug.gatys.descent import APPROACH, _sizes, descend
-from styleaug.gatys.objective import InPieces, Objective, style_grams
+from styleaug.gatys.descent import APPROACH, NonFiniteObjective, descend
+from styleaug.gatys.objective import ChunkedObjective, Objective, style_grams
 from styleaug.gatys.optimizers import Adam, Lbfgs
+from styleaug.gatys.restyle import _list_sizes
 from styleaug.images.color import luma
 from styleaug.nn.features import cached_features
 
@@ -167,7 +169,7 @@ def test_a_batch_in_pieces_gives_what_it_gives_as_a_whole(monkeypatch, pixels, m
     shares = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.2, 0.8]])
     grams = style_grams(styles, shares, 32, "vgg16", 1024)
     whole, pieces = (
-        kind(trunk, content, grams, mask, GatysConfig()) for kind in (Objective, InPieces)
+        kind(trunk, content, grams, mask, GatysConfig()) for kind in (Objective, ChunkedObjective)
     )
     assert [len(piece.tiles) for piece in pieces.pieces] == [1] * (3 if pixels == 1 else 2)
     x = content.flip(-1)
@@ -176,6 +178,60 @@ def test_a_batch_in_pieces_gives_what_it_gives_as_a_whole(monkeypatch, pixels, m
     assert torch.allclose(again, parts, rtol=1e-3)
     assert torch.allclose(slope, gradient, rtol=1e-2, atol=1e-3 * gradient.abs().max())
     assert torch.allclose(pieces.parts(x), parts, rtol=1e-3)
+
+
+def exaggerated(factor, *dtypes):
+    """``cached_features`` whose trunks of some dtypes give features that are too large."""
+
+    def load(features, device, dtype):
+        trunk = cached_features(features, device, dtype)
+        if dtype in dtypes:
+            trunk = deepcopy(trunk)
+            trunk.conv1_1.weight.mul_(factor)
+        return trunk
+
+    return load
+
+
+@pytest.mark.parametrize("variant", ["fast", "textbook"])
+def test_an_objective_that_is_not_finite_is_an_error_and_no_restyling(monkeypatch, variant):
+    """It used to give the content back, as if that were the best that could be found."""
+    huge = exaggerated(1e30, torch.float32)
+    monkeypatch.setattr("styleaug.gatys.restyle.cached_features", huge)
+    config = GatysConfig(steps=3, variant=variant, **EXACT)
+    with pytest.raises(NonFiniteObjective, match=r"must be finite, but is not for images \[0, 1\]"):
+        gatys(smooth(32, 32, count=2), [stripes()], config)
+
+
+def test_what_half_precision_cannot_hold_is_done_again_in_float32(monkeypatch, caplog):
+    content = smooth(32, 32)
+    wanted = gatys(content, [stripes()], GatysConfig(steps=8, **EXACT))
+    huge = exaggerated(1e4, torch.float16)
+    monkeypatch.setattr("styleaug.gatys.restyle.cached_features", huge)
+    found = gatys(content, [stripes()], GatysConfig(steps=8, precision="fp16"))
+    assert torch.allclose(found.images, wanted.images)
+    assert "starting again in float32" in caplog.text
+
+
+def test_one_image_without_a_finite_objective_stops_its_batch():
+    """Adam cannot take a step back; L-BFGS can, so that later it is no error."""
+    start = torch.full((2, 3, 4, 4), 0.5)
+
+    def look_from(step):
+        count = iter(range(100))
+
+        def look(x):
+            value = x.mean((1, 2, 3))[:, None].clone()
+            if next(count) >= step:
+                value[1] = torch.nan
+            return value, torch.ones_like(x) / 48
+
+        return look
+
+    with pytest.raises(NonFiniteObjective, match=r"images \[1\]"):
+        descend(look_from(0), start, 12)
+    (best, *_), _ = descend(look_from(APPROACH + 1), start, 12)
+    assert (best < start).all()
 
 
 def test_large_images_are_worked_on_small_and_keep_their_detail():
@@ -215,7 +271,7 @@ def test_it_works_where_gradients_are_off(guard):
 
 def test_fast_beats_the_textbook_in_a_tenth_of_its_steps():
     content = smooth(32, 32)
-    textbook = gatys(content, [stripes()], GatysConfig(method="textbook", steps=400))
+    textbook = gatys(content, [stripes()], GatysConfig(variant="textbook", steps=400))
     fast = gatys(content, [stripes()], GatysConfig(steps=40, **EXACT))
     assert fast.objective.item() < textbook.objective.item()
     assert textbook.steps == 400
@@ -351,7 +407,7 @@ def test_adam_is_that_of_torch():
     ("settings", "message"),
     [
         ({"strength": 1.1}, "strength must be a number in"),
-        ({"method": "quick"}, "method must be one of fast, textbook"),
+        ({"variant": "quick"}, "variant must be one of fast, textbook"),
         ({"optimizer": "sgd"}, "optimizer must be one of lbfgs, adam"),
         ({"precision": "int8"}, "precision must be one of auto, bf16"),
         ({"steps": 0}, "steps must be at least 1"),
@@ -406,7 +462,7 @@ def photos(tmp_path):
 
 def command(photos, out, *more: str) -> list[str]:
     style = str(photos.parent / "style.png")
-    fixed = ["--style", style, "--out", str(out), "--device", "cpu"]
+    fixed = ["--reference", style, "--out", str(out), "--device", "cpu"]
     return ["gatys", str(photos), *fixed, *(more or ("--steps", "2"))]
 
 
@@ -419,7 +475,7 @@ def test_the_command_mirrors_a_folder(photos, tmp_path):
             assert (np.asarray(before) != np.asarray(after)).any()
     settings = json.loads((out / "gatys.json").read_text())["settings"]
     assert settings["steps"] == 2
-    assert settings["style"] == [str(tmp_path / "style.png")]
+    assert settings["reference"] == [str(tmp_path / "style.png")]
 
 
 def test_the_command_keeps_what_is_there_and_minds_other_settings(photos, tmp_path, capsys):
@@ -430,7 +486,7 @@ def test_the_command_keeps_what_is_there_and_minds_other_settings(photos, tmp_pa
     assert main(command(photos, out)) == 0
     assert (out / "a.png").is_file()
     assert (out / "b.png").stat().st_mtime_ns == before
-    assert main(command(photos, out, "--steps", "3")) == 1
+    assert main(command(photos, out, "--steps", "3")) == 2
     assert "made with another steps" in capsys.readouterr().err
     assert main(command(photos, out, "--steps", "3", "--overwrite")) == 0
     assert (out / "b.png").stat().st_mtime_ns > before
@@ -452,7 +508,7 @@ def test_the_command_skips_what_it_cannot_read(photos, tmp_path, capsys):
     ],
 )
 def test_the_command_refuses_in_one_sentence(photos, tmp_path, capsys, more, message):
-    assert main(command(photos, tmp_path / "out", *more)) == 1
+    assert main(command(photos, tmp_path / "out", *more)) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -470,7 +526,7 @@ def named(out):
 def test_a_damaged_index_is_told(photos, tmp_path, capsys, text):
     arguments = command(photos, tmp_path, "--steps", "1")
     (tmp_path / "gatys.json").write_text(text)
-    assert main(arguments) == 1
+    assert main(arguments) == 2
     assert "is damaged" in capsys.readouterr().err
     assert (tmp_path / "gatys.json").read_text() == text
     assert main([*arguments, "--overwrite"]) == 0
@@ -542,6 +598,6 @@ def test_lbfgs_comes_after_the_approach_unless_adam_is_asked_for(monkeypatch, op
 
 
 def test_scales_halve():
-    sizes = _sizes(801, 1300)
+    sizes = _list_sizes(801, 1300)
     assert sizes == [(100, 162), (200, 325), (400, 650), (801, 1300)]
-    assert _sizes(100, 4000) == [(100, 4000)]
+    assert _list_sizes(100, 4000) == [(100, 4000)]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from styleaug.nn.perceptual import content_distance, gram, style_distance
 from styleaug.train import losses
 from styleaug.train.data import draw_defects, draw_surfaces
 
@@ -11,22 +12,22 @@ from styleaug.train.data import draw_defects, draw_surfaces
 def test_gram_of_known_features():
     features = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]])  # two channels, two pixels
     expected = torch.tensor([[[2.5, 5.5], [5.5, 12.5]]])
-    torch.testing.assert_close(losses.gram(features), expected)
+    torch.testing.assert_close(gram(features), expected)
 
 
 def test_style_distance_is_zero_for_the_same_style_and_one_for_nothing():
-    target = losses.gram(torch.rand(3, 4, 8, 8))
+    target = gram(torch.rand(3, 4, 8, 8))
     typical = torch.tensor(0.0)
-    torch.testing.assert_close(losses.style_distance(target, target, typical), torch.zeros(3))
+    torch.testing.assert_close(style_distance(target, target, typical), torch.zeros(3))
     torch.testing.assert_close(
-        losses.style_distance(torch.zeros_like(target), target, typical), torch.ones(3)
+        style_distance(torch.zeros_like(target), target, typical), torch.ones(3)
     )
 
 
 def test_nearly_black_style_does_not_explode_the_style_distance():
-    output = losses.gram(torch.rand(1, 4, 8, 8))
+    output = gram(torch.rand(1, 4, 8, 8))
     black = torch.full_like(output, 1e-9)
-    assert losses.style_distance(output, black, output.norm()).item() < 60
+    assert style_distance(output, black, output.norm()).item() < 60
 
 
 def test_saturate_keeps_small_distances_and_bounds_large_ones():
@@ -37,8 +38,8 @@ def test_saturate_keeps_small_distances_and_bounds_large_ones():
 
 def test_content_distance_ignores_contrast_but_not_structure():
     content = torch.rand(1, 8, 16, 16)
-    brighter = losses.content_distance(content * 3 + 5, content)
-    other = losses.content_distance(torch.rand(1, 8, 16, 16), content)
+    brighter = content_distance(content * 3 + 5, content)
+    other = content_distance(torch.rand(1, 8, 16, 16), content)
     assert brighter < 0.1 * other
 
 
@@ -54,7 +55,7 @@ def surfaces(noise: float) -> torch.Tensor:
     return 0.5 + noise * torch.randn(8, 3, 64, 64, generator=generator)
 
 
-def test_anomaly_loss_is_zero_for_kept_defects_and_one_for_erased_ones():
+def test_defect_contrast_loss_is_zero_for_kept_defects_and_one_for_erased_ones():
     delta, mask, ring = draw_defects(8, 64, np.random.default_rng(0), each=1)
     clean = surfaces(0.02)
     damaged = clean + delta
@@ -62,13 +63,13 @@ def test_anomaly_loss_is_zero_for_kept_defects_and_one_for_erased_ones():
     assert losses.defect_contrast_loss(clean, damaged, mask, ring) > 0.8
 
 
-def test_anomaly_loss_notices_texture_that_drowns_a_defect_of_unchanged_contrast():
+def test_defect_contrast_loss_notices_texture_that_drowns_a_defect_of_unchanged_contrast():
     delta, mask, ring = draw_defects(8, 64, np.random.default_rng(0))
     damaged = surfaces(0.02) + delta
     assert losses.defect_contrast_loss(surfaces(0.2) + delta, damaged, mask, ring) > 0.3
 
 
-def test_anomaly_loss_notices_a_defect_whose_polarity_turned():
+def test_defect_contrast_loss_notices_a_defect_whose_polarity_turned():
     delta, mask, ring = draw_defects(8, 64, np.random.default_rng(0), each=1)
     clean = surfaces(0.02)
     assert losses.defect_contrast_loss(clean - delta, clean + delta, mask, ring) > 0.9
@@ -82,7 +83,7 @@ def patch(side: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
     return mask, near - mask
 
 
-def test_anomaly_loss_notices_a_rough_patch_that_is_smoothed():
+def test_defect_contrast_loss_notices_a_rough_patch_that_is_smoothed():
     """A patch that is neither darker nor brighter, but rougher, is a defect by its local energy."""
     mask, ring = patch()
     noise = surfaces(1.0)[:1] - 0.5
@@ -108,7 +109,7 @@ def test_defect_contrast_is_the_distance_of_the_means_in_deviations_of_the_ring(
     assert found.item() == pytest.approx(expected, rel=1e-3)
 
 
-def test_born_texture_is_what_lies_beyond_the_surface_s_own_noise():
+def test_hallucination_is_what_lies_beyond_the_noise_of_the_surface():
     """In units of ten levels; the neighbourhood of defects does not count."""
     mask, _ = patch()
     flat, noise = torch.full((1, 3, 64, 64), 0.5), surfaces(1.0)[:1, :1] - 0.5

@@ -15,7 +15,7 @@ from helpers import pictures, torch_generator_stays
 from styleaug.cli import main
 from styleaug.gatys.cached import CachedStylization, digest
 from styleaug.images.io import load_image, to_image, to_tensor
-from styleaug.render import blend
+from styleaug.stages.restyle import blend
 
 ALWAYS = {"p": 1, "strength": 1, "texture": 1}
 
@@ -44,7 +44,7 @@ def restyled(photos, tmp_path):
 
 def run(photos, out, *more: str) -> int:
     style = str(photos.parent / "style.png")
-    fixed = ["--style", style, "--steps", "1", "--device", "cpu"]
+    fixed = ["--reference", style, "--steps", "1", "--device", "cpu"]
     return main(["gatys", str(photos), "--out", str(out), *fixed, *more])
 
 

@@ -1,4 +1,4 @@
-"""New styles: what is measured, what a fit changes, which way is chosen, and the command."""
+"""New styles: what is measured, what a fit changes, which method is chosen, and the command."""
 
 import json
 import signal
@@ -14,25 +14,27 @@ import torch
 from PIL import Image
 
 from helpers import TINY, pictures
-from styleaug import StyleAugment, StylePack
+from styleaug import Restyle, StylePack
 from styleaug.cli import main
 from styleaug.errors import WeightsError
+from styleaug.gatys.descent import NonFiniteObjective
 from styleaug.networks import encode, stylizer_of
-from styleaug.nn.encoder import STYLE_LAYERS
-from styleaug.nn.perceptual import gram
+from styleaug.nn.encoder import ENCODER_LAYERS
+from styleaug.nn.perceptual import CONTENT_WEIGHTS, grams
+from styleaug.stages.restyle import RestyleParams
 from styleaug.styles import NewStyle, fit_style, learn_style, rows, with_styles
-from styleaug.styles.learn import ENOUGH, TOO_LITTLE, choose, split
+from styleaug.styles.learn import ENOUGH, TOO_LITTLE, choose_method, split_contents
 from styleaug.styles.probes import (
-    CONTENT_WEIGHTS,
     Probes,
-    optimised_probes,
-    restyled_probes,
+    draw_probes,
+    optimise_probes,
+    restyle_probes,
     style_targets,
     trunk_on,
-    varied,
+    vary,
 )
 from styleaug.styles.procedural import draw_finish
-from styleaug.styles.rows import distinct
+from styleaug.styles.rows import find_distinct, list_pictures
 
 CPU = torch.device("cpu")
 
@@ -44,7 +46,7 @@ def base():
 
 @pytest.fixture(scope="module")
 def probes():
-    return Probes.drawn(32, 3, CPU)
+    return draw_probes(32, 3, CPU)
 
 
 @pytest.fixture(scope="module")
@@ -57,27 +59,24 @@ def painting():
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Few steps of the optimisation that ways are compared with: all take a minute on old CPUs."""
-    monkeypatch.setattr(
-        "styleaug.styles.learn.optimised_probes", partial(optimised_probes, steps=5)
-    )
+    """Few steps of the optimisation that methods are compared with: all would take a minute."""
+    monkeypatch.setattr("styleaug.styles.learn.optimise_probes", partial(optimise_probes, steps=5))
 
 
 # ---------------------------------------------------------------- measuring
 
 
 def test_probes_are_the_same_each_time_and_differ_from_each_other(probes):
-    again = Probes.drawn(32, 3, CPU)
+    again = draw_probes(32, 3, CPU)
     assert torch.equal(probes.images, again.images)
-    assert not torch.equal(probes.images, Probes.drawn(0, 3, CPU).images)
+    assert not torch.equal(probes.images, draw_probes(0, 3, CPU).images)
     assert (probes.images[0] - probes.images[1]).abs().mean() > 0.01
 
 
 def grams_of(images):
     """Gram matrices of pictures at the size that they have."""
     with torch.no_grad():
-        found = trunk_on(CPU)(images, STYLE_LAYERS)
-    return [gram(found[layer]) for layer in STYLE_LAYERS]
+        return grams(trunk_on(CPU)(images, ENCODER_LAYERS))
 
 
 def test_the_objective_is_zero_for_content_and_style_that_are_there(probes):
@@ -93,17 +92,21 @@ def test_the_objective_is_zero_for_content_and_style_that_are_there(probes):
 
 
 def test_content_is_compared_with_the_probe_that_was_restyled(probes):
-    grams = [g.expand(2, -1, -1) for g in style_targets(probes.images[0])]
+    targets = [g.expand(2, -1, -1) for g in style_targets(probes.images[0])]
     with torch.no_grad():
-        _, content = probes.judge(probes.images[[2, 1]], torch.tensor([2, 1]), grams, trunk_on(CPU))
-        _, swapped = probes.judge(probes.images[[2, 1]], torch.tensor([1, 2]), grams, trunk_on(CPU))
+        _, content = probes.judge(
+            probes.images[[2, 1]], torch.tensor([2, 1]), targets, trunk_on(CPU)
+        )
+        _, swapped = probes.judge(
+            probes.images[[2, 1]], torch.tensor([1, 2]), targets, trunk_on(CPU)
+        )
     assert content.abs().max() < 1e-6
     assert swapped.min() > 0.1 * sum(CONTENT_WEIGHTS.values())
 
 
 def test_contents_vary_in_place_and_in_light_and_stay_what_they_are(probes):
     images = probes.images[:1].repeat(16, 1, 1, 1)
-    first, again = (varied(images, torch.Generator().manual_seed(3)) for _ in range(2))
+    first, again = (vary(images, torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(first, again)
     assert 0 <= first.min() <= first.max() <= 1
     assert torch.unique(first.flatten(1), dim=0).shape[0] == 16
@@ -117,23 +120,43 @@ def test_contents_vary_in_place_and_in_light_and_stay_what_they_are(probes):
 
 
 def test_an_optimised_probe_is_nearer_than_the_network(base, probes, painting):
-    grams = style_targets(painting)
-    network = restyled_probes(base, encode(base, painting[None])[0], probes)
-    optimised = optimised_probes(probes, grams, 1, steps=25)
+    targets = style_targets(painting)
+    network = restyle_probes(base, encode(base, painting[None])[0], probes)
+    optimised = optimise_probes(probes, targets, 1, steps=25)
     assert optimised.shape == (1, 3, 128, 128)
     assert optimised.min() >= 0
     assert optimised.max() <= 1
-    moved, objective = probes.measure(optimised, grams)
-    before, reached = probes.measure(network[:1], grams)
+    ratio, objective = probes.measure(optimised, targets)
+    before, reached = probes.measure(network[:1], targets)
     assert objective < 0.7 * reached
-    assert 1 > moved > before
+    assert 1 > ratio > before
+
+
+def test_probes_that_half_precision_cannot_hold_are_optimised_in_float32(probes, monkeypatch):
+    """What new styles are compared with would else be the content, or an error."""
+    trunk, tried = trunk_on(CPU), []
+
+    def judge(outputs, rows, targets, trunk):
+        tried.append(trunk)
+        factor = 1.0 if trunk is trunk_on(CPU) else torch.nan
+        return factor * outputs.mean((1, 2, 3)), outputs.mean((1, 2, 3))
+
+    monkeypatch.setattr("styleaug.styles.probes.inference_dtype", lambda _: torch.bfloat16)
+    monkeypatch.setattr(probes, "judge", judge)
+    found = optimise_probes(probes, grams_of(probes.images[:1]), 2, steps=3)
+    assert (found < probes.images[:2]).float().mean() > 0.9
+    assert tried[-1] is trunk
+    monkeypatch.setattr("styleaug.styles.probes.inference_dtype", lambda _: torch.float32)
+    monkeypatch.setattr(probes, "judge", lambda x, *_: [torch.nan * x.mean((1, 2, 3))] * 2)
+    with pytest.raises(NonFiniteObjective):
+        optimise_probes(probes, grams_of(probes.images[:1]), 2, steps=3)
 
 
 def test_measuring_knows_what_has_not_moved_and_what_has_arrived(probes):
     there = grams_of(probes.images[[1]])
     assert probes.measure(probes.images[:1], there)[0] == pytest.approx(0, abs=1e-4)
-    moved, objective = probes.measure(probes.images[[1]], there)
-    assert moved == pytest.approx(1, abs=1e-4)
+    ratio, objective = probes.measure(probes.images[[1]], there)
+    assert ratio == pytest.approx(1, abs=1e-4)
     assert objective > 0.1 * sum(CONTENT_WEIGHTS.values())  # the content of another probe
 
 
@@ -143,15 +166,15 @@ def test_measuring_knows_what_has_not_moved_and_what_has_arrived(probes):
 def test_a_fit_serves_contents_that_it_has_not_seen(base, probes, painting):
     start = encode(base, painting[None])[0]
     seen = []
-    code, own = fit_style(base, painting, steps=25, progress=lambda *now: seen.append(now))
+    code, residual = fit_style(base, painting, steps=25, progress=lambda *now: seen.append(now))
     assert seen == [(k, 25) for k in range(1, 26)]
     assert not code.requires_grad
-    assert not own.requires_grad
+    assert not residual.requires_grad
     alone = base.extended(code[None], ["code alone"], [()])
-    fitted = base.extended(code[None], ["fitted"], [()], own=[own])
-    grams = style_targets(painting)
+    fitted = base.extended(code[None], ["fitted"], [()], style_residuals=[residual])
+    targets = style_targets(painting)
     before, between, after = (
-        probes.measure(restyled_probes(pack, c, probes), grams)[1]
+        probes.measure(restyle_probes(pack, c, probes), targets)[1]
         for pack, c in ((base, start), (alone, alone.codes[-1]), (fitted, fitted.codes[-1]))
     )
     assert after < 0.9 * before
@@ -175,20 +198,20 @@ def test_a_fit_changes_neither_pack_nor_global_randomness(base, painting):
 
 def test_a_fit_starts_where_it_is_told(base, painting):
     start = base.codes[5]
-    code, own = fit_style(base, painting, start=start, steps=1)
+    code, residual = fit_style(base, painting, start=start, steps=1)
     spread = base.codes.std(0, correction=0) + 1e-4
     assert ((code - start).abs() <= 0.1001 * spread).all()
-    assert own.abs().max() <= 0.0301
-    assert own.abs().median() > 0.01
+    assert residual.abs().max() <= 0.0301
+    assert residual.abs().median() > 0.01
 
 
 def test_a_fit_leaves_the_shares_of_other_fitted_styles(base, painting):
-    own = torch.ones(sum(layer.out_features for layer in style_layers(base)))
-    grown = base.extended(base.codes[:1], ["fitted before"], [()], own=[own])
+    residual = torch.ones(sum(layer.out_features for layer in style_layers(base)))
+    grown = base.extended(base.codes[:1], ["fitted before"], [()], style_residuals=[residual])
     code, more = fit_style(grown, painting, steps=2)
     assert len(code) == len(base.codes[0]) + 1
     assert code[-1] == 0
-    twice = grown.extended(code[None], ["now"], [()], own=[more])
+    twice = grown.extended(code[None], ["now"], [()], style_residuals=[more])
     assert twice.codes[-2:, -2:].tolist() == [[1, 0], [0, 1]]
 
 
@@ -200,7 +223,7 @@ def style_layers(pack):
 
 
 @pytest.mark.parametrize(
-    ("moved", "way"),
+    ("ratio", "method"),
     [
         ({"encode": 0.96, "gatys": 0.98}, "encode"),
         ({"encode": 0.94, "gatys": 0.98}, "fit"),
@@ -212,49 +235,51 @@ def style_layers(pack):
         ({"encode": 0.60, "fit": 0.10, "gatys": 0.98}, "gatys"),
     ],
 )
-def test_the_way_follows_from_what_is_moved(moved, way):
-    assert choose(moved, {name: 1 - share for name, share in moved.items()}) == way
+def test_the_method_follows_from_the_style_transfer_ratio(ratio, method):
+    assert choose_method(ratio, {name: 1 - share for name, share in ratio.items()}) == method
     assert TOO_LITTLE < ENOUGH < 1
 
 
 def test_the_better_of_two_codes_is_the_one_with_the_lower_objective():
-    moved = {"encode": 0.85, "fit": 0.84, "gatys": 0.98}
-    assert choose(moved, {"encode": 5, "fit": 3}) == "fit"
-    assert choose(moved, {"encode": 3, "fit": 5}) == "encode"
+    ratio = {"encode": 0.85, "fit": 0.84, "gatys": 0.98}
+    assert choose_method(ratio, {"encode": 5, "fit": 3}) == "fit"
+    assert choose_method(ratio, {"encode": 3, "fit": 5}) == "encode"
 
 
 def test_a_finish_that_the_network_knows_is_encoded(base):
     style = learn_style(base, draw_finish("glass", 0), "known")
-    assert style.way == "encode"
-    assert set(style.moved) == set(style.objective) == set(style.seconds) == {"encode", "gatys"}
+    assert style.method == "encode"
+    kinds = (style.style_transfer_ratio, style.objective, style.seconds)
+    assert all(set(kind) == {"encode", "gatys"} for kind in kinds)
     assert torch.equal(style.code, encode(base, draw_finish("glass", 0)[None])[0])
-    assert "known: encode" in style.why()
-    assert json.loads(json.dumps(style.to_dict()))["moved"]["encode"] > 0.8
+    assert "known: encode" in style.explain()
+    told = json.loads(json.dumps(style.to_dict()))
+    assert told["style_transfer_ratio"]["encode"] > 0.8
 
 
 @pytest.mark.parametrize(
     ("encoded", "said"),
-    [(0.7, 'x: encode (way="auto" would have it fit). Of'), (0.97, "x: encode. Of")],
+    [(0.7, 'x: encode (method="auto" would have it fit). Of'), (0.97, "x: encode. Of")],
 )
-def test_a_way_that_was_asked_for_is_told_from_the_one_that_measurement_chooses(encoded, said):
-    moved = {"encode": encoded, "gatys": 0.98}
+def test_a_method_that_was_asked_for_is_told_from_the_one_that_measurement_chooses(encoded, said):
+    ratio = {"encode": encoded, "gatys": 0.98}
     nothing = torch.zeros(0)
-    style = NewStyle("x", "encode", moved, {"encode": 2, "gatys": 1}, {}, nothing, {})
-    assert style.why().startswith(said)
+    style = NewStyle("x", "encode", ratio, {"encode": 2, "gatys": 1}, {}, nothing, {})
+    assert style.explain().startswith(said)
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("way", ["encode", "fit"])
-def test_a_way_can_be_asked_for(pack, painting, way):
-    style = learn_style(pack, painting, "x", way=way, steps=2)
-    assert style.way == way
-    assert ("fit" in style.moved) == (way == "fit")
-    assert set(style.pictures) == {"content", *style.moved}
+@pytest.mark.parametrize("method", ["encode", "fit"])
+def test_a_method_can_be_asked_for(pack, painting, method):
+    style = learn_style(pack, painting, "x", method=method, steps=2)
+    assert style.method == method
+    assert ("fit" in style.style_transfer_ratio) == (method == "fit")
+    assert set(style.pictures) == {"content", *style.style_transfer_ratio}
 
 
 @pytest.mark.usefixtures("quick")
 def test_styles_are_tried_and_fitted_on_contents_of_ones_own(base, painting, monkeypatch):
-    own = pictures(5, 3, 128, 128, dtype=torch.float32, seed=5)
+    contents = pictures(5, 3, 128, 128, dtype=torch.float32, seed=5)
     fitted_on = []
 
     def fit(*args, contents, **kwargs):
@@ -262,67 +287,71 @@ def test_styles_are_tried_and_fitted_on_contents_of_ones_own(base, painting, mon
         return fit_style(*args, contents=contents, **kwargs)
 
     monkeypatch.setattr("styleaug.styles.learn.fit_style", fit)
-    style = learn_style(base, painting, "x", way="fit", contents=own, steps=1)
-    used = [k for k in range(5) if any(torch.equal(own[k], image) for image in fitted_on[0])]
+    style = learn_style(base, painting, "x", method="fit", contents=contents, steps=1)
+    used = [k for k in range(5) if any(torch.equal(contents[k], image) for image in fitted_on[0])]
     assert len(used) == len(fitted_on[0]) == 3
-    left = Probes(split(own)[0])  # in their order, which sets where on the noise field each lies
+    left = Probes(
+        split_contents(contents)[0]
+    )  # in their order, which sets where on the noise field each lies
     assert len(left) == 2
-    assert not any(torch.equal(own[k], image) for k in used for image in left.images)
+    assert not any(torch.equal(contents[k], image) for k in used for image in left.images)
     assert torch.equal(style.pictures["content"], left.images[0])
     new = with_styles(base, [style], ())
-    measured = left.measure(restyled_probes(new, new.codes[-1], left), style_targets(painting))
-    assert style.moved["fit"] == pytest.approx(measured[0], abs=1e-4)
+    measured = left.measure(restyle_probes(new, new.codes[-1], left), style_targets(painting))
+    assert style.style_transfer_ratio["fit"] == pytest.approx(measured[0], abs=1e-4)
     with pytest.raises(ValueError, match="contents must be at least 2 images, but are 1"):
-        learn_style(base, painting, "x", contents=own[:1])
+        learn_style(base, painting, "x", contents=contents[:1])
     with pytest.raises(ValueError, match=r"one image of \(3, 128, 128\), but are \(2, 3, 64, 64\)"):
         fit_style(base, painting, contents=torch.rand(2, 3, 64, 64))
 
 
 @pytest.mark.parametrize(("count", "measured"), [(2, 1), (15, 7), (16, 8), (32, 8)])
 def test_contents_are_measured_or_fitted_on_whatever_their_order(count, measured):
-    own = torch.arange(count, dtype=torch.float32)[:, None, None, None]
-    parts = split(own)
+    contents = torch.arange(count, dtype=torch.float32)[:, None, None, None]
+    parts = split_contents(contents)
     assert [len(part) for part in parts] == [measured, count - measured]
-    assert torch.equal(torch.cat(parts).sort(0).values, own)
+    assert torch.equal(torch.cat(parts).sort(0).values, contents)
     if count > 2:  # neither half, nor every second one
         assert all(0 < (part % 2).mean() < 1 for part in parts)
         assert all(0 < (part < count / 2).float().mean() < 1 for part in parts)
-    assert all(map(torch.equal, parts, split(own)))
+    assert all(map(torch.equal, parts, split_contents(contents)))
 
 
 def test_what_an_untrained_network_does_not_master_is_left_to_gatys(pack, painting):
     style = learn_style(pack, painting, "hard", steps=3)
-    assert style.way == "gatys"
+    assert style.method == "gatys"
     assert with_styles(pack, [style], ["mine"]).tags[-1] == ("mine", "gatys")
 
 
 def test_a_fit_that_makes_it_worse_is_taken_if_asked_for_alone(base, painting, monkeypatch):
     worse = base.codes[0] + 50 * base.codes.std(0)
-    own = torch.zeros(sum(layer.out_features for layer in style_layers(base)))
-    monkeypatch.setattr("styleaug.styles.learn.fit_style", lambda *args, **kwargs: (worse, own))
+    residual = torch.zeros(sum(layer.out_features for layer in style_layers(base)))
+    monkeypatch.setattr(
+        "styleaug.styles.learn.fit_style", lambda *args, **kwargs: (worse, residual)
+    )
     encoded = encode(base, painting[None])[0]
     style = learn_style(base, painting, "x")
     assert style.objective["fit"] > style.objective["encode"]
-    assert style.way != "fit"
+    assert style.method != "fit"
     assert torch.equal(style.code, encoded)
-    assert style.own is None
-    asked = learn_style(base, painting, "x", way="fit")
-    assert asked.way == "fit"
+    assert style.style_residual is None
+    asked = learn_style(base, painting, "x", method="fit")
+    assert asked.method == "fit"
     assert torch.equal(asked.code, worse)
-    assert torch.equal(asked.own, own)
+    assert torch.equal(asked.style_residual, residual)
 
 
 def test_a_name_that_is_taken_is_refused_before_anything_takes_time(base, painting):
-    with pytest.raises(ValueError, match="names of their own, but metal exist"):
+    with pytest.raises(ValueError, match="names that are free, but metal exist"):
         learn_style(base, painting, "metal")
 
 
 # ---------------------------------------------------------------- packs
 
 
-def style_of(pack, name: str, way: str = "encode") -> NewStyle:
+def style_of(pack, name: str, method: str = "encode") -> NewStyle:
     code = pack.codes[0] + torch.rand(pack.codes.shape[1])
-    return NewStyle(name, way, {}, {}, {}, code, {})
+    return NewStyle(name, method, {}, {}, {}, code, {})
 
 
 def test_old_rows_stay_bit_for_bit(pack, tmp_path):
@@ -335,28 +364,27 @@ def test_old_rows_stay_bit_for_bit(pack, tmp_path):
     assert new.names == (*pack.names, "a", "b")
     assert new.rows("line7") == [len(pack), len(pack) + 1]
     assert new.rows("gatys") == [len(pack) + 1]
-    assert new.info["added"]["b"]["way"] == "gatys"
+    assert new.info["added"]["b"]["method"] == "gatys"
     again = with_styles(new, [style_of(pack, "c")], ["x"])
     assert set(again.info["added"]) == {"a", "b", "c"}
 
     def restyled(source):
-        torch.manual_seed(0)
-        augment = StyleAugment(pack.names[2], pack=source, p=1, mix=0, light=0, blur=0, grain=0)
-        return augment(pictures(1, 3, 32, 32))
+        params = RestyleParams.of(source.code(pack.names[2])[None])
+        return Restyle(pack=source).apply(pictures(1, 3, 32, 32, dtype=torch.float32), params)
 
     assert torch.equal(restyled(pack), restyled(new))
 
 
-def test_a_fitted_row_is_its_own_and_mixes_with_others(pack, tmp_path):
+def test_a_fitted_row_stands_alone_and_mixes_with_others(pack, tmp_path):
     """Its scales, shifts and matrices come with its share of a mixture, and with nothing else."""
     count = sum(layer.out_features for layer in style_layers(pack))
-    own = 0.3 * torch.randn(count, generator=torch.Generator().manual_seed(0))
-    fitted = replace(style_of(pack, "fitted", "fit"), own=own)
-    plain = replace(fitted, name="plain", own=None)
+    residual = 0.3 * torch.randn(count, generator=torch.Generator().manual_seed(0))
+    fitted = replace(style_of(pack, "fitted", "fit"), style_residual=residual)
+    plain = replace(fitted, name="plain", style_residual=None)
     new = with_styles(pack, [plain, fitted, style_of(pack, "more")], ())
     new.save(tmp_path / "new.safetensors")
     new = StylePack.load(tmp_path / "new.safetensors")
-    assert new.config.own == 1
+    assert new.config.style_residuals == 1
     assert torch.equal(new.codes[: len(pack), :-1], pack.codes)
     assert new.codes[:, -1].tolist() == [0] * len(pack) + [0, 1, 0]
     images = pictures(2, 3, 32, 32, dtype=torch.float32)
@@ -370,29 +398,27 @@ def test_a_fitted_row_is_its_own_and_mixes_with_others(pack, tmp_path):
     ends = [restyled(new, new.code(name)) for name in ("plain", "fitted")]
     assert (ends[1] - ends[0]).abs().mean() > 0.02
     half = new.code({"plain": 1, "fitted": 1})
-    layers = new.stylizer(CPU, torch.float32).style_layers().values()
-    first = next(iter(layers))
+    first = next(iter(style_layers(new)))
     style = torch.cat([half[: TINY.embedding], half[-1:]])[None]
-    values = own[: first.out_features].half().float() / 2
+    values = residual[: first.out_features].half().float() / 2
     torch.testing.assert_close(first(style) - first(style * (torch.arange(9) < 8)), values[None])
-    assert new.encode(images).shape == (2, TINY.code_size + 1)
-    augment = StyleAugment(["fitted", "random"], pack=new, p=1, jitter=0.5)
-    assert augment(images).isfinite().all()
-    assert StyleAugment("batch", pack=new, p=1)(images).isfinite().all()
+    assert encode(new, images).shape == (2, TINY.code_size + 1)
+    for stage in (Restyle(["fitted", "random"], pack=new, jitter=0.5), Restyle("batch", pack=new)):
+        assert stage(images).isfinite().all()
 
 
 @pytest.mark.parametrize("name", ["random-0", "random", "all", "batch"])
 def test_names_that_are_taken_are_refused(pack, name):
-    with pytest.raises(ValueError, match=f"names of their own, but {name} exist"):
+    with pytest.raises(ValueError, match=f"names that are free, but {name} exist"):
         with_styles(pack, [style_of(pack, name)], ["x"])
 
 
 def test_near_duplicates_collapse(base):
     codes = base.codes[[3, 500, 3, 900]].clone()
     codes[2] += 0.001
-    assert distinct(base, codes) == [0, 1, 3]
+    assert find_distinct(base, codes) == [0, 1, 3]
     one = StylePack.random(base.config, rows=1)
-    assert distinct(one, one.codes.repeat(2, 1)) == [0]
+    assert find_distinct(one, one.codes.repeat(2, 1)) == [0]
 
 
 # ---------------------------------------------------------------- the command
@@ -424,25 +450,36 @@ def test_a_folder_becomes_rows_with_its_tag(pack, pack_file, line, tmp_path, cap
     assert "1 near-duplicates left out" in capsys.readouterr().out
     report = json.loads(out.with_suffix(".report.json").read_text())
     assert report["pack"] == new.id
-    assert [style["way"] for style in report["styles"]] == ["encode"] * 3
-    assert [bool(style["moved"]) for style in report["styles"]] == [True, False, False]
+    assert [style["method"] for style in report["styles"]] == ["encode"] * 3
+    assert [bool(style["style_transfer_ratio"]) for style in report["styles"]] == [
+        True,
+        False,
+        False,
+    ]
     with Image.open(out.with_suffix(".report.png")) as sheet:
         assert sheet.width > sheet.height
     images = pictures(2, 3, 32, 32)
-    styled = StyleAugment("line7", pack=str(out), p=1, jitter=0.5)(images)
+    styled = Restyle("line7", pack=str(out), jitter=0.5)(images)
     assert (styled != images).any()
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(None, 4), (2, 2), (9, 4)])
+def test_a_limit_takes_pictures_evenly(line, limit, kept):
+    files = list_pictures([line], limit)
+    assert len(files) == kept
+    assert files == [line / f"{name}.png" for name in ("0", "1", "2", "copy")][:: 4 // kept]
 
 
 @pytest.mark.usefixtures("quick")
 def test_one_picture_is_measured_and_named(pack_file, line, tmp_path, capsys):
     out = tmp_path / "new.safetensors"
-    arguments = [str(line / "0.png"), "--name", "lamp", "--out", str(out), "--steps", "2"]
+    arguments = [str(line / "0.png"), "--name", "enamel", "--out", str(out), "--steps", "2"]
     assert add(pack_file, *arguments) == 0
-    assert StylePack.load(out).names[-1] == "lamp"
+    assert StylePack.load(out).names[-1] == "enamel"
     shown = capsys.readouterr().out
-    way = json.loads(out.with_suffix(".report.json").read_text())["styles"][0]["way"]
-    assert f"lamp: {way}" in shown
-    assert ("styleaug gatys IMAGES --style" in shown) == (way == "gatys")
+    method = json.loads(out.with_suffix(".report.json").read_text())["styles"][0]["method"]
+    assert f"enamel: {method}" in shown
+    assert ("styleaug gatys IMAGES --reference" in shown) == (method == "gatys")
 
 
 @pytest.mark.usefixtures("quick")
@@ -456,7 +493,7 @@ def test_the_command_takes_contents(pack_file, line, tmp_path, monkeypatch):
 
     monkeypatch.setattr(rows, "learn_style", spy)
     arguments = [str(line / "0.png"), "--name", "x", "--out", str(tmp_path / "new.safetensors")]
-    more = ["--way", "encode", "--content", str(line), str(line / "1.png")]
+    more = ["--method", "encode", "--content", str(line), str(line / "1.png")]
     assert add(pack_file, *arguments, *more) == 0
     assert seen[0].shape == (5, 3, 128, 128)
     assert 0 < seen[0].max() <= 1
@@ -467,29 +504,29 @@ def test_the_picture_beside_the_pack_stays(pack_file, line):
     picture = line / "0.png"
     before = picture.read_bytes()
     out = str(line / "0.safetensors")
-    assert add(pack_file, str(picture), "--name", "x", "--out", out, "--way", "encode") == 0
+    assert add(pack_file, str(picture), "--name", "x", "--out", out, "--method", "encode") == 0
     assert picture.read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--name", "random-0"], "names of their own"),
+        (["--name", "random-0"], "names that are free"),
         (["--name", "x", "--out", "x.pt"], "must end in .safetensors"),
         (["--name", "x", "--limit", "0"], "limit must be at least 1"),
-        (["--name", "x", "--steps", "0", "--way", "fit"], "steps must be at least 1"),
+        (["--name", "x", "--steps", "0", "--method", "fit"], "steps must be at least 1"),
     ],
 )
 def test_the_command_refuses_in_one_sentence(pack_file, line, tmp_path, capsys, more, message):
     out = tmp_path / "new.safetensors"
-    assert add(pack_file, str(line), "--out", str(out), *more) == 1
+    assert add(pack_file, str(line), "--out", str(out), *more) == 2
     assert message in capsys.readouterr().err
     assert not out.exists()
 
 
 def test_the_old_pack_is_never_overwritten(pack_file, line, capsys):
     before = pack_file.read_bytes()
-    assert add(pack_file, str(line), "--name", "x", "--out", str(pack_file)) == 1
+    assert add(pack_file, str(line), "--name", "x", "--out", str(pack_file)) == 2
     assert "must be a new file" in capsys.readouterr().err
     assert pack_file.read_bytes() == before
 
