@@ -10,10 +10,12 @@ from torch.utils._pytree import tree_flatten
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from helpers import boxes, distance, pictures, pil_picture
+from helpers import FULL, boxes, distance, pictures, pil_picture
+from styleaug import Defocus, Relight, Restyle, SensorNoise, StyleAugment
 
 pytestmark = pytest.mark.usefixtures("seeded")
 CANVAS = (17, 11)
+EVERY = (Relight(strength=1), Defocus(sigma=4), SensorNoise(sigma=0.09))
 FORMATS = ["XYXY", "XYWH", "CXCYWH"]
 EMPTY = [[0, 0, 0, 0], [0, 0, 0, 1], [2, 0, 1, 1], [2, 2, -1, -1]]
 IMAGES = {
@@ -70,7 +72,7 @@ def test_any_sample_keeps_its_structure_and_all_that_is_no_image(
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_of_any_size(augment, channels, size):
     image = tv_tensors.Image(pictures(channels, *size))
-    out = augment(light=1, grain=1)(image)
+    out = augment(*EVERY)(image)
     assert out.shape == image.shape
     assert distance(out, image) > 0
 
@@ -97,10 +99,58 @@ def test_protection_of_a_small_image_stays_in_place(augment):
 
 def test_batched_is_unbatched(augment, float32):
     batch = pictures(4, 3, *CANVAS)
-    transform = augment(light=1, grain=1)
+    transform = augment(*EVERY)
     plan = transform.draw(4)
     alone = [transform.render(batch[i : i + 1], plan.select([i])) for i in range(4)]
     assert distance(transform.render(batch, plan), torch.cat(alone)) <= 1
+
+
+@pytest.fixture
+def transforms(pack):
+    """Each stage alone, and all of them together."""
+    stages = [Restyle(pack=pack, **FULL), *EVERY]
+    return [*stages, StyleAugment(stages)]
+
+
+@pytest.mark.parametrize("kind", ["Image", "tensor", "Video"])
+@pytest.mark.parametrize("batch", [(2,), (1,), (2, 2), (0,)])
+def test_kernel_batched_vs_unbatched(transforms, float32, kind, batch):
+    """As torchvision checks its own: params of one image, applied to copies of it in a batch."""
+    one = IMAGES[kind]()
+    batched = one.as_subclass(torch.Tensor).expand(*batch, *one.shape).clone()
+    batched = tv_tensors.wrap(batched, like=one) if kind != "tensor" else batched
+    for transform in transforms:
+        params = transform.make_params([one])
+        out = transform.transform(batched, params)
+        assert (type(out), out.shape, out.dtype) == (type(batched), batched.shape, batched.dtype)
+        expected = transform.transform(one, params)
+        assert distance(expected, one) > 0
+        for row in out.as_subclass(torch.Tensor).reshape(-1, *one.shape):
+            assert distance(row, expected) <= 1
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_kernel_changes_neither_its_input_nor_what_it_is(transforms, dtype, channels):
+    images = pictures(2, channels, *CANVAS, dtype=dtype)
+    before = images.clone()
+    for transform in transforms:
+        out = transform.transform(images, transform.make_params([images]))
+        assert (out.dtype, out.device, out.shape) == (dtype, images.device, images.shape)
+        assert torch.equal(images, before)
+        assert not np.shares_memory(out.numpy(), images.numpy())
+
+
+@pytest.mark.parametrize("kind", IMAGES)
+def test_transform_is_the_kernel_under_its_own_params(transforms, kind):
+    image = IMAGES[kind]()
+    for transform in transforms:
+        torch.manual_seed(1)
+        out = transform(image)
+        torch.manual_seed(1)
+        again = transform.transform(image, transform.make_params([image]))
+        assert type(out) is type(again)
+        assert np.array_equal(np.asarray(out), np.asarray(again))
 
 
 def test_inside_torchvisions_containers(augment):

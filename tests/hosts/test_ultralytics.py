@@ -4,11 +4,13 @@ import json
 
 import pytest
 
+from helpers import FULL
 from parts import draw_parts
 
 pytest.importorskip("ultralytics")
 pytest.importorskip("albumentations")
 
+from styleaug import Restyle
 from styleaug.hosts.albumentations import StyleAugment
 from styleaug.hosts.ultralytics import connect
 
@@ -33,18 +35,12 @@ def test_a_schedule_follows_the_epochs(tmp_path, pack_file, generators_kept, mon
 
     monkeypatch.chdir(tmp_path)
     draw_parts(tmp_path)
-    record = tmp_path / "styles.jsonl"
+    log = tmp_path / "styles.jsonl"
     augment = StyleAugment(
-        pack=str(pack_file),
+        [Restyle(pack=str(pack_file), **FULL)],
         channel_order="bgr",
-        stage_p=1,
-        strength=1,
-        light=0,
-        blur=0,
-        grain=0,
-        schedule={"strength": [(0, 0.2), (1, 1)]},
-        record=record,
-        p=1,
+        schedule={"Restyle": [(0, 0.2), (1, 1)]},
+        log=log,
     )
     model = YOLO("yolov8n.yaml")
     connect(model)
@@ -59,8 +55,8 @@ def test_a_schedule_follows_the_epochs(tmp_path, pack_file, generators_kept, mon
         project=str(tmp_path / "runs"),
         augmentations=[augment],
     )
-    lines = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
-    strengths = [line["strength"] for line in lines]
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    strengths = [line["Restyle"]["strength"] for line in lines]
     first, batch = len(strengths) // 2, 8
     assert set(strengths[:first]) == {0.2}
     # the batch that was loaded when mosaic closed came at full settings
