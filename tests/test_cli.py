@@ -1,6 +1,8 @@
 """The command line: what each command writes, says and refuses."""
 
+import argparse
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,21 +12,23 @@ import pytest
 import torch
 from PIL import Image
 
-from styleaug import StylePack
-from styleaug.cli import build_parser, main
-from styleaug.nn.stylenet import StyleNetConfig
+from helpers import TINY
+from styleaug import StyleAugment, StylePack
+from styleaug.augment.presets import PRESETS
+from styleaug.cli import COMMANDS, build_parser, main, options
+from styleaug.cli.presets import as_code
 
 
 @pytest.fixture(scope="module")
 def pack_file(tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("pack") / "tiny.safetensors"
-    StylePack.random(StyleNetConfig(stem=8, width=16, blocks=1, embedding=8)).save(path)
+    StylePack.random(TINY).save(path)
     return str(path)
 
 
 @pytest.fixture
 def photos(tmp_path) -> Path:
-    """A folder with a gray image, a colour one in a subfolder, and a damaged one."""
+    """A folder with a gray image, and a colour one in a subfolder."""
     folder = tmp_path / "photos"
     (folder / "sub").mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -35,12 +39,12 @@ def photos(tmp_path) -> Path:
 
 
 def stylize(pack_file: str, photos: Path, out: Path, *more: str) -> int:
-    options = ["--out", str(out), "--pack", pack_file, "--device", "cpu", *more]
-    return main(["stylize", str(photos), *options])
+    fixed = ["--out", str(out), "--pack", pack_file, "--device", "cpu", *more]
+    return main(["stylize", str(photos), *fixed])
 
 
 def manifest(out: Path) -> list[dict[str, str]]:
-    with (out / "manifest.csv").open(newline="") as file:
+    with (out / "manifest.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -51,14 +55,28 @@ def pixels(path: Path) -> np.ndarray:
 
 def test_stylize_mirrors_folders_and_keeps_size_and_mode(pack_file, photos, tmp_path):
     out = tmp_path / "out"
-    assert stylize(pack_file, photos, out, "--strength", "1", "--blur", "0", "--grain", "0") == 0
+    assert stylize(pack_file, photos, out, "--strength", "1", "--defocus", "0", "--noise", "0") == 0
     gray, colour = pixels(out / "gray.png"), pixels(out / "sub" / "colour.png")
     assert gray.shape == (40, 50)
     assert colour.shape == (30, 60, 3)
     assert (gray != pixels(photos / "gray.png")).any()
     rows = manifest(out)
     assert [Path(row["output"]).name for row in rows] == ["gray.png", "colour.png"]
-    assert all(row["strength"] == "1.0" and "random-" in row["style"] for row in rows)
+    assert all(
+        row["Restyle.strength"] == "1.0" and "random-" in row["Restyle.style"] for row in rows
+    )
+
+
+def test_stylize_sends_every_copy_through_every_stage(pack_file, photos, tmp_path):
+    amounts = ["--strength", "0.5", "--defocus", "2", "--noise", "0.03", "--lighting", "0"]
+    stylize(pack_file, photos, tmp_path / "out", *amounts, "--copies", "4")
+    rows = manifest(tmp_path / "out")
+    # three that meet share an image
+    assert {row["Restyle.strength"] for row in rows} == {"0.2887"}
+    assert {row["Defocus.sigma"] for row in rows} == {"1.15"}
+    assert {row["SensorNoise.sigma"] for row in rows} == {"0.0173"}
+    assert len(rows) == 8
+    assert not [name for name in rows[0] if name.startswith("Relight")]
 
 
 def test_stylize_resumes_without_writing_again(pack_file, photos, tmp_path):
@@ -95,47 +113,121 @@ def test_damaged_image_is_named_skipped_and_reported_in_the_status(
     assert len(manifest(tmp_path / "out")) == 2
 
 
-def test_reference_image_is_the_style(pack_file, photos, tmp_path):
+def test_names_of_any_alphabet_come_into_the_manifest(pack_file, photos, tmp_path, monkeypatch):
+    """Also where text files default to another encoding, as on Windows."""
+    (photos / "gray.png").rename(photos / "缺陷.png")
+    written = Path.open
+
+    def cp1252(self, mode="r", buffering=-1, encoding=None, errors=None, newline=None):
+        encoding = encoding or (None if "b" in mode else "cp1252")
+        return written(self, mode, buffering, encoding, errors, newline)
+
+    monkeypatch.setattr(Path, "open", cp1252)
+    assert stylize(pack_file, photos, tmp_path / "out") == 0
+    assert "缺陷.png" in [Path(row["output"]).name for row in manifest(tmp_path / "out")]
+
+
+def test_pictures_serve_as_styles(pack_file, photos, tmp_path, small_references):
     reference = str(photos / "sub" / "colour.png")
-    stylize(pack_file, photos, tmp_path / "out", "--reference", reference, "--mix", "0")
-    assert {row["style"] for row in manifest(tmp_path / "out")} == {reference}
+    chosen = ["--preset", "material", "--styles", reference, "--mix", "0"]
+    stylize(pack_file, photos, tmp_path / "out", *chosen)
+    assert {row["Restyle.style"] for row in manifest(tmp_path / "out")} == {reference}
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--strength", "2"], "strength must"),
-        (["--style", "nonesuch"], "nonesuch"),
-        (["--copies", "0"], "--copies must"),
+        (["--strength", "2"], "--strength: strength must satisfy"),
+        (["--lighting", "nan"], "--lighting: strength must satisfy"),
+        (["--defocus", "1", "2", "3"], "--defocus: sigma must be a number or a pair"),
+        (["--working-size", "-5"], "--working-size: working_size must"),
+        (["--styles", "nonesuch"], "nonesuch"),
         (["--pack", "nowhere.safetensors"], "nowhere.safetensors"),
+        (["--preset", "maks"], "Did you mean 'masks'?"),
+        (["--preset", "lighting", "--noise", "0.1"], "which has no SensorNoise"),
+        (["--preset", "sensor", "--styles", "random"], "which has no Restyle"),
     ],
 )
-def test_stylize_refuses_in_one_sentence(pack_file, photos, tmp_path, capsys, more, message):
-    assert stylize(pack_file, photos, tmp_path / "out", *more) == 1
+def test_wrong_values_are_refused_in_one_sentence(
+    pack_file, photos, tmp_path, capsys, more, message
+):
+    assert stylize(pack_file, photos, tmp_path / "out", *more) == 2
     error = capsys.readouterr().err
     assert message in error
+    assert error.startswith("styleaug stylize: ")
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--copies", "0"], "--copies: must be a whole number of at least 1, but is '0'"),
+        (["--copies", "two"], "but is 'two'"),
+        (["--seed", "-1"], "--seed: must be a whole number from 0 to 4294967295"),
+        (["--device", "gpu"], "must be auto, cpu, cuda or another device that is here"),
+        (["--device", "cuda:99"], "but is 'cuda:99'"),
+        (["--strength", "much"], "--strength: invalid float value: 'much'"),
+        (["--strong", "1"], "unrecognized arguments: --strong"),
+        (["--stren", "1"], "unrecognized arguments: --stren"),
+    ],
+)
+def test_what_no_option_takes_is_refused_in_one_line(
+    pack_file, photos, tmp_path, capsys, more, message
+):
+    with pytest.raises(SystemExit) as stop:
+        stylize(pack_file, photos, tmp_path / "out", *more)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
 def test_stylize_never_overwrites_its_sources(pack_file, photos, capsys):
-    assert stylize(pack_file, photos, photos) == 1
+    assert stylize(pack_file, photos, photos) == 2
     assert "source folder" in capsys.readouterr().err
+
+
+def test_a_copy_never_overwrites_an_original_of_its_name(pack_file, photos, capsys):
+    (photos / "sub" / "colour.png").rename(photos / "gray_1.png")
+    assert stylize(pack_file, photos, photos, "--copies", "2", "--overwrite") == 2
+    assert "gray_1.png would be overwritten" in capsys.readouterr().err
 
 
 def test_sources_that_would_collide_are_refused(pack_file, photos, tmp_path, capsys):
     again = str(photos / "gray.png")
     command = ["stylize", str(photos), again, "--out", str(tmp_path / "o"), "--pack", pack_file]
-    assert main(command) == 1
+    assert main(command) == 2
     assert "both become" in capsys.readouterr().err
 
 
-def test_preview_writes_a_row_for_each_image_and_strength(pack_file, photos, tmp_path, capsys):
-    sheet = tmp_path / "sheet.png"
-    images = [str(photos / "gray.png"), str(photos / "sub" / "colour.png")]
-    options = ["--columns", "3", "--strengths", "0.5", "1", "--size", "32", "--pack", pack_file]
-    assert main(["preview", *images, "--out", str(sheet), "--device", "cpu", *options]) == 0
-    assert pixels(sheet).shape == (4 * 36 + 4, 4 * 36 + 4, 3)
-    assert "random-" in capsys.readouterr().out
+def test_draws_do_not_touch_the_global_generator(pack_file, photos, tmp_path):
+    state = torch.get_rng_state()
+    stylize(pack_file, photos, tmp_path / "out")
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_presets_are_listed_with_when_to_take_each(capsys):
+    assert main(["presets"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed and when in printed for name, when in PRESETS.items())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_shown_as_code_and_json_that_build_it(name, capsys):
+    import styleaug
+
+    assert main(["presets", name]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    shown = StyleAugment.from_dict(json.loads(lines[-1]))
+    assert shown.to_dict() == StyleAugment(name).to_dict()
+    code = as_code(shown)
+    assert code in "\n".join(lines)
+    assert eval(code.strip(), vars(styleaug)).to_dict() == shown.to_dict()
+
+
+def test_an_unknown_preset_is_refused(capsys):
+    assert main(["presets", "msks"]) == 2
+    assert "Did you mean 'masks'?" in capsys.readouterr().err
 
 
 def test_packs_shows_tags_and_names(pack_file, capsys):
@@ -169,26 +261,70 @@ def test_train_command_writes_a_pack(photos, tmp_path):
 
 def test_train_refuses_an_output_of_another_kind(photos, tmp_path, capsys):
     folders = ["--content", str(photos), "--styles", str(photos)]
-    assert main(["train", *folders, "--out", str(tmp_path / "mine.pt")]) == 1
+    assert main(["train", *folders, "--out", str(tmp_path / "mine.pt")]) == 2
     assert ".safetensors" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["stylize", "preview", "packs", "train"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_examples(command, capsys):
     with pytest.raises(SystemExit) as stop:
-        build_parser().parse_args([command, "--help"])
+        main([command, "--help"])
     assert stop.value.code == 0
     assert "examples:" in capsys.readouterr().out
 
 
-def test_missing_command_is_a_usage_error(capsys):
+def test_the_list_of_commands_loads_none_of_them(capsys):
+    code = (
+        "import sys, styleaug.cli; styleaug.cli.build_parser(); "
+        "print([m for m in sys.modules if m.startswith('styleaug.cli.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
     with pytest.raises(SystemExit) as stop:
-        main([])
+        main(["--help"])
+    assert stop.value.code == 0
+    listed = " ".join(capsys.readouterr().out.split())
+    assert [text for text in COMMANDS.values() if text not in listed] == []
+
+
+@pytest.mark.parametrize("wrong", [[], ["stylise"]])
+def test_a_command_that_there_is_not_is_a_usage_error(wrong, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(wrong)
     assert stop.value.code == 2
     assert "COMMAND" in capsys.readouterr().err
 
 
-def test_draws_do_not_touch_the_global_generator(pack_file, photos, tmp_path):
-    state = torch.get_rng_state()
-    stylize(pack_file, photos, tmp_path / "out")
-    assert torch.equal(state, torch.get_rng_state())
+def test_an_interruption_is_told(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("styleaug.cli.presets.preset", interrupted)
+    assert main(["presets", "masks"]) == 130
+    assert "Interrupted" in capsys.readouterr().err
+
+
+def test_shared_options_mean_the_same_everywhere():
+    """An option of one name has one type and, but for its default, one help text."""
+    found: dict[str, set[tuple]] = {}
+    for command in COMMANDS:
+        subparsers = build_parser(command)._subparsers._group_actions[0]
+        for action in subparsers.choices[command]._actions:
+            for name in action.option_strings:
+                if name.removeprefix("--") in options._SHARED and command not in OWN.get(name, ()):
+                    found.setdefault(name, set()).add((action.type, action.help.split(" (def")[0]))
+    assert {name: len(meanings) for name, meanings in found.items()} == dict.fromkeys(found, 1)
+
+
+# a training's recipe is built from its config; add-style takes all pictures unless told otherwise
+OWN = {
+    "--seed": ("train",),
+    "--device": ("train",),
+    "--limit": ("add-style",),
+}
+
+
+def test_a_device_that_is_there_is_found():
+    assert options.device("cpu") == torch.device("cpu")
+    with pytest.raises(argparse.ArgumentTypeError, match="auto, cpu"):
+        options.device("cpus")

@@ -7,10 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import pictures, pil_picture, same_pixels
+from helpers import pil_picture, same_pixels
 from styleaug.images.io import (
     find_images,
-    grid,
     load_image,
     load_rgb,
     save_image,
@@ -102,13 +101,3 @@ def test_a_failed_write_leaves_no_file(tmp_path):
     with pytest.raises(OSError, match="RGBA"):
         save_image(tmp_path / "x.jpg", pil_picture("RGBA"))
     assert list(Path(tmp_path).iterdir()) == []
-
-
-def test_a_grid_holds_each_image_in_its_place_on_white():
-    images = pictures(3, 3, 16, 20)
-    sheet = np.asarray(grid([[images[0], images[1]], [images[2]]], pad=2))
-    assert sheet.shape == (2 * 18 + 2, 2 * 22 + 2, 3)
-    for i, (top, left) in enumerate([(2, 2), (2, 24), (20, 2)]):
-        placed = sheet[top : top + 16, left : left + 20]
-        assert np.array_equal(placed, images[i].permute(1, 2, 0).numpy())
-        assert (sheet[top - 1, left : left + 20] == 255).all()

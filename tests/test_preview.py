@@ -1,4 +1,4 @@
-"""``styleaug preview --pipeline``: what a user's whole pipeline feeds to the model."""
+"""``styleaug preview``: what a preset makes of images, or a user's whole pipeline."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,11 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from helpers import pictures, pil_picture
+from styleaug import StyleAugment
 from styleaug.cli import main
+from styleaug.cli import preview as command
 from styleaug.cli.pipeline import feed, load_pipeline
+from styleaug.cli.sheet import contact_sheet, outlined, tile
 from styleaug.images.io import load_rgb, to_tensor
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -80,7 +83,7 @@ def test_what_is_no_image_is_refused(wrong):
 
 @pytest.fixture
 def folder(tmp_path, pack_file):
-    """A user's folder: images, and a file with a pipeline."""
+    """A user's folder: images, labelled images, and a file with a pipeline."""
     (tmp_path / "data").mkdir()
     for k in range(5):
         Image.fromarray(pictures(24, 32, 3, seed=k).numpy()).save(tmp_path / f"data/{k}.png")
@@ -88,36 +91,130 @@ def folder(tmp_path, pack_file):
     (tmp_path / "mine.py").write_text(
         "from beside import P\n"
         "from torchvision.transforms import v2\n"
-        "from styleaug import StyleAugment\n"
-        f"transform = v2.Compose([v2.RandomHorizontalFlip(), StyleAugment(p=P, "
-        f"pack={str(pack_file)!r})])\n"
+        "from styleaug import Restyle, StyleAugment\n"
+        "transform = v2.Compose([v2.RandomHorizontalFlip(), "
+        f"StyleAugment([Restyle(pack={str(pack_file)!r})], p=P)])\n"
         "number = 3\n"
     )
     return tmp_path
 
 
 def preview(folder, *arguments):
-    return main(["preview", "--data", str(folder / "data"), "--size", "32", *arguments])
+    return main(["preview", str(folder / "data"), "--thumbnail", "32", *arguments])
+
+
+def sheet_of(folder, pack_file, *arguments):
+    out = folder / "sheet.png"
+    fixed = ("--pack", str(pack_file), "--device", "cpu", "--out", str(out))
+    assert preview(folder, *fixed, *arguments) == 0
+    return to_tensor(load_rgb(out))
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The transforms and plans that a sheet is made of."""
+    found = []
+    draw = StyleAugment.draw
+
+    def noted(self, *arguments):
+        found.append((self, draw(self, *arguments)))
+        return found[-1][1]
+
+    monkeypatch.setattr(StyleAugment, "draw", noted)
+    return found
+
+
+def test_a_preset_is_shown_as_it_trains_but_for_images_left_alone(folder, pack_file, drawn, capsys):
+    sheet = sheet_of(folder, pack_file, "--preset", "masks", "--limit", "3", "--draws", "4")
+    assert sheet.shape[2] == 5 * 36 + 4
+    assert sheet.shape[1] > 3 * 36 + 4  # captions
+    augment = drawn[0][0]
+    assert [stage.p for stage in augment.stages] == [0.6, 1, 0.6, 0.6]
+    assert augment.p == 1
+    assert [plan.count for _, plan in drawn] == [4] * 3
+    assert all(plan.describe(row) for _, plan in drawn for row in range(4))
+    assert not torch.equal(drawn[0][1]["Relight"].values, drawn[1][1]["Relight"].values)
+    assert "preset masks" in capsys.readouterr().out
+
+
+def test_a_lower_probability_leaves_images_unchanged(folder, pack_file, drawn, monkeypatch):
+    texts = []
+    monkeypatch.setattr(
+        command, "contact_sheet", lambda *a: texts.extend(a[2]) or contact_sheet(*a)
+    )
+    sheet_of(folder, pack_file, "--p", "0", "--limit", "1", "--draws", "2")
+    assert texts == [["0.png ", "unchanged", "unchanged"]]
+
+
+def test_strengths_show_the_same_styles_in_every_row(folder, pack_file, drawn, capsys):
+    options = ("--strengths", "0.4", "1", "--limit", "2", "--draws", "3", "--noise", "0.01")
+    sheet_of(folder, pack_file, *options)
+    assert [plan["Restyle"].strength[0].item() for _, plan in drawn] == pytest.approx([0.4, 1] * 2)
+    assert len({plan["Restyle"].styles for _, plan in drawn}) == 1
+    assert all(
+        (plan["Restyle"].texture == 1).all() and list(plan) == ["Restyle"] for _, plan in drawn
+    )
+    assert "styles against strengths" in capsys.readouterr().out
+
+
+def test_strengths_need_a_preset_with_styles(folder, capsys):
+    assert preview(folder, "--preset", "sensor", "--strengths", "1") == 2
+    assert "--strengths need Restyle" in capsys.readouterr().err
+
+
+def test_defects_of_labelled_images_are_outlined(folder, pack_file):
+    for name in ("images", "masks"):
+        (folder / "labelled" / name).mkdir(parents=True)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[20:40, 20:40] = 255
+    for k in range(2):
+        Image.fromarray(np.full((64, 64), 128, np.uint8)).save(folder / f"labelled/images/{k}.png")
+    Image.fromarray(mask).save(folder / "labelled/masks/1.png")
+    out = folder / "marked.png"
+    command = ["preview", "--data", str(folder / "labelled"), "--out", str(out)]
+    assert main([*command, "--pack", str(pack_file), "--draws", "1", "--thumbnail", "64"]) == 0
+    sheet = to_tensor(load_rgb(out)).int()
+    red = (sheet[0] - sheet[1]) > 100
+    assert red[:68, :68].any()  # of two images, the one with a defect
+    assert sheet.shape[2] == 2 * 68 + 4
+
+
+def test_an_outline_goes_around_what_a_mask_marks():
+    mask = torch.zeros(1, 20, 20, dtype=torch.bool)
+    mask[:, 5:10, 5:10] = True
+    image = outlined(torch.zeros(3, 20, 20, dtype=torch.uint8), mask)
+    assert image[0, 3:12, 3:12].eq(230).sum() == 9 * 9 - 5 * 5
+    assert image.ne(0).any(0).sum() == 9 * 9 - 5 * 5
+
+
+def test_a_sheet_holds_each_picture_in_its_place_on_white_with_its_caption():
+    images = [torch.full((c, 16, 32), v, dtype=torch.uint8) for c, v in ((1, 10), (3, 60), (3, 90))]
+    rows = [[images[0], images[1]], [images[2], images[0]]]
+    sheet = to_tensor(contact_sheet(rows, 32))
+    assert sheet.shape == (3, 2 * 36 + 4, 2 * 36 + 4)
+    assert torch.equal(sheet[:, 4:36, 40:72], tile(images[1], 32))
+    assert tile(images[1], 32)[0, :, 0].tolist() == [255] * 8 + [60] * 16 + [255] * 8
+    captions = [["a", "two\nlines"], ["number -0.5", ""]]
+    texts = to_tensor(contact_sheet(rows, 32, captions))
+    assert texts.shape[1] > sheet.shape[1]
+    assert torch.equal(texts[:, 4:36, 40:72], tile(images[1], 32))
+    below = texts[:, 36 : texts.shape[1] // 2]
+    assert (below[:, :, 4:36] < 128).any()
+    assert (below[:, 15:, 4:36] == 255).all()  # the left one has one line
+    assert (below[:, 15:, 40:72] < 128).any()
 
 
 def test_the_sheet_has_a_row_for_each_image_and_repeats_under_a_seed(folder, capsys):
     sheets = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         out = folder / f"{name}.png"
-        options = ("--rows", "3", "--columns", "4", "--seed", str(seed), "--out", str(out))
+        options = ("--limit", "3", "--draws", "4", "--seed", str(seed), "--out", str(out))
         assert preview(folder, "--pipeline", f"{folder}/mine.py:transform", *options) == 0
         sheets.append(np.asarray(load_rgb(out)))
     assert sheets[0].shape == (3 * 36 + 4, 5 * 36 + 4, 3)
     assert np.array_equal(sheets[0], sheets[1])
     assert not np.array_equal(sheets[0], sheets[2])
     assert "a.png" in capsys.readouterr().out
-
-
-def test_a_folder_will_do_without_a_pipeline(folder, pack_file):
-    out = folder / "sheet.png"
-    options = ("--pack", str(pack_file), "--rows", "2", "--columns", "1", "--strengths", "1")
-    assert preview(folder, "--out", str(out), *options) == 0
-    assert load_rgb(out).size == (2 * 36 + 4, 2 * 36 + 4)
 
 
 @pytest.mark.parametrize(
@@ -136,10 +233,11 @@ def test_what_is_no_pipeline_is_refused(folder, where, words):
 
 
 def test_options_without_effect_are_refused(folder, capsys):
-    assert preview(folder, "--pipeline", f"{folder}/mine.py:transform", "--style", "rust") == 1
-    assert "say it there" in capsys.readouterr().err
+    more = ("--styles", "rust", "--strengths", "1")
+    assert preview(folder, "--pipeline", f"{folder}/mine.py:transform", *more) == 2
+    assert "--styles, --strengths: no effect on --pipeline" in capsys.readouterr().err
 
 
 def test_no_images_are_an_error(capsys):
-    assert main(["preview"]) == 1
-    assert "name files, or a folder by --data" in capsys.readouterr().err
+    assert main(["preview"]) == 2
+    assert "name files or folders" in capsys.readouterr().err

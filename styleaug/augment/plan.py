@@ -76,10 +76,11 @@ class Plan(Mapping[str, Params]):
         return {n: params.describe(row) for n, params in self.items() if params.active[row]}
 
     def caption(self, row: int) -> str:
-        """What one image gets, as a line of text."""
+        """What one image gets, as a line of text; without where in the image its lighting lies."""
         parts = []
         for name, values in self.describe(row).items():
-            shown = [v if isinstance(v, str) else f"{n} {v:.3g}" for n, v in values.items()]
+            amounts = {n: value for n, value in values.items() if "_" not in n}
+            shown = [v if isinstance(v, str) else f"{n} {v:.2g}" for n, v in amounts.items()]
             parts.append(f"{name}: {', '.join(shown)}")
         return "; ".join(parts) or "unchanged"
 

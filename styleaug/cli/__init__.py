@@ -1,4 +1,4 @@
-"""The command line: one module a command."""
+"""The command line: one module a command, imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -7,26 +7,51 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
 
 from styleaug import __version__
-from styleaug.cli import addstyle, audit, bench, gatys, packs, preview, stylize, train
 from styleaug.errors import StyleAugError
 
-COMMANDS = (stylize, gatys, addstyle, preview, audit, bench, packs, train)
+COMMANDS = {
+    "presets": "list presets and when to take each, show one as code and JSON",
+    "preview": "contact sheet of what training will see",
+    "stylize": "write changed copies of images and folders of images",
+    "audit": "which settings keep which of your defects",
+    "bench": "what it gains and costs on your own images",
+    "packs": "list packs and their styles, show a card",
+    "add-style": "make pictures, or a folder of your own line's pictures, styles of a pack",
+    "gatys": "restyle images by optimisation: slow, and for any style",
+    "train": "train a style network and write its pack",
+}
+"""What each command does; its module has the same name, without the hyphen."""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
-    parser = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one sentence, without a page of usage."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, allow_abbrev=False)  # a part of a name is no second name
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} ('{self.prog} --help' lists the options)\n")
+
+
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands; with the options of one of them."""
+    parser = _Parser(
         prog="styleaug",
         description="Style augmentation for defect detection: other materials, finishes, colours "
-        "and lights for training images, with labels kept true.",
+        "and lighting for training images, with labels kept true.",
         epilog="'styleaug COMMAND --help' tells more, with examples.",
     )
     parser.add_argument("--version", action="version", version=f"styleaug {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(commands)
+    for name, does in COMMANDS.items():
+        if name == command:
+            import_module(f"styleaug.cli.{name.replace('-', '')}").add_parser(commands)
+        else:
+            commands.add_parser(name, help=does)
     return parser
 
 
@@ -34,10 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        The exit status: 0, 1 for an error that one sentence tells, 130 for an interruption.
+        The exit status: 0; 1 if images had to be skipped; 2 for an error that one sentence tells;
+        130 for an interruption.
     """
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
-    arguments = build_parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    arguments = build_parser(argv[0] if argv else None).parse_args(argv)
     try:
         status: int = arguments.run(arguments)
     except BrokenPipeError:  # the reader, head for one, has seen enough
@@ -45,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except (StyleAugError, ValueError, TypeError, OSError) as error:
         print(f"styleaug {arguments.command}: {error}", file=sys.stderr)
-        return 1
+        return 2
     except KeyboardInterrupt:
         print("Interrupted; the same command continues where it stopped.", file=sys.stderr)
         return 130

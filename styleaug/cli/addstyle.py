@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 from tqdm import tqdm
 
-from styleaug.cli.options import add_device_option, add_pack_option
+from styleaug.cli.options import add_options
 from styleaug.cli.sheet import tile
 from styleaug.files import atomic_path
 from styleaug.images.color import to_dtype
@@ -52,7 +52,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("pictures", nargs="+", type=Path, metavar="SRC", help="images or folders")
     parser.add_argument("--name", required=True, help="of the style; of a folder's styles, the tag")
     parser.add_argument("--out", type=Path, required=True, metavar="PACK", help="pack to write")
-    add_pack_option(parser)
+    add_options(parser, "pack")
     parser.add_argument(
         "--method",
         choices=("auto", "encode", "fit"),
@@ -71,7 +71,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--limit", type=int, metavar="N", help="take at most N pictures, evenly from all"
     )
-    add_device_option(parser)
+    add_options(parser, "device")
     parser.set_defaults(run=run)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from styleaug.cli.options import add_device_option, add_pack_option
+from styleaug.cli.options import add_options
 from styleaug.datasets import read_defects
 from styleaug.evaluate import BenchReport, bench, write_report
 from styleaug.evaluate.models import KINDS
@@ -74,8 +74,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--workers", type=int, default=0, help="processes that corrupt test images (default: 0)"
     )
-    add_pack_option(parser)
-    add_device_option(parser)
+    add_options(parser, "pack", "device")
     parser.set_defaults(run=run)
 
 

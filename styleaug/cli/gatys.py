@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from styleaug.cli.options import add_device_option
+from styleaug.cli.options import add_options
 from styleaug.cli.pictures import load_picture, mirrored
 from styleaug.files import atomic_path
 from styleaug.gatys import GatysConfig, GatysProgress, gatys
@@ -117,7 +117,7 @@ def add_parser(commands: Any) -> None:
         metavar="PIXELS",
         help="side above which images are looked at tile by tile (default: %(default)s)",
     )
-    add_device_option(group)
+    add_options(group, "device")
     parser.set_defaults(run=run)
 
 

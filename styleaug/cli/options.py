@@ -1,87 +1,176 @@
-"""Options that several commands share; defaults are read from the library."""
+"""Options that several commands share: a name means the same everywhere.
+
+Defaults are read from the library, where each of them stands once.
+"""
 
 from __future__ import annotations
 
 import argparse
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 
-from styleaug.transform import DEFAULTS
+from styleaug.augment.presets import Preset, preset
+from styleaug.augment.transform import StyleAugment
+from styleaug.runtime import choose_device
+from styleaug.stages.base import Stage
+from styleaug.stages.defocus import Defocus
+from styleaug.stages.noise import SensorNoise
+from styleaug.stages.relight import Relight
+from styleaug.stages.restyle import Restyle
+
+_AMOUNTS: dict[str, tuple[type[Stage], str, str]] = {
+    "styles": (
+        Restyle,
+        "styles",
+        "tags or names of styles, which 'styleaug packs' lists; or pictures, or folders of "
+        "pictures, whose style to take, without training",
+    ),
+    "strength": (Restyle, "strength", "how far material and colour change, in [0, 1]"),
+    "texture": (Restyle, "texture", "share of the style's texture; 0 changes tone and colour only"),
+    "mix": (Restyle, "mix", "largest share of a second style that is mixed in, in [0, 1]"),
+    "lighting": (Relight, "strength", "how far the lighting changes, in [0, 1]"),
+    "defocus": (Defocus, "sigma", "blur, as its standard deviation in pixels"),
+    "noise": (SensorNoise, "sigma", "noise, as its standard deviation: a share of the range"),
+    "working_size": (
+        Restyle,
+        "working_size",
+        "short side, in pixels, above which the network runs on a smaller copy",
+    ),
+}
+"""Options that replace arguments of a preset's stages."""
 
 
-def add_style_options(parser: argparse.ArgumentParser) -> None:
-    """``--pack --style --reference --working-size --device --seed``."""
-    group = parser.add_argument_group("styles")
-    add_pack_option(group)
+def add_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], *, does: str, examples: str
+) -> argparse.ArgumentParser:
+    """The parser of a command, whose help ends with examples."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        description=does,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def default_of(call: Callable[..., Any], name: str) -> Any:
+    """The default of an argument."""
+    return inspect.signature(call).parameters[name].default
+
+
+def add_preset_options(parser: argparse.ArgumentParser) -> None:
+    """``--preset --pack``, and what replaces arguments of the preset's stages."""
+    group = parser.add_argument_group("what to do")
     group.add_argument(
-        "--style",
-        nargs="+",
+        "--preset",
+        default=default_of(StyleAugment, "stages"),
         metavar="NAME",
-        default=[],
-        help="tags or names of styles to draw from; 'styleaug packs' lists them (default: all)",
+        help="stages to begin with; 'styleaug presets' lists them (default: %(default)s)",
     )
-    group.add_argument(
-        "--reference",
-        nargs="+",
-        metavar="IMAGE",
-        default=[],
-        help="pictures, or folders of pictures, whose style to take; no training needed",
-    )
-    group = parser.add_argument_group("running")
-    group.add_argument(
-        "--working-size",
-        type=int,
-        default=DEFAULTS["working_size"],
-        metavar="PIXELS",
-        help="above this short side the network runs on a smaller copy (default: %(default)s)",
-    )
-    add_device_option(group)
-    add_seed_option(group)
+    add_options(group, "pack")
+    for option, (kind, name, does) in _AMOUNTS.items():
+        usual = default_of(kind, name)
+        ranged = isinstance(usual, tuple)
+        group.add_argument(
+            f"--{option.replace('_', '-')}",
+            type=float if ranged else type(usual),
+            nargs="+" if ranged or option == "styles" else None,
+            metavar="X",
+            help=f"{does}{'; one number, or LO HI to draw from' * ranged} (default: the preset's)",
+        )
 
 
-def add_pack_option(parser: argparse._ActionsContainer) -> None:
-    """``--pack``."""
-    parser.add_argument(
-        "--pack",
-        default=DEFAULTS["pack"],
-        help="name of a bundled pack, or path of a pack file (default: %(default)s)",
-    )
+def replaced(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of a preset's stages that are replaced, by option."""
+    return {o: getattr(arguments, o) for o in _AMOUNTS if getattr(arguments, o) is not None}
 
 
-def add_device_option(parser: argparse._ActionsContainer) -> None:
-    """``--device``."""
-    parser.add_argument(
-        "--device",
-        default="cuda" if torch.cuda.is_available() else "cpu",
-        help="where to compute (default here: %(default)s)",
-    )
+def chosen_preset(arguments: argparse.Namespace) -> Preset:
+    """The preset that :func:`add_preset_options` asks for, with its arguments replaced.
+
+    Raises:
+        ValueError: if a value is out of bounds, or is asked of a stage that the preset has not.
+    """
+    chosen = preset(arguments.preset, pack=arguments.pack)
+    stages = list(chosen.stages)
+    for option, value in replaced(arguments).items():
+        kind, name, _ = _AMOUNTS[option]
+        if not any(type(stage) is kind for stage in stages):
+            raise ValueError(
+                f"--{option} has no effect on the preset {chosen.name!r}, which has no "
+                f"{kind.__name__}. 'styleaug presets {chosen.name}' shows it."
+            )
+        value = value[0] if isinstance(value, list) and len(value) == 1 else value
+        try:
+            stages = [changed(s, **{name: value}) if type(s) is kind else s for s in stages]
+        except ValueError as error:
+            raise ValueError(f"--{option.replace('_', '-')}: {error}") from error
+    return replace(chosen, stages=stages)
 
 
-def add_seed_option(parser: argparse._ActionsContainer) -> None:
-    """``--seed``."""
-    parser.add_argument("--seed", type=int, default=0, help="of all draws (default: %(default)s)")
+def changed(stage: Stage, **settings: Any) -> Stage:
+    """A stage with other arguments."""
+    return type(stage)(**{**stage.settings(), **settings})
 
 
-def add_range(parser: argparse._ArgumentGroup, name: str, help_text: str) -> None:
-    """``--NAME X`` or ``--NAME LO HI``."""
-    value = DEFAULTS[name]
-    shown = " ".join(f"{v:g}" for v in value)
-    parser.add_argument(
-        f"--{name}",
-        type=float,
-        nargs="+",
-        default=value,
-        metavar="X",
-        help=f"{help_text}; one number, or LO HI to draw from (default: {shown})",
-    )
+def count(text: str) -> int:
+    """A whole number of at least 1, as an option's type."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but is {text!r}")
+    return int(text)
 
 
-def as_range(values: Any) -> Any:
-    """``[x]`` -> x; ``[lo, hi]`` -> (lo, hi); the library checks the rest."""
-    return values[0] if len(values) == 1 else tuple(values)
+def seed(text: str) -> int:
+    """A number that all generators take, as an option's type."""
+    if not text.isdecimal() or int(text) >= 2**32:  # numpy takes 32 bits
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from 0 to {2**32 - 1}, but is {text!r}"
+        )
+    return int(text)
 
 
-def chosen_styles(arguments: argparse.Namespace) -> list[str]:
-    """What ``--style`` and ``--reference`` ask for together."""
-    return [*arguments.style, *arguments.reference] or ["all"]
+def device(text: str) -> torch.device:
+    """A device that is there, as an option's type."""
+    try:
+        found = choose_device(text)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:  # torch raises both
+        raise argparse.ArgumentTypeError(
+            f"must be auto, cpu, cuda or another device that is here, but is {text!r}"
+        ) from error
+    return found
+
+
+_SHARED: dict[str, dict[str, Any]] = {
+    "pack": {
+        "default": default_of(Restyle, "pack"),
+        "help": "name of a bundled pack, or path of a pack file",
+    },
+    "device": {
+        "type": device,
+        "default": "auto",
+        "help": "where to compute: cpu, cuda, cuda:1, ...; auto takes CUDA where there is one",
+    },
+    "seed": {"type": seed, "default": 0, "metavar": "N", "help": "of all draws"},
+    "limit": {"type": count, "metavar": "N", "help": "images that are taken, at most"},
+    "size": {
+        "type": count,
+        "metavar": "PIXELS",
+        "help": "short side that larger images are brought to, as for training",
+    },
+    "draws": {"type": count, "metavar": "N", "help": "of each image"},
+}
+"""Options that mean the same in every command that has them."""
+
+
+def add_options(parser: argparse._ActionsContainer, *names: str, **defaults: Any) -> None:
+    """Add shared options: by name, or with a default of the command's own."""
+    for name in (*names, *defaults):
+        settings = {**_SHARED[name], **({"default": defaults[name]} if name in defaults else {})}
+        settings["help"] += " (default: %(default)s)"
+        parser.add_argument(f"--{name}", **settings)

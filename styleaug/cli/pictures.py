@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -9,41 +10,49 @@ from PIL import Image
 from styleaug.images.io import find_images, load_image, load_rgb
 
 
+def pictures_below(sources: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """The images among ``sources`` and in their folders, each with its path below its source.
+
+    Raises:
+        ValueError: if a source is neither a file nor a folder with images.
+    """
+    return [
+        (path, Path(path.name) if path == source else path.relative_to(source))
+        for source in sources
+        for path in ([source] if source.is_file() else find_images(source))
+    ]
+
+
 def mirrored(
-    sources: list[Path], out: Path, copies: int = 1
+    sources: Sequence[Path], out: Path, copies: int = 1
 ) -> list[tuple[Path, list[tuple[Path, str]]]]:
     """Each source image with its targets, and the names that seed their draws.
 
     Raises:
-        ValueError: if a source is missing, or two sources would write the same file.
+        ValueError: if a source is missing, two sources would write the same file, or a source would
+            be overwritten.
     """
-    jobs: dict[Path, tuple[Path, list[tuple[Path, str]]]] = {}
-    for source in sources:
-        if source.is_file():
-            found = [(source, Path(source.name))]
-        else:
-            found = [(path, path.relative_to(source)) for path in find_images(source)]
-        for path, relative in found:
-            suffix = relative.suffix if relative.suffix.lower() != ".jpeg" else ".jpg"
-            stems = (
-                [relative.stem]
-                if copies == 1
-                else [f"{relative.stem}_{k + 1}" for k in range(copies)]
-            )
-            targets = [
-                (out / relative.parent / f"{stem}{suffix}", relative.as_posix()) for stem in stems
-            ]
-            if targets[0][0] in jobs:
+    pictures = pictures_below(sources)
+    originals = {path.resolve() for path, _ in pictures}
+    writers: dict[Path, Path] = {}
+    jobs = []
+    for path, relative in pictures:
+        suffix = relative.suffix if relative.suffix.lower() != ".jpeg" else ".jpg"
+        marks = [""] if copies == 1 else [f"_{k + 1}" for k in range(copies)]
+        targets = [out / relative.parent / f"{relative.stem}{mark}{suffix}" for mark in marks]
+        for target in targets:
+            if target in writers:
                 raise ValueError(
-                    f"Sources must have different names below {out}, but {path} and "
-                    f"{jobs[targets[0][0]][0]} both become {targets[0][0]}."
+                    f"Sources must have different names below {out}, but {writers[target]} and "
+                    f"{path} both become {target}."
                 )
-            if targets[0][0].resolve() == path.resolve():
+            if target.resolve() in originals:
                 raise ValueError(
-                    f"--out must not be the source folder: {path} would be overwritten."
+                    f"--out must not be the source folder: {target} would be overwritten."
                 )
-            jobs[targets[0][0]] = (path, targets)
-    return list(jobs.values())
+            writers[target] = path
+        jobs.append((path, [(target, relative.as_posix()) for target in targets]))
+    return jobs
 
 
 def load_picture(path: Path) -> Image.Image:

@@ -20,8 +20,12 @@ from styleaug.images.color import to_dtype, to_rgb
 from styleaug.images.io import to_tensor
 
 
-def load_pipeline(where: str) -> Callable[..., Any]:
+def load_pipeline(where: str, option: str = "--pipeline") -> Callable[..., Any]:
     """Load ``FILE.py:NAME``: a torchvision transform, an Albumentations one, or a function.
+
+    Args:
+        where: file and name.
+        option: that asks for it, for messages.
 
     Raises:
         ValueError: if there is no such file, or no such callable in it.
@@ -30,11 +34,11 @@ def load_pipeline(where: str) -> Callable[..., Any]:
     path = Path(file)
     if not colon or not path.is_file():
         raise ValueError(
-            f"--pipeline must be FILE.py:NAME, with a file that exists, but is {where!r}."
+            f"{option} must be FILE.py:NAME, with a file that exists, but is {where!r}."
         )
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise ValueError(f"--pipeline must name a Python file, but names {file!r}.")
+        raise ValueError(f"{option} must name a Python file, but names {file!r}.")
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent.resolve()))  # for what it imports from beside it
     try:
@@ -44,7 +48,7 @@ def load_pipeline(where: str) -> Callable[..., Any]:
     pipeline = getattr(module, name, None)
     if not callable(pipeline):
         raise ValueError(
-            f"--pipeline must name a transform or function in {file}, but {name!r} is "
+            f"{option} must name a transform or function in {file}, but {name!r} is "
             f"{'missing' if pipeline is None else type(pipeline).__name__}."
         )
     return pipeline  # type: ignore[no-any-return]  # callable, as just seen

@@ -1,51 +1,56 @@
-"""``styleaug preview``: a contact sheet of styles and strengths, or of a user's own pipeline."""
+"""``styleaug preview``: a contact sheet of what training will see."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from styleaug.cli.options import add_style_options, chosen_styles
+from styleaug.audit import AuditConfig
+from styleaug.audit.run import fit
+from styleaug.augment.transform import StyleAugment
+from styleaug.cli.options import (
+    add_command,
+    add_options,
+    add_preset_options,
+    changed,
+    chosen_preset,
+    count,
+    replaced,
+)
+from styleaug.cli.pictures import pictures_below
 from styleaug.cli.pipeline import feed, load_pipeline, seeded
-from styleaug.cli.sheet import tile
-from styleaug.images.io import find_images, grid, load_rgb, save_image, to_tensor
-from styleaug.pack import StylePack
-from styleaug.plan import StylePlan, StyleSampler
-from styleaug.render import render
+from styleaug.cli.sheet import contact_sheet, outlined
+from styleaug.datasets import Sample, read_defects
+from styleaug.images.io import load_rgb, save_image, to_tensor
+from styleaug.stages.restyle import Restyle
 
 EXAMPLES = """examples:
-  styleaug preview part.png --out sheet.png
-  styleaug preview images/*.png --out sheet.png --style rust wood --columns 10 --strengths 0.5
-  styleaug preview part.png --out lamps.png --strengths 0 --light 1
-  styleaug preview --pipeline my_pipeline.py:transform --data images/
+  styleaug preview parts/ --out sheet.png
+  styleaug preview parts/ --preset masks --styles rust wood --noise 0 0.05
+  styleaug preview --data tiles/                       labelled images: defects are outlined
+  styleaug preview part.png --strengths 0.3 0.6 1      styles against strengths
+  styleaug preview parts/ --pipeline my_pipeline.py:transform
 
-For each image and strength one row: the image, then the styles, the same in every row. With
---pipeline one row an image: the image, then what your whole pipeline feeds to the model.
+Each image has a row: first itself, then draws of a preset as it trains, each with what it got.
+Images that training leaves unchanged are not shown, unless --p is below 1. With --strengths the
+columns are styles, the same in every row. With --pipeline you see what your whole pipeline feeds
+to the model.
 """
 
 
 def add_parser(commands: Any) -> None:
     """Register the command."""
-    parser = commands.add_parser(
-        "preview",
-        help="contact sheet of styles x strengths, or of your own pipeline",
-        description="Draw a contact sheet: images under random styles at several strengths, or as "
-        "your own training pipeline feeds them to the model.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    does = (
+        "Draw a contact sheet: images as a preset changes them in training, styles against "
+        "strengths, or what your own pipeline feeds to the model."
     )
-    parser.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="image files")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="a folder to take images from")
-    parser.add_argument(
-        "--rows",
-        type=int,
-        default=6,
-        help="images of the folder, spread over it (default: %(default)s)",
-    )
+    parser = add_command(commands, "preview", run, does=does, examples=EXAMPLES)
+    parser.add_argument("sources", nargs="*", type=Path, metavar="SRC", help="images or folders")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="labelled images")
     parser.add_argument(
         "--out",
         type=Path,
@@ -53,106 +58,98 @@ def add_parser(commands: Any) -> None:
         metavar="SHEET",
         help="png or jpg file (default: %(default)s)",
     )
+    add_options(parser, limit=6, draws=7)
+    parser.add_argument(
+        "--p",
+        type=float,
+        default=1.0,
+        help="probability that an image is changed at all; less in training, as 'styleaug presets "
+        "NAME' tells (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--strengths", type=float, nargs="+", metavar="X", help="Restyle alone: a row for each"
+    )
     parser.add_argument(
         "--pipeline",
         metavar="FILE.py:NAME",
         help="your transform: torchvision, Albumentations, or a function of a PIL image",
     )
-    parser.add_argument("--columns", type=int, default=7, help="draws (default: %(default)s)")
     parser.add_argument(
-        "--strengths",
-        type=float,
-        nargs="+",
-        default=[0.4, 0.7, 1.0],
-        help="one row each (default: 0.4 0.7 1)",
-    )
-    parser.add_argument("--texture", type=float, default=1.0, help="(default: %(default)s)")
-    parser.add_argument("--blur", type=float, default=0.0, help="(default: %(default)s)")
-    parser.add_argument("--grain", type=float, default=0.0, help="(default: %(default)s)")
-    parser.add_argument("--light", type=float, default=0.0, help="(default: %(default)s)")
-    parser.add_argument(
-        "--size",
-        type=int,
+        "--thumbnail",
+        type=count,
         default=192,
-        help="side of the pictures, in pixels (default: %(default)s)",
+        metavar="PIXELS",
+        help="longer side of each picture on the sheet (default: %(default)s)",
     )
-    add_style_options(parser)
-    parser.set_defaults(run=run)
+    add_preset_options(parser)
+    group = parser.add_argument_group("running")
+    add_options(group, "device", "seed", size=AuditConfig.size)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw and write the sheet."""
-    for name in ("columns", "rows"):
-        if getattr(arguments, name) < 1:
-            raise ValueError(f"--{name} must be at least 1, but got {getattr(arguments, name)}.")
-    files = _files(arguments)
-    if arguments.pipeline is None:
-        rows, drawn = _style_rows(arguments, files)
+    samples = _samples(arguments)
+    rows: list[list[Tensor]] = []
+    captions: list[list[str]] = []
+    if arguments.pipeline is not None:
+        rows = _pipeline_rows(arguments, samples)
+        told = arguments.pipeline
     else:
-        rows, drawn = _pipeline_rows(arguments, files), arguments.pipeline
-    save_image(arguments.out, grid(rows))
-    print(f"{arguments.out}: {drawn}")
+        transforms, told = _transforms(arguments)
+        generator = torch.Generator()
+        for number, sample in enumerate(samples):
+            image, mask = fit(sample, arguments.size)
+            for name, transform in transforms.items():
+                # the same styles at every strength; in training each image has its own draw
+                generator.manual_seed(arguments.seed + (0 if arguments.strengths else number))
+                plan = transform.draw(arguments.draws, generator)
+                batch = image.to(arguments.device).expand(plan.count, -1, -1, -1)
+                out = transform.render(batch, plan).cpu()
+                rows.append([outlined(image[0], None if mask is None else mask[0]), *out])
+                texts = [plan.caption(row).replace("; ", "\n") for row in range(plan.count)]
+                captions.append([f"{sample.path.name} {name}", *texts])
+    save_image(arguments.out, contact_sheet(rows, arguments.thumbnail, captions))
+    print(f"{arguments.out}: {told}")
     return 0
 
 
-def _files(arguments: argparse.Namespace) -> list[Path]:
-    files: list[Path] = list(arguments.images)
+def _samples(arguments: argparse.Namespace) -> list[Sample]:
+    """At most ``--limit`` images, spread over all; of labelled ones those with a defect."""
+    samples = [Sample(path) for path, _ in pictures_below(arguments.sources)]
     if arguments.data is not None:
-        found = find_images(arguments.data)
-        count = min(arguments.rows, len(found))
-        files += [found[k * len(found) // count] for k in range(count)]
-    if not files:
-        raise ValueError("preview needs images: name files, or a folder by --data.")
-    return files
+        found = read_defects(arguments.data).samples
+        samples += [s for s in found if s.mask or s.boxes] or found
+    if not samples:
+        raise ValueError("preview needs images: name files or folders, or labelled ones by --data.")
+    number = min(arguments.limit, len(samples))
+    return [samples[k * len(samples) // number] for k in range(number)]
 
 
-def _style_rows(
-    arguments: argparse.Namespace, files: list[Path]
-) -> tuple[list[list[torch.Tensor]], str]:
-    """A row for each image and strength, and the names of the styles."""
-    pack = StylePack.load(arguments.pack)
-    sampler = StyleSampler(
-        pack,
-        chosen_styles(arguments),
-        light=arguments.light,
-        blur=arguments.blur,
-        grain=arguments.grain,
-    )
-    plan = sampler.draw(arguments.columns, torch.Generator().manual_seed(arguments.seed))
-    rows = []
-    for path in files:
-        picture = load_rgb(path)
-        picture.thumbnail((1 << 30, 4 * arguments.size))  # a sheet needs no more
-        image = to_tensor(picture)[None].to(arguments.device)
-        for strength in arguments.strengths:
-            out = render(
-                image.expand(len(plan), -1, -1, -1),
-                _with(plan, strength, arguments.texture),
-                pack,
-                working_size=arguments.working_size,
-            )
-            rows.append([tile(x, arguments.size) for x in (image[0], *out)])
-    return rows, ", ".join(plan.styles)
+def _transforms(arguments: argparse.Namespace) -> tuple[dict[str, StyleAugment], str]:
+    """What makes each row of an image, and what it is called."""
+    chosen = chosen_preset(arguments)
+    if not arguments.strengths:
+        return {"": StyleAugment(chosen.stages, p=arguments.p)}, f"preset {chosen.name}"
+    restyle = [stage for stage in chosen.stages if isinstance(stage, Restyle)]
+    if not restyle:
+        raise ValueError(f"--strengths need Restyle, which the preset {chosen.name!r} has not.")
+    settings = {"p": 1.0} if arguments.texture else {"p": 1.0, "texture": 1.0}
+    return {
+        f"at {s:g}": StyleAugment([changed(restyle[0], strength=s, **settings)])
+        for s in arguments.strengths
+    }, "styles against strengths"
 
 
-def _pipeline_rows(arguments: argparse.Namespace, files: list[Path]) -> list[list[torch.Tensor]]:
+def _pipeline_rows(arguments: argparse.Namespace, samples: list[Sample]) -> list[list[Tensor]]:
     """A row for each image: the image, then what the pipeline makes of it."""
-    if arguments.style or arguments.reference:
-        raise ValueError("--style and --reference have no effect on --pipeline: say it there.")
+    given = [*replaced(arguments), *(["strengths"] if arguments.strengths else [])]
+    if given:
+        raise ValueError(f"--{', --'.join(given)}: no effect on --pipeline; say it there.")
     pipeline = load_pipeline(arguments.pipeline)
     rows = []
     with seeded(arguments.seed, pipeline):
-        for path in files:
-            picture = load_rgb(path)
-            fed = [feed(pipeline, picture.copy()) for _ in range(arguments.columns)]
-            rows.append([tile(x, arguments.size) for x in (to_tensor(picture), *fed)])
+        for sample in samples:
+            picture = load_rgb(sample.path)
+            fed = [feed(pipeline, picture.copy()) for _ in range(arguments.draws)]
+            rows.append([to_tensor(picture), *fed])
     return rows
-
-
-def _with(plan: StylePlan, strength: float, texture: float) -> StylePlan:
-    """The same styles and lamps at another strength."""
-    return replace(
-        plan,
-        strength=torch.full_like(plan.strength, strength),
-        texture=torch.full_like(plan.texture, texture),
-    )

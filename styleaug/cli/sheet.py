@@ -1,12 +1,22 @@
-"""Pictures of one size for contact sheets."""
+"""Contact sheets: pictures of one size, with captions below and defects outlined."""
 
 from __future__ import annotations
 
-from PIL import Image
+import re
+from collections.abc import Sequence
+from textwrap import wrap
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
+from torch.nn import functional as F
+from torchvision.utils import make_grid
 
 from styleaug.images.color import to_rgb
-from styleaug.images.io import to_tensor
+from styleaug.images.io import to_image, to_tensor
+
+_FONT, _LINE, _LETTER = 11, 15, 6
+"""Of captions: size, height of a line, and width of a letter, in pixels."""
 
 
 def tile(image: Tensor, size: int) -> Tensor:
@@ -14,8 +24,49 @@ def tile(image: Tensor, size: int) -> Tensor:
     _, height, width = image.shape
     scale = size / max(height, width)
     shape = (max(1, round(width * scale)), max(1, round(height * scale)))
-    picture = Image.fromarray(to_rgb(image).permute(1, 2, 0).cpu().numpy())
+    picture = to_image(to_rgb(image)).resize(shape, Image.Resampling.LANCZOS)
     canvas = Image.new("RGB", (size, size), "white")
-    resized = picture.resize(shape, Image.Resampling.LANCZOS)
-    canvas.paste(resized, ((size - shape[0]) // 2, (size - shape[1]) // 2))
+    canvas.paste(picture, ((size - shape[0]) // 2, (size - shape[1]) // 2))
+    return to_tensor(canvas)
+
+
+def contact_sheet(
+    rows: Sequence[Sequence[Tensor]], size: int, captions: Sequence[Sequence[str]] = ()
+) -> Image.Image:
+    """Rows of as many pictures each, on white.
+
+    Args:
+        rows: uint8 pictures (C, H, W).
+        size: longer side of each on the sheet, in pixels.
+        captions: what stands below each; a line break begins a line, and so does a full one.
+    """
+    tiles = torch.stack([tile(image, size) for row in rows for image in row])
+    if captions:
+        texts = [_wrapped(text, size // _LETTER) for row in captions for text in row]
+        height = _LINE * max(map(len, texts))
+        tiles = torch.cat([tiles, torch.stack([_printed(t, height, size) for t in texts])], dim=2)
+    return to_image(make_grid(tiles, nrow=len(rows[0]), padding=4, pad_value=255))
+
+
+def outlined(image: Tensor, mask: Tensor | None) -> Tensor:
+    """A uint8 image (3, H, W) with a red line around what its mask (1, H, W) marks."""
+    if mask is None:
+        return image
+    line = F.max_pool2d(mask.float(), 5, stride=1, padding=2)[0].bool() & ~mask[0]
+    red = torch.tensor([230, 30, 30], dtype=torch.uint8)[:, None, None]
+    return torch.where(line, red, image)
+
+
+def _wrapped(text: str, letters: int) -> list[str]:
+    """Lines of at most so many letters; a number stays with its name."""
+    lines = re.sub(r" (?=[-\d])", "\u00a0", text).splitlines()
+    parts = [part for line in lines for part in wrap(line, letters, break_on_hyphens=False)]
+    return [part.replace("\u00a0", " ") for part in parts]
+
+
+def _printed(text: Sequence[str], height: int, width: int) -> Tensor:
+    """Lines of text on white: uint8 (3, height, width)."""
+    canvas = Image.new("RGB", (width, height), "white")
+    font = ImageFont.load_default(_FONT)
+    ImageDraw.Draw(canvas).multiline_text((0, 0), "\n".join(text), fill="black", font=font)
     return to_tensor(canvas)

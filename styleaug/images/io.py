@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -92,22 +91,3 @@ def save_image(path: Path, image: Image.Image) -> None:
             image.save(temporary, quality=95)
         else:
             image.save(temporary)
-
-
-def grid(rows: Sequence[Sequence[Tensor]], *, pad: int = 4) -> Image.Image:
-    """A contact sheet of uint8 (3, H, W) images, all of one size, on white.
-
-    Args:
-        rows: the images of each row.
-        pad: pixels between them.
-    """
-    _, height, width = rows[0][0].shape
-    columns = max(len(row) for row in rows)
-    sheet = torch.full(
-        (3, len(rows) * (height + pad) + pad, columns * (width + pad) + pad), 255, dtype=torch.uint8
-    )
-    for r, row in enumerate(rows):
-        for c, image in enumerate(row):
-            top, left = pad + r * (height + pad), pad + c * (width + pad)
-            sheet[:, top : top + height, left : left + width] = image
-    return to_image(sheet)

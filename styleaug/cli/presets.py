@@ -1,0 +1,45 @@
+"""``styleaug presets``: which presets there are, and what each of them does."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from styleaug.augment.presets import PRESETS, preset
+from styleaug.augment.transform import StyleAugment
+from styleaug.cli.options import add_command
+
+EXAMPLES = """examples:
+  styleaug presets               all presets, and when to take each
+  styleaug presets masks         its stages as code, to be changed, and as JSON
+  styleaug preview parts/ --preset masks       what training will see under it
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Register the command."""
+    does = "List the presets of StyleAugment and when to take each, or show one: code and JSON."
+    parser = add_command(commands, "presets", run, does=does, examples=EXAMPLES)
+    parser.add_argument("name", nargs="?", metavar="NAME", help="of a preset")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List presets, or show one."""
+    if arguments.name is None:
+        width = max(map(len, PRESETS))
+        for name, when in PRESETS.items():
+            print(f"{name:{width}}  {when}")
+        return 0
+    chosen = preset(arguments.name)
+    augment = StyleAugment(list(chosen.stages), p=chosen.p, schedule=chosen.schedule)
+    print(f"{chosen.name}: {chosen.when}\n\nStyleAugment({chosen.name!r}) stands for\n")
+    print(f"{as_code(augment)}\n\nand, for StyleAugment.from_dict and the integrations, for\n")
+    print(json.dumps(augment.to_dict()))
+    return 0
+
+
+def as_code(augment: StyleAugment) -> str:
+    """The call that builds a transform, one stage a line."""
+    lines = "".join(f"        {stage!r},\n" for stage in augment.stages)
+    return f"    {augment!r}".replace(repr(augment.stages), f"[\n{lines}    ]")
