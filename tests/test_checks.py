@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from helpers import DTYPES, pictures
-from styleaug import StyleAugment
+from styleaug import Defocus, Relight, Restyle, SensorNoise, StyleAugment
 from styleaug.errors import MissingExtraError, StyleAugError, WeightsError
 from styleaug.images.checks import check_fraction, check_image_tensor, check_range
 
@@ -25,8 +25,12 @@ def test_images_of_every_dtype_and_leading_dimension_pass(dtype, shape):
         (torch.zeros(8, 32, 32, 3), ValueError, ["1 or 3 channels", "(8, 32, 32, 3)", "permute"]),
         (torch.zeros(3, 0, 32), ValueError, ["must have pixels", "0 high", "32 wide"]),
         (torch.zeros(3, 32, 0), ValueError, ["must have pixels", "32 high", "0 wide"]),
-        (torch.zeros(3, 32, 32, dtype=torch.int64), TypeError, ["uint8", "int64", "ToDtype"]),
-        (torch.zeros(3, 32, 32, dtype=torch.bool), TypeError, ["uint8", "bool", "ToDtype"]),
+        (
+            torch.zeros(3, 32, 32, dtype=torch.int64),
+            TypeError,
+            ["uint8", "uint16", "int64", ".to(torch.uint16)"],
+        ),
+        (torch.zeros(3, 32, 32, dtype=torch.bool), TypeError, ["uint8", "uint16", "bool"]),
         (torch.full((3, 32, 32), 255.0), ValueError, ["[0, 1]", "255", "1/255"]),
         (torch.full((3, 32, 32), -1.0), ValueError, ["[0, 1]", "-1", "before Normalize"]),
         (torch.full((3, 32, 32), torch.nan), ValueError, ["finite", "nan", "Normalize"]),
@@ -98,24 +102,29 @@ def test_bad_fractions_are_refused_with_name_and_value(value):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("kind", "name", "value"),
     [
-        ("p", 1.5),
-        ("mix", -1),
-        ("jitter", 2),
-        ("strength", (1, 0)),
-        ("texture", 1.1),
-        ("light", (0, 2)),
-        ("protect", 3),
-        ("working_size", 8),
-        ("working_size", 256.0),
-        ("styles", []),
-        ("styles", "nosuchstyle"),
+        (Restyle, "p", 1.5),
+        (Restyle, "mix", -1),
+        (Restyle, "jitter", 2),
+        (Restyle, "strength", (1, 0)),
+        (Restyle, "texture", 1.1),
+        (Restyle, "working_size", 8),
+        (Restyle, "working_size", 256.0),
+        (Restyle, "styles", []),
+        (Restyle, "styles", "nosuchstyle"),
+        (Relight, "strength", (0, 2)),
+        (Relight, "p", "often"),
+        (Defocus, "sigma", -1),
+        (SensorNoise, "sigma", 3),
+        (StyleAugment, "p", 2),
+        (StyleAugment, "protect", 3),
+        (StyleAugment, "schedule", "soon"),
     ],
 )
-def test_the_transform_names_the_argument_that_is_wrong(pack, name, value):
+def test_transforms_name_the_argument_that_is_wrong(kind, name, value):
     with pytest.raises(ValueError, match=f"^{name} must"):
-        StyleAugment(**{"pack": pack, name: value})
+        kind(**{name: value})
 
 
 def test_errors_have_the_types_that_callers_catch():

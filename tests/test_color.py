@@ -4,16 +4,19 @@ import pytest
 import torch
 
 from helpers import DTYPES, pictures
-from styleaug.images.color import luma, to_dtype, to_float, to_rgb
+from styleaug.images.color import WHITE, luma, to_dtype, to_float, to_rgb
 
 
-def test_every_uint8_level_survives_the_round_trip():
-    levels = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16)
-    assert torch.equal(to_dtype(to_float(levels), torch.uint8), levels)
+@pytest.mark.parametrize("dtype", WHITE, ids=str)
+def test_every_level_survives_the_round_trip(dtype):
+    levels = torch.arange(WHITE[dtype] + 1).to(dtype).reshape(1, 16, -1)
+    assert torch.equal(to_dtype(to_float(levels), dtype), levels)
 
 
-def test_uint8_spans_zero_to_one():
-    images = to_float(torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1))
+@pytest.mark.parametrize("dtype", WHITE, ids=str)
+def test_integers_span_zero_to_one(dtype):
+    white = WHITE[dtype]
+    images = to_float(torch.tensor([0, white // 5, white]).to(dtype).view(3, 1, 1))
     torch.testing.assert_close(images.flatten(), torch.tensor([0, 0.2, 1]))
 
 
@@ -25,15 +28,16 @@ def test_to_float_gives_float32_and_leaves_its_input_alone(dtype):
     assert torch.equal(images, before)
 
 
-def test_uint8_is_rounded_to_the_nearest_level():
-    values = torch.tensor([100.4, 100.6]).div(255).view(1, 1, 2)
-    assert to_dtype(values, torch.uint8).flatten().tolist() == [100, 101]
+@pytest.mark.parametrize("dtype", WHITE, ids=str)
+def test_integers_are_rounded_to_the_nearest_level(dtype):
+    values = torch.tensor([100.4, 100.6]).div(WHITE[dtype]).view(1, 1, 2)
+    assert to_dtype(values, dtype).flatten().tolist() == [100, 101]
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_what_lies_outside_is_clamped_and_the_input_stays(dtype):
     values = torch.tensor([-0.5, 1.5]).view(1, 1, 2)
-    top = 255 if dtype == torch.uint8 else 1
+    top = WHITE.get(dtype, 1)
     out = to_dtype(values, dtype)
     assert out.dtype == dtype
     assert out.flatten().tolist() == [0, top]

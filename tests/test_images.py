@@ -73,16 +73,30 @@ def test_a_damaged_image_is_reported_by_name(tmp_path, content):
         load_rgb(path)
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_tensors_and_pil_images_convert_both_ways(mode):
+@pytest.mark.parametrize(
+    ("mode", "channels", "dtype"),
+    [("L", 1, torch.uint8), ("RGB", 3, torch.uint8), ("I;16", 1, torch.uint16)],
+)
+def test_tensors_and_pil_images_convert_both_ways(mode, channels, dtype):
     picture = pil_picture(mode)
     tensor = to_tensor(picture)
-    assert tensor.shape == (len(mode), 17, 41)
-    assert tensor.dtype == torch.uint8
+    assert tensor.shape == (channels, 17, 41)
+    assert tensor.dtype == dtype
     assert same_pixels(to_image(tensor), picture)
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("mode", ["I", "I;16B", "I;16L", "I;16N"])
+def test_every_mode_of_sixteen_bits_gives_the_same_tensor(mode):
+    assert torch.equal(to_tensor(pil_picture(mode)), to_tensor(pil_picture("I;16")))
+
+
+@pytest.mark.parametrize("level", [-1, 65_536])
+def test_integers_beyond_sixteen_bits_are_refused(level):
+    with pytest.raises(ValueError, match=rf"mode I must hold values of 16 bits.*{level}"):
+        to_tensor(Image.fromarray(np.array([[level, 300]], dtype=np.int32)))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "I;16", "I"])
 def test_a_tensor_shares_no_memory_with_its_picture(mode):
     picture = pil_picture(mode)
     before = picture.copy()
