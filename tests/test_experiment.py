@@ -56,29 +56,37 @@ def scores(runs):
     """What was measured, without durations."""
     return {
         run: [value for value in outcome.values if "seconds" not in value[2]]
-        for run, outcome in runs
+        for run, outcome in runs.items()
     }
 
 
 def test_runs_are_kept_and_not_repeated(tried, trained):
-    first = list(tried.run(POLICIES))
+    first = tried.run(POLICIES)
     names = [f"{name}, seed {seed}" for seed in (0, 1) for name in POLICIES]
     assert trained == names
-    again = list(tried.run(POLICIES))
+    again = tried.run(POLICIES)
     assert len(trained) == 4
-    assert dict(again).keys() == dict(first).keys()
-    for run, outcome in again:
-        assert outcome.values == dict(first)[run].values
+    assert list(again) == list(first)
+    for run, outcome in again.items():
+        assert outcome.values == first[run].values
         for condition, rows in outcome.rows.items():
-            assert np.array_equal(rows, dict(first)[run].rows[condition])
-    list(replace(tried, protocol=replace(TINY, seeds=(1, 2))).run(POLICIES))
+            assert np.array_equal(rows, first[run].rows[condition])
+    replace(tried, protocol=replace(TINY, seeds=(1, 2))).run(POLICIES)
     assert len(trained) == 6  # more seeds are no other runs
 
 
 def test_an_interrupted_experiment_keeps_what_is_done(tried, trained, monkeypatch):
-    runs = tried.run(POLICIES)
-    next(runs), next(runs)
-    runs.close()
+    train = experiment.train
+
+    def stops(*arguments, **options):
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(experiment, "train", stops)
+    with pytest.raises(KeyboardInterrupt):
+        tried.run(POLICIES)
+    monkeypatch.setattr(experiment, "train", train)
     resumed = scores(tried.run(POLICIES))
     assert len(trained) == 4
     whole = replace(tried, cache=tried.cache.with_name("other"))
@@ -86,10 +94,10 @@ def test_an_interrupted_experiment_keeps_what_is_done(tried, trained, monkeypatc
 
 
 def test_a_damaged_file_is_run_again(tried, trained):
-    list(tried.run({"flips only": ""}))
+    tried.run({"flips only": ""})
     for file in (tried.cache / "runs").iterdir():
         file.write_bytes(b"half")
-    assert len(list(tried.run({"flips only": ""}))) == 2
+    assert len(tried.run({"flips only": ""})) == 2
     assert len(trained) == 4
 
 
@@ -102,6 +110,8 @@ def test_corrupted_images_are_made_once(tried, monkeypatch):
     assert np.load(folder / "dust-3.npy").shape == (4, 16, 16, 3)
     monkeypatch.delattr(experiment, "corrupted_sets")
     tried.corrupt()
+    tried.drop_corrupted()
+    assert not folder.exists()
 
 
 # ---------------------------------------------------------------- the key
@@ -176,7 +186,7 @@ def test_weights_are_told_by_their_values():
 
 
 def test_results_hold_every_score_and_where_it_comes_from(tried, tmp_path):
-    found = dict(tried.run(POLICIES))
+    found = tried.run(POLICIES)
     result = tried.result(found, name="x", purpose="Try.", command="python")
     result.save(tmp_path / "x.json")
     assert result.policies == list(POLICIES)
@@ -188,7 +198,7 @@ def test_results_hold_every_score_and_where_it_comes_from(tried, tmp_path):
     assert result.conditions == ["clean", "exposure", "dust"]
     kinds = {(r.condition, r.metric) for r in result.rows if "seconds" in r.metric}
     assert kinds == {("train", "seconds"), ("test", "seconds"), ("run", "cpu seconds")}
-    pooled = tried.robustness([found[run] for run in found if run.policy == "lit"])
+    pooled = tried.robustness(found)["lit"]
     assert pooled.images == 4
     assert pooled.mpc("industrial") * 100 == pytest.approx(
         np.mean(list(result.scores("lit", ["exposure", "dust"]).values()))
@@ -199,7 +209,7 @@ def test_results_hold_every_score_and_where_it_comes_from(tried, tmp_path):
 def test_a_thorough_test_adapts_batch_norms_at_one_severity_and_sees_elsewhere(folder, tmp_path):
     protocol = replace(TINY, thorough=True, seeds=(0,))
     split = split_by_look(read_defects(folder), protocol, look="brightness")
-    found = dict(Experiment(split, protocol, tmp_path / "cache").run({"flips only": ""}))
+    found = Experiment(split, protocol, tmp_path / "cache").run({"flips only": ""})
     (values,) = (outcome.values for outcome in found.values())
     adapted = {(name, severity) for name, severity, _, adapted, _ in values if adapted}
     assert adapted == {("clean", 0), ("elsewhere", 0), ("exposure", 3), ("dust", 3)}
@@ -214,14 +224,14 @@ def test_masks_and_boxes_go_on_where_they_were(defect_boxes, kind, tmp_path, tra
     protocol = replace(TINY, size=32, seeds=(0,), corruptions=("dust",), severities=(3,))
     split = split_defects(read_defects(defect_boxes), protocol, kind=kind)
     tried = Experiment(split, replace(protocol, thorough=True), tmp_path)
-    first, second = (dict(tried.run({"flips only": ""})) for _ in range(2))
+    first, second = (tried.run({"flips only": ""}) for _ in range(2))
     assert len(trained) == 1
     (one,), (two,) = first.values(), second.values()
     assert one.values == two.values
     names = {"segmentation": {"IoU", "pixel AP"}, "detection": {"box AP", "box AP50"}}[kind]
     assert {value[2] for value in one.values} - {"seconds", "cpu seconds"} == names
     assert bool(one.rows) == bool(two.rows) == (kind == "segmentation")
-    found = tried.robustness([two])
+    (found,) = tried.robustness(second).values()
     assert found.names == ["dust"]
     assert (found.interval().low is None) == (kind == "detection")  # one seed, and no images
 

@@ -11,7 +11,6 @@ interrupted demo goes on where it was.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
@@ -31,7 +30,7 @@ from benchmarks.pictures import contact_sheet
 from styleaug import Relight, Restyle, StyleAugment
 from styleaug.datasets import DefectSet, Sample, read_defects
 from styleaug.errors import StyleAugError
-from styleaug.evaluate.experiment import Experiment, Run
+from styleaug.evaluate.experiment import Experiment
 from styleaug.evaluate.policies import FLIPS
 from styleaug.evaluate.protocol import Protocol
 from styleaug.evaluate.records import usable_cores
@@ -88,10 +87,9 @@ def run_demo(
     with atomic_path(out / "sheet.png") as temporary:
         make_sheet(examples, COLUMNS).save(temporary, "PNG")
     print(f"Contact sheet: {out / 'sheet.png'}")
-    cache = out / "cache"
-    experiment = Experiment(split, protocol, cache, device=device)
-    runs = dict(experiment.run(POLICIES, workers=workers, title="train and test"))
-    shutil.rmtree(cache / "corrupted", ignore_errors=True)  # large, and soon made again
+    experiment = Experiment(split, protocol, out / "cache", device=device)
+    runs = experiment.run(POLICIES, workers=workers, title="train and test")
+    experiment.drop_corrupted()
     result = experiment.result(
         runs,
         name=defects.name,
@@ -99,10 +97,7 @@ def run_demo(
         command="make demo" + (f" DATA={data.name}" if data else ""),
     )
     result.save(out / "result.json")
-    both = [
-        experiment.robustness([runs[Run(name, text, seed)] for seed in protocol.seeds])
-        for name, text in POLICIES.items()
-    ]
+    both = list(experiment.robustness(runs).values())
     draw_gains(out / "gains.png", *both)
     report = make_report(result, *both)
     with atomic_path(out / "report.md") as temporary:

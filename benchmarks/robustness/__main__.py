@@ -52,7 +52,7 @@ def run(config: Config, options: argparse.Namespace, command: str) -> Result:
         config.read(options.data, protocol), protocol, options.cache, options.pack, options.device
     )
     workers = options.jobs if options.jobs > 1 else 0
-    found = dict(experiment.run(policies, jobs=options.jobs, workers=workers))
+    found = experiment.run(policies, jobs=options.jobs, workers=workers)
     result = experiment.result(found, name=config.name, purpose=config.purpose, command=command)
     split = {"part_by": config.part_by, "line": config.line}
     told = {**result.meta["protocol"], **{name: v for name, v in split.items() if v}}

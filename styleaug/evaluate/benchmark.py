@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from tempfile import TemporaryDirectory
 from styleaug.augment.presets import preset
 from styleaug.datasets import DefectSet
 from styleaug.evaluate.corruptions import SUITES, installed_corruptions
-from styleaug.evaluate.experiment import Experiment, Run
+from styleaug.evaluate.experiment import Experiment
 from styleaug.evaluate.policies import FLIPS, name_policies, presets_to_try
 from styleaug.evaluate.protocol import Protocol
 from styleaug.evaluate.results import Result
@@ -102,18 +101,16 @@ def bench(
         folder = cache or Path(temporary)
         trial = experiment(*train_set.split(test_fraction=1 / 6, seed=1), _choosing(protocol))
         tried = {FLIPS: ""} | {n: preset_code(n) for n in presets_to_try(kind, protocol.model)}
-        search = {}
-        for run, outcome in trial.run(tried, workers=workers, title="choose"):
-            score = trial.robustness([outcome])
-            search[run.policy] = {"P": score.performance, "mPC": score.mpc()}
+        scores = trial.robustness(trial.run(tried, workers=workers, title="choose"))
+        search = {name: {"P": s.performance, "mPC": s.mpc()} for name, s in scores.items()}
         chosen = choose_preset(search)
 
         policies = {FLIPS: "", OURS: preset_code(chosen), **others}
         for name, expression in list(others.items())[:1]:
             policies[f"{name} + {OURS}"] = f"{expression} + {preset_code(chosen)}"
         final = experiment(train_set, test_set, protocol)
-        runs = dict(final.run(policies, workers=workers, title="compare"))
-        shutil.rmtree(folder / "corrupted", ignore_errors=True)  # large, and soon made again
+        runs = final.run(policies, workers=workers, title="compare")
+        final.drop_corrupted()
     result = final.result(
         runs,
         name=defects.name,
@@ -121,11 +118,7 @@ def bench(
         command="styleaug bench",
     )
     meta = {**result.meta, "search": search, "chosen": chosen, "code": preset_code(chosen)}
-    robustness = {
-        name: final.robustness([runs[Run(name, text, seed)] for seed in protocol.seeds])
-        for name, text in policies.items()
-    }
-    return BenchReport(replace(result, meta=meta), robustness, search, chosen)
+    return BenchReport(replace(result, meta=meta), final.robustness(runs), search, chosen)
 
 
 def _choosing(protocol: Protocol) -> Protocol:

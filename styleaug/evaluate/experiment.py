@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,31 +74,30 @@ class Experiment:
 
     def run(
         self, policies: Mapping[str, str], *, jobs: int = 1, workers: int = 0, title: str = "runs"
-    ) -> Iterator[tuple[Run, Outcome]]:
-        """Yield each run with its outcome as soon as it is there.
-
-        All policies come with the first seed, then all with the next: a broken experiment compares.
+    ) -> dict[Run, Outcome]:
+        """Run what the cache lacks: all policies with the first seed, then all with the next.
 
         Args:
             policies: expressions by name.
             jobs: runs at a time, each in a process of its own on one thread; 1 runs in this one.
             workers: processes that corrupt images; 0 works in this one.
             title: of the progress bar.
+
+        Returns:
+            Outcomes, seed by seed, policies in the order given.
         """
         runs = [Run(n, text, seed) for seed in self.protocol.seeds for n, text in policies.items()]
         files = {run: self.cache / "runs" / f"{self.key(run)}.pt" for run in runs}
-        stored = {run: Outcome.load(file) for run, file in files.items()}
-        missing = {run: files[run] for run, outcome in stored.items() if outcome is None}
+        found = {run: Outcome.load(file) for run, file in files.items()}
+        missing = {run: files[run] for run, outcome in found.items() if outcome is None}
         if missing:
             self.corrupt(workers=workers)
-        with tqdm(total=len(runs), desc=title, unit="run") as bar:
-            for run, outcome in stored.items():
-                if outcome is not None:
-                    bar.update()
-                    yield run, outcome
+        done = len(runs) - len(missing)
+        with tqdm(total=len(runs), initial=done, desc=title, unit="run") as bar:
             for run, outcome in self._run_all(missing, jobs if len(missing) > 1 else 1):
+                found[run] = outcome
                 bar.update()
-                yield run, outcome
+        return {run: outcome for run, outcome in found.items() if outcome is not None}
 
     def _run_all(self, files: Mapping[Run, Path], jobs: int) -> Iterator[tuple[Run, Outcome]]:
         if jobs == 1:
@@ -199,21 +199,26 @@ class Experiment:
     def _corrupted_images(self, condition: Condition) -> Tensor:
         return torch.from_numpy(np.load(self._corrupted_file(condition))).permute(0, 3, 1, 2)
 
+    def drop_corrupted(self) -> None:
+        """Delete the corrupted images: they are large, and soon made again."""
+        shutil.rmtree(self.cache / "corrupted", ignore_errors=True)
+
     # ------------------------------------------------------------ what came out
 
-    def robustness(self, outcomes: Sequence[Outcome]) -> Robustness:
-        """Outcomes of one policy, one a seed, as one."""
+    def robustness(self, found: Mapping[Run, Outcome]) -> dict[str, Robustness]:
+        """Outcomes by policy, those of all seeds as one."""
         judged, suites = self.split.task.metric, self.protocol.suites()
-        singles = []
-        for outcome in outcomes:
+        singles: dict[str, list[Robustness]] = {}
+        for run, outcome in found.items():
             scores: dict[Condition | None, tuple[float, ...]] = {}
             for name, severity, score, adapted, value in outcome.values:
                 if score == judged and not adapted and name != ELSEWHERE:
                     condition = None if name == CLEAN else Condition(name, severity)
                     scores[condition] = (value / 100,)
             rows = {condition: values[None] for condition, values in outcome.rows.items()}
-            singles.append(Robustness(judged, len(self.split.test), scores, rows, suites))
-        return pool_seeds(singles)
+            single = Robustness(judged, len(self.split.test), scores, rows, suites)
+            singles.setdefault(run.policy, []).append(single)
+        return {policy: pool_seeds(each) for policy, each in singles.items()}
 
     def result(
         self, found: Mapping[Run, Outcome], *, name: str, purpose: str, command: str
@@ -241,7 +246,7 @@ class Experiment:
         }
         rows = [
             Row(run.policy, run.seed, *value)
-            for run, outcome in sorted(found.items(), key=lambda item: item[0].seed)
+            for run, outcome in found.items()
             for value in outcome.values
         ]
         return Result(meta, tuple(rows))
