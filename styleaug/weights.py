@@ -64,7 +64,8 @@ def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not path.is_file():
         raise WeightsError(f"A weights file must exist at {path}, but there is none.")
     try:
-        with safe_open(path, framework="pt") as file:
+        # some versions read by torch's own constructors, which heed the caller's default device
+        with torch.device("cpu"), safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a mapping
     except (SafetensorError, OSError, ValueError) as error:
