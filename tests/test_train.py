@@ -12,13 +12,14 @@ import torch
 from PIL import Image
 
 from styleaug import StylePack
-from styleaug.errors import WeightsError
+from styleaug.errors import StyleAugError, WeightsError
 from styleaug.networks import stylizer_of
-from styleaug.nn.stylenet import NoiseField, StyleNetConfig
+from styleaug.nn.noise import white_noise
+from styleaug.nn.stylenet import StyleNetConfig
 from styleaug.styles.procedural import FAMILIES
 from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
-from styleaug.train.loop import Progress, learning_rate, train
+from styleaug.train.loop import Progress, _Run, learning_rate, train
 from styleaug.train.styles import StyleTargets, is_held_out, list_styles, style_view
 
 TINY = StyleNetConfig(stem=8, width=16, blocks=1, embedding=8)
@@ -93,7 +94,7 @@ def test_training_reports_finite_losses_and_writes_sheet_and_log(trained):
     settings, _, heard = trained
     assert [p.step for p in heard] == [1, 2, 3, 4]
     assert set(heard[-1].losses) == {
-        *("style", "content", "tone", "defects", "calm", "tv", "total")
+        *("style", "content", "tone", "defects", "hallucination", "tv", "total")
     }
     assert all(np.isfinite(v) for v in heard[-1].losses.values())
     assert (settings.folder / "sheet-000004.jpg").is_file()
@@ -143,6 +144,39 @@ def test_resume_refuses_a_damaged_checkpoint(folders, trained, tmp_path):
         train(config(folders, tmp_path / "p.safetensors", run_dir=run, resume=True))
 
 
+def test_weights_that_are_not_finite_take_no_checkpoints_place(folders, tmp_path, monkeypatch):
+    """The loss is read every tenth step only: weights may be lost in between."""
+    run_step, poisoned = _Run._train_step, []
+
+    def step(self, *args):
+        found = run_step(self, *args)
+        if self.step == 2:
+            next(self.model.parameters()).data[0] = torch.nan
+            poisoned.append(self.step)
+        return found
+
+    monkeypatch.setattr(_Run, "_train_step", step)
+    settings = config(folders, tmp_path / "pack.safetensors", steps=8)
+    message = r"weights must stay finite, but are not at step 4\. Resume from .*checkpoint\.pt"
+    with pytest.raises(StyleAugError, match=message):
+        train(settings)
+    assert poisoned
+    assert not settings.out.exists()
+    state = torch.load(settings.folder / "checkpoint.pt", weights_only=True)
+    assert state["step"] == 2
+    assert all(value.isfinite().all() for value in state["model"].values())
+
+
+def test_a_run_that_is_lost_before_its_first_checkpoint_says_so(folders, tmp_path, monkeypatch):
+    def step(self, *args):
+        next(self.model.parameters()).data[0] = torch.inf
+        return {"total": torch.zeros(())}
+
+    monkeypatch.setattr(_Run, "_train_step", step)
+    with pytest.raises(StyleAugError, match=r"at step 2\. There is no checkpoint yet"):
+        train(config(folders, tmp_path / "pack.safetensors"))
+
+
 def test_unreadable_images_are_reported_by_name_and_skipped(folders, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         names = [s.name for s in list_styles([str(folders / "cloth")])]
@@ -185,20 +219,20 @@ def test_held_out_styles_are_a_fixed_share_and_never_trained_on(folders, tmp_pat
     assert pack.info["held_out_styles"] == 3 - len(pack.names)
 
 
-def test_each_image_of_a_step_meets_a_grain_of_its_own(folders, tmp_path, monkeypatch):
+def test_each_image_of_a_step_meets_its_own_noise(folders, tmp_path, monkeypatch):
     settings = config(folders, tmp_path / "p.safetensors", steps=1)
-    seen, forward = [], NoiseField.forward
+    seen = []
 
-    def watched(self, places, *size):
-        seen.append(places)
-        return forward(self, places, *size)
+    def watched(seeds, *size):
+        seen.append(seeds)
+        return white_noise(seeds, *size)
 
-    monkeypatch.setattr(NoiseField, "forward", watched)
+    monkeypatch.setattr("styleaug.nn.encoder.white_noise", watched)
     train(settings)
     styles = [s for s in list_styles(settings.styles) if not is_held_out(s.name, settings.holdout)]
-    places = TrainingBatches(settings, styles)[0]["places"]
-    assert torch.equal(seen[0], places)
-    assert len(places) == len(set(places.tolist())) == 2 * settings.batch
+    seeds = TrainingBatches(settings, styles)[0]["seeds"]
+    assert torch.equal(seen[0], seeds)
+    assert len(seeds) == len(set(seeds.tolist())) == 2 * settings.batch
 
 
 def test_batches_are_a_function_of_seed_process_and_step(folders, tmp_path):
@@ -232,7 +266,7 @@ def test_targets_are_computed_once(folders, trained, monkeypatch):
         torch.testing.assert_close(gram.flatten(1).norm(dim=1), norms, rtol=1e-2, atol=1e-3)
 
 
-def test_drawn_finishes_are_styles_like_any_others():
+def test_procedural_finishes_are_styles_like_any_others():
     styles = list_styles(["procedural:2", "shine=procedural:1"])
     assert len(styles) == 3 * len(FAMILIES)
     first, other = styles[0], styles[-1]
@@ -258,11 +292,11 @@ def test_training_starts_from_a_pack_with_as_many_blocks_or_more(folders, traine
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())  # lr is 0
     assert again.info["settings"]["init"] == "pack.safetensors"
     count = sum(layer.out_features for layer in stylizer_of(pack, cpu).style_layers().values())
-    fitted = pack.extended(pack.codes[:1], ["fitted"], [()], own=[torch.ones(count)])
+    fitted = pack.extended(pack.codes[:1], ["fitted"], [()], style_residuals=[torch.ones(count)])
     fitted.save(tmp_path / "fitted.safetensors")
     init = str(tmp_path / "fitted.safetensors")
     later = train(config(folders, tmp_path / "c.safetensors", init=init, **still))
-    assert later.id == again.id  # what a fitted style has of its own stays behind
+    assert later.id == again.id  # residuals of fitted styles stay behind
     wider = StyleNetConfig(stem=8, width=16, blocks=2, embedding=8)
     with pytest.raises(ValueError, match="init needs a pack of the same shape"):
         train(config(folders, tmp_path / "b.safetensors", init=str(settings.out), net=wider))
