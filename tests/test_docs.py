@@ -4,12 +4,13 @@ import doctest
 import importlib
 import pkgutil
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 import styleaug
+from benchmarks.docs.pages import PAGES as FILLED
+from benchmarks.docs.pages import fill
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -31,14 +32,7 @@ def test_docstring_examples_run(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-def test_figures_in_the_pages_are_those_of_the_results():
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        fill = importlib.import_module("fill_docs").fill
-    finally:
-        sys.path.pop(0)
-    for page in [*PAGES, *ROOT.glob("pretrained/*/CARD.md")]:
-        text = page.read_text(encoding="utf-8")
-        assert fill(text) == text, (
-            f"run: python benchmarks/fill_docs.py ({page.name} is out of date)"
-        )
+@pytest.mark.parametrize("page", FILLED, ids=lambda p: p.name)
+def test_figures_in_the_pages_are_those_of_the_results(page):
+    text = page.read_text(encoding="utf-8")
+    assert fill(text) == text, f"run: python -m benchmarks.docs ({page.name} is out of date)"

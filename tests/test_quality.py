@@ -1,9 +1,8 @@
-"""What benchmarks/quality.py measures, on inputs whose answer is known."""
+"""What benchmarks/quality measures, on inputs whose answer is known."""
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,25 +10,16 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.docs.pages import fill
+from benchmarks.quality import __main__ as quality
+from benchmarks.quality import measures, safety, strength, subjects
+from benchmarks.rows import Rows
 from styleaug import StylePack
+from styleaug.audit.measures import conspicuity
+from styleaug.nn.perceptual import CONTENT_WEIGHTS, grams
 from styleaug.nn.stylenet import StyleNetConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture
-def measures(module):
-    return module("quality_measures")
-
-
-@pytest.fixture
-def strength(module):
-    return module("quality_strength")
-
-
-@pytest.fixture
-def safety(module):
-    return module("quality_safety")
 
 
 def noise(*shape, seed=0):
@@ -44,20 +34,25 @@ class Pixels:
         return dict.fromkeys(layers, features)
 
 
-def test_style_distance_is_squared_and_zero_at_the_style_itself(measures):
-    target = [torch.eye(4).expand(2, 4, 4)] * 4
-    typical = torch.full((4,), 2.0)
-    assert measures.style_distances(target, target, typical)[0].max() == 0
-    squared, root = measures.style_distances([3 * t for t in target], target, typical)
-    wanted = 16 / (4 + 0.02 * 4)  # |3I - I|^2 over |I|^2 and the floor
-    torch.testing.assert_close(squared, torch.full((2,), wanted))
-    torch.testing.assert_close(root, torch.full((2,), wanted**0.5))
+def target_of(images):
+    return grams(Pixels()(images, measures.ENCODER_LAYERS))
 
 
-def test_objective_is_zero_where_style_and_content_are_met(measures):
+def test_style_distance_is_squared_and_zero_at_the_style_itself():
+    images, typical = torch.rand(2, 3, 16, 16), torch.full((4,), 2.0)
+    target = target_of(images)
+    assert measures.style_and_root(images, target, typical, Pixels())[0].max() == 0
+    squared, root = measures.style_and_root(3**0.5 * images, target, typical, Pixels())
+    norm = target[0].square().sum((1, 2))
+    wanted = 4 * norm / (norm + 0.02 * 4)  # |3G - G|^2 over |G|^2 and the floor
+    torch.testing.assert_close(squared, wanted)
+    torch.testing.assert_close(root, wanted.sqrt())
+
+
+def test_objective_is_zero_where_style_and_content_are_met():
     images = 0.5 + 0.1 * noise(2, 3, 16, 16)
     trunk, typical = Pixels(), torch.ones(4)
-    target, content = measures.grams(images, trunk), trunk(images, measures.CONTENT_WEIGHTS)
+    target, content = target_of(images), trunk(images, CONTENT_WEIGHTS)
     style, kept = measures.objective(images, content, target, typical, trunk)
     assert style.abs().max() < 1e-9
     assert kept.abs().max() < 1e-9
@@ -68,13 +63,11 @@ def test_objective_is_zero_where_style_and_content_are_met(measures):
     assert kept[1] > 0.1
 
 
-def test_an_optimisation_of_pixels_lowers_the_objective_of_each_image(
-    measures, strength, monkeypatch
-):
+def test_an_optimisation_of_pixels_lowers_the_objective_of_each_image(monkeypatch):
     monkeypatch.setattr(strength, "cached_features", lambda *_: Pixels())
     content, styles = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16).square()
     trunk, typical = Pixels(), torch.ones(4)
-    target, wanted = measures.grams(styles, trunk), trunk(content, measures.CONTENT_WEIGHTS)
+    target, wanted = target_of(styles), trunk(content, CONTENT_WEIGHTS)
 
     def total(images):
         return sum(measures.objective(images, wanted, target, typical, trunk))
@@ -89,7 +82,7 @@ def test_an_optimisation_of_pixels_lowers_the_objective_of_each_image(
     assert found[30].max() <= 1
 
 
-def test_diversity_is_one_with_the_styles_own_statistics_and_zero_where_all_are_alike(measures):
+def test_diversity_is_one_with_the_styles_own_statistics_and_zero_where_all_are_alike():
     styles = noise(12, 9)
     assert measures.spread_ratio(styles, styles) == pytest.approx((1, 1), abs=1e-3)
     # what a content adds to all outputs alike does not count
@@ -99,19 +92,19 @@ def test_diversity_is_one_with_the_styles_own_statistics_and_zero_where_all_are_
     assert abs(follows) < 1e-2
 
 
-def test_spread_that_does_not_follow_the_styles_has_no_correlation(measures):
+def test_spread_that_does_not_follow_the_styles_has_no_correlation():
     spread, follows = measures.spread_ratio(noise(400, 9, seed=1), noise(400, 9))
     assert spread == pytest.approx(1, abs=0.1)
     assert abs(follows) < 0.1
 
 
-def test_statistics_that_no_style_varies_are_left_out(measures):
+def test_statistics_that_no_style_varies_are_left_out():
     styles = noise(12, 3) * torch.tensor([1.0, 1.0, 0.0])
     outputs = styles + 100 * noise(12, 3, seed=1) * torch.tensor([0.0, 0.0, 1.0])
     assert measures.spread_ratio(outputs, styles)[0] == pytest.approx(1, abs=1e-3)
 
 
-def test_colour_statistics_are_means_deviations_and_covariances(measures):
+def test_colour_statistics_are_means_deviations_and_covariances():
     images = torch.rand(2, 3, 32, 32)
     flat = images[1].flatten(1)
     covariance = torch.cov(flat, correction=0)
@@ -119,7 +112,7 @@ def test_colour_statistics_are_means_deviations_and_covariances(measures):
     torch.testing.assert_close(measures.colour_statistics(images)[1], torch.stack(wanted))
 
 
-def test_texture_statistics_see_structure_but_neither_colour_nor_contrast(measures):
+def test_texture_statistics_see_structure_but_neither_colour_nor_contrast():
     trunk = Pixels()
     gray = 0.5 + 0.1 * noise(1, 1, 32, 32)
     weights = torch.tensor([0.5, 0.2, 0.1]).view(1, 3, 1, 1)
@@ -130,15 +123,15 @@ def test_texture_statistics_see_structure_but_neither_colour_nor_contrast(measur
     assert not torch.allclose(plain, measures.texture_statistics(smooth, trunk), atol=0.01)
 
 
-def test_standard_error_counts_defects_not_repeats(safety):
+def test_standard_error_counts_defects_not_repeats():
     kept = [[0.1, 0.1], [1.0, 1.0], [0.2, 0.9], [1.0, 1.0]]
-    row = safety.survival(kept)
-    assert row["lost_percent"] == 37.5
-    assert row["count"] == 4
-    assert row["lost_standard_error"] == pytest.approx(np.std([100, 0, 50, 0], ddof=1) / 2)
+    found = measures.survival(kept)
+    assert found["lost"] == 37.5
+    assert found["count"] == 4
+    assert found["lost standard error"] == pytest.approx(np.std([100, 0, 50, 0], ddof=1) / 2)
 
 
-def test_an_anomaly_scorer_reports_spots_but_neither_noise_nor_single_pixels(measures):
+def test_detections_are_spots_but_neither_noise_nor_single_pixels():
     pytest.importorskip("cv2", reason="OpenCV comes with the bench extra")
     image = (0.5 + 0.02 * noise(1, 1, 96, 96)).expand(1, 3, 96, 96)
     spots = image.clone()
@@ -146,17 +139,26 @@ def test_an_anomaly_scorer_reports_spots_but_neither_noise_nor_single_pixels(mea
     spots[..., 60:65, 60:65] -= 0.3
     spots[..., 40, 40] += 0.2
     flat = torch.full((1, 3, 96, 96), 0.5)
-    scores = [measures.anomaly_score(x) for x in (image, spots, flat)]
+    scores = [conspicuity(x) for x in (image, spots, flat)]
     assert [measures.detections(score) for score in scores] == [0, 2, 0]
     before = image.clone()
     before[..., 20:25, 20:25] += 0.3
     # one of the two was there before; without restyling all were
-    assert measures.detections(scores[1], measures.anomaly_score(before)) == 1
+    assert measures.detections(scores[1], conspicuity(before)) == 1
     assert measures.detections(scores[1], scores[1]) == 0
 
 
+def test_noise_makes_jittered_images_change_as_much_as_asked():
+    images = [torch.full((1, 3, 32, 32), 128, dtype=torch.uint8)]
+    alone = safety.mean_change(images, safety.noisy_jitter(images, 0.0, seed=0)[0])
+    noisy, levels = safety.noisy_jitter(images, alone + 10, seed=0)
+    assert safety.mean_change(images, noisy) == pytest.approx(alone + 10, abs=0.3)
+    assert levels > 5
+    assert safety.noisy_jitter(images, 0.0, seed=0)[1] == 5.0  # it changes more than that already
+
+
 @pytest.mark.parametrize(("down", "right"), [(0, 0), (1, 0), (0, 2), (0.5, 0)])
-def test_geometry_finds_a_known_shift(measures, down, right):
+def test_geometry_finds_a_known_shift(down, right):
     image = torch.nn.functional.avg_pool2d(noise(1, 1, 128, 192), 5, 1, 2)
     image = (0.5 + 0.5 * image).expand(1, 3, 128, 192)
     turn = torch.fft.fftfreq(128)[:, None] * down + torch.fft.fftfreq(192) * right
@@ -167,7 +169,7 @@ def test_geometry_finds_a_known_shift(measures, down, right):
     assert peak.min() > 0.5
 
 
-def test_geometry_knows_unrelated_patches_and_leaves_flat_ones_out(measures, safety):
+def test_geometry_knows_unrelated_patches_and_leaves_flat_ones_out():
     image = 0.5 + 0.1 * noise(1, 3, 128, 128)
     _, peak = measures.displacements(image, 0.5 + 0.1 * noise(1, 3, 128, 128, seed=1))
     assert len(peak) == 4
@@ -201,9 +203,9 @@ def folders(tmp_path):
     return tmp_path
 
 
-def test_masks_are_no_contents_and_classes_come_from_folders(module, folders):
-    subjects = module("quality_subjects")
-    found = subjects.content_folders([str(folders / "photos"), f"t={folders / 'tiles'}"], seed=0)
+def test_masks_are_no_contents_and_classes_come_from_folders(folders):
+    entries = [str(folders / "photos"), f"t={folders / 'tiles'}"]
+    found = subjects.content_folders(entries, seed=0)
     assert {name: len(paths) for name, paths in found.items()} == {"photos": 3, "t": 9}
     assert {path.suffix for path in found["t"]} == {".jpg"}
     defects, free = subjects.masked_images(folders / "tiles", 100, 100, seed=0)
@@ -212,12 +214,11 @@ def test_masks_are_no_contents_and_classes_come_from_folders(module, folders):
         *(("dent", 80 * n) for n in (1, 2, 3)),
     ]
     assert {path.parent.name for path in free} == {"free"}
-    assert subjects.defect_class(Path("MT_Crack_12.jpg")) == "MT_Crack"
+    with pytest.raises(ValueError, match="'photos' comes twice"):
+        subjects.content_folders([entries[0]] * 2, seed=0)
 
 
-def options(module, folders, out, *more):
-    parser = module("quality").parser()
-    content = (f"photos={folders / 'photos'}", f"tiles={folders / 'tiles'}")
+def options(folders, out, *more) -> list[str]:
     small = {
         "count": 3,
         "size": 32,
@@ -227,61 +228,54 @@ def options(module, folders, out, *more):
         "diversity-contents": 1,
         "tradeoff": 2,
     }
-    return parser.parse_args(
-        [
-            *("--pack", str(folders / "pack.safetensors"), "--content", *content),
-            *("--styles", str(folders / "styles"), "--masks", str(folders / "tiles")),
-            *("--out", str(out), "--figure", str(out.with_suffix(".svg")), *more),
-            *(word for key, value in small.items() for word in (f"--{key}", str(value))),
-        ]
-    )
+    return [
+        *("--pack", str(folders / "base.safetensors"), "--masks", str(folders / "tiles")),
+        *("--content", f"photos={folders / 'photos'}", f"tiles={folders / 'tiles'}"),
+        *("--styles", str(folders / "styles"), "--out", str(out), *more),
+        *(word for key, value in small.items() for word in (f"--{key}", str(value))),
+    ]
 
 
 @pytest.mark.slow
-def test_all_parts_run_and_fill_the_pages(module, folders, capsys):
-    """From pictures to JSON, tables and figure; a part measured again is merged into the same."""
+def test_all_parts_run_and_fill_the_pages(folders):
+    """From pictures to rows and tables; a part measured again is put into the same result."""
     pytest.importorskip("cv2", reason="OpenCV comes with the bench extra")
-    pytest.importorskip("matplotlib", reason="figures are an extra")
     pack = StylePack.random(StyleNetConfig(stem=8, width=8, blocks=1, embedding=8), rows=2)
     pack.info["settings"] = {"holdout": 0.3}
-    pack.save(folders / "pack.safetensors")
-    out = folders / "quality.json"
-    quality = module("quality")
-    quality.measure(options(module, folders, out))
-    record = json.loads(out.read_text())
-    assert record["defects_kept"]["defaults"]["count"] == 6
-    assert set(record["defects_by_class"]) == {"crack", "dent"}
-    others = record["defects_kept_by_others"]
-    assert set(others) == {"photometric mix", "ColorJitter"}
-    assert all(row["count"] == 6 for row in others.values())
-    assert record["hallucination"]["untouched"]["mean_change"] == 0
-    assert record["hallucination"]["untouched"]["new_detections"]["an_image"] == 0
-    assert record["hallucination"]["untouched"]["flat_energy"]["median"] == 0
-    assert [point["texture"] for point in record["tradeoff"]] == [0, 0.25, 0.5, 0.75, 1]
-    assert out.with_suffix(".svg").is_file()
-    table = module("fill_docs").quality(record)
+    pack.save(folders / "base.safetensors")
+    out = folders / "quality" / "base.json"
+    quality.main(options(folders, out))
+    record = Rows.load(out)
+    assert record.each("part") == list(quality.PARTS)
+    assert record.value(part="defects", group="all", setting="default", statistic="count") == 6
+    assert {"crack", "dent"} < set(record.each("group", part="defects"))
+    assert record.each("setting", part="others") == ["photometric mix", "ColorJitter"]
+    for statistic in ("mean change", "new an image", "flat"):
+        untouched = {"part": "hallucination", "setting": "untouched"}
+        assert record.value(**untouched, statistic=statistic) == 0
+    assert record.each("setting", part="tradeoff") == ["0", "0.25", "0.5", "0.75", "1"]
+    text = fill("<!-- results: quality base -->\n<!-- /results -->", folders)
     for heading in ("Style moved", "optimum", "Diversity", "Separability", "Halluc", "Geometry"):
-        assert heading in table
-    assert "| 3 trained styles |" in table
-    quality.measure(options(module, folders, out, "--only", "geometry"))
-    again = json.loads(out.read_text())
-    assert list(again.pop("added")) == ["geometry"]
-    assert {**again, "seconds": 0} == {**record, "seconds": 0}
+        assert heading in text
+    assert "| 3 trained styles |" in text
+    quality.main(options(folders, out, "--only", "geometry"))
+    again = Rows.load(out)
+    assert list(again.meta["added"]) == ["geometry"]
+    assert sorted(map(str, again.rows)) == sorted(map(str, record.rows))
     with pytest.raises(SystemExit, match="seed"):
-        quality.measure(options(module, folders, out, "--only", "geometry", "--seed", "1"))
+        quality.main(options(folders, out, "--only", "geometry", "--seed", "1"))
     assert str(folders) not in out.read_text()
 
 
-def test_records_of_another_pack_do_not_mix(module, tmp_path):
-    quality = module("quality")
+def test_results_of_another_pack_do_not_mix(tmp_path):
     out = tmp_path / "quality.json"
     given = argparse.Namespace(
         pack="base", content=["a=/x/y"], styles=["/s/"], masks=Path("/m"), seed=0, size=9, quick=0
     )
-    head = quality.header(given, "one")
-    assert (head["content"], head["styles"]) == (["a=y"], ["s"])
-    assert quality.earlier(out, head) == {}
-    out.write_text(json.dumps({**head, "style_moved": 1}))
-    assert quality.earlier(out, head)["style_moved"] == 1
-    with pytest.raises(SystemExit, match="pack_id"):
-        quality.earlier(out, {**head, "pack_id": "two"})
+    record = quality.subjects_record(given, "one")
+    assert (record["content"], record["styles"]) == (["a=y"], ["s"])
+    assert quality.read_earlier(out, record) is None
+    Rows(record, [{"part": "style"}]).save(out)
+    assert quality.read_earlier(out, record).rows == [{"part": "style"}]
+    with pytest.raises(SystemExit, match="pack"):
+        quality.read_earlier(out, quality.subjects_record(given, "two"))

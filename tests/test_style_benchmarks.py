@@ -1,17 +1,21 @@
-"""benchmarks/gatys.py and benchmarks/newstyle.py, on tiny sets."""
+"""benchmarks/newstyles, on tiny folders."""
 
-import importlib
-import json
-import sys
-from pathlib import Path
+from functools import partial
 
 import pytest
 
+from benchmarks.docs.pages import fill
+from benchmarks.newstyles import __main__ as newstyles
+from benchmarks.newstyles import gatys
+from benchmarks.pictures import spread_pictures
+from benchmarks.rows import Rows
 from helpers import pictures
 from styleaug import StylePack
 from styleaug.images.io import to_image
+from styleaug.styles import learn
+from styleaug.styles.probes import optimise_probes
 
-BENCHMARKS = str(Path(__file__).parents[1] / "benchmarks")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
@@ -24,62 +28,59 @@ def folders(tmp_path):
     return tmp_path
 
 
-def result(monkeypatch, folders, name: str, *options: str):
-    """What a benchmark writes."""
-    out = folders / "result.json"
-    sets = ["--content", str(folders / "parts"), "--styles", str(folders / "looks")]
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    monkeypatch.setattr(sys, "argv", [name, *sets, *options, "--out", str(out)])
-    importlib.import_module(name).main()
-    return json.loads(out.read_text())
+def arguments(folders, *options: str) -> list[str]:
+    folder = str(folders)
+    return ["--content", f"{folder}/parts", "--styles", f"{folder}/looks", *options]
 
 
-def in_one_line(shown):
-    """The text wherever its lines break: they hold the machine's name, long or short."""
-    return " ".join(shown.split())
+def shown(folders, template: str) -> str:
+    """What the docs say of results in this folder, wherever its lines break."""
+    return " ".join(fill(f"<!-- results: {template} -->\n<!-- /results -->", folders).split())
 
 
-def test_gatys_compares_both_methods_on_each_pair(monkeypatch, folders):
-    options = ["--pairs", "2", "--size", "32", "--steps", "8", "--batch", "2", "--rounds", "1"]
-    found = result(monkeypatch, folders, "gatys", *options)
-    assert [pair["content"] for pair in found["pairs"]] == [
-        "parts/parts-0.png",
-        "parts/parts-2.png",
-    ]
-    for pair in found["pairs"]:
-        ratio = pair["fast_objective"] / pair["textbook_objective"]
-        assert pair["objective_ratio"] == pytest.approx(ratio, rel=1e-4)
-        assert pair["speedup"] == pytest.approx(pair["textbook_seconds"] / pair["fast_seconds"])
-    assert found["reached"] == 2  # eight steps of the textbook are not many
-    assert found["batching"]["batch"] == 2
-    assert "--size 32 --steps 8" in found["command"]
-    shown = importlib.import_module("fill_docs").gatys(found)
-    assert "| parts/parts-2.png | looks/looks-2.png |" in shown
-    assert "below the textbook's objective on 2 of 2 pairs" in in_one_line(shown)
-    again = result(monkeypatch, folders, "gatys", *options, "--only", "batching")
-    assert again["pairs"] == found["pairs"]
-    assert again["batching"]["ratio"] != found["batching"]["ratio"]
-    assert again["batching"]["command"].endswith("--only batching")
+def test_pictures_are_spread_over_the_files_of_folders_that_take_turns(folders):
+    names, images = spread_pictures([folders / "parts", folders / "looks"], 3, 24)
+    assert names == ["parts/parts-0.png", "looks/looks-1.png", "parts/parts-2.png"]
+    assert images.shape == (3, 3, 24, 24)
 
 
-def test_newstyle_judges_every_way_and_the_choice(monkeypatch, folders):
-    options = ["--count", "1", "--contents", "1", "--own", "2", "--steps", "2"]
-    found = result(monkeypatch, folders, "newstyle", *options)
-    assert [row["name"] for row in found["styles"]] == ["looks-1"]
-    for row in found["styles"]:
-        assert set(row["moved"]) == set(row["objective"]) == {"encode", "fit", "gatys"}
-        assert row["objective"]["gatys"] < row["objective"]["encode"]
-        for way, objective in row["objective"].items():
-            assert 0 < row["style part"][way] < objective
-    agreeing = [row["chosen"] == row["best"] for row in found["styles"]]
-    assert found["agrees"] == sum(agreeing)
-    assert found["median"]["gatys"]["objective_over_gatys"] == 1
-    assert found["pack_id"] == StylePack.load("base").id
-    shown = importlib.import_module("fill_docs").newstyle(found)
-    assert "--contents 1 --steps 2 --own 2" in found["command"]
-    assert "| gatys | 1.00 |" in shown
-    chosen = found["styles"][0]["chosen"]
-    assert "fitted on 1 other images of the same sets" in in_one_line(shown)
-    assert f"on 1 more images of these sets: {chosen} 1;" in in_one_line(shown)
-    drawn = importlib.import_module("fill_docs").newstyle({**found, "own": 0})
-    assert f"Chosen, by measurement on drawn surfaces: {chosen} 1;" in in_one_line(drawn)
+def test_gatys_compares_both_variants_on_each_pair(folders):
+    options = ["--size", "32", "--steps", "8", "--batch", "2", "--rounds", "1"]
+    out = folders / "newstyles"
+    gatys.main(arguments(folders, "--pairs", "1", *options, "--out", str(out)))
+    found = Rows.load(out / "gatys.json")
+    slow, fast = found.where(content="parts/parts-0.png", style="looks/looks-1.png")
+    assert (slow["method"], slow["steps"], fast["method"]) == ("textbook", 8, "fast")
+    assert min(fast["objective"], slow["objective"], fast["seconds"], slow["seconds"]) > 0
+    assert str(folders) not in (out / "gatys.json").read_text()
+    assert Rows.load(out / "gatys-batch.json").rows[0]["batch"] == 2
+    text = shown(folders, "gatys")
+    assert "| parts/parts-0.png | looks/looks-1.png |" in text
+    reached = int(fast["objective"] <= slow["objective"])
+    assert f"below the textbook's objective on {reached} of 1 pairs" in text
+    before = (out / "gatys.json").read_text()
+    gatys.main(arguments(folders, "--pairs", "0", *options, "--out", str(out)))
+    assert (out / "gatys.json").read_text() == before  # the batch alone was measured anew
+
+
+def test_newstyles_judges_every_method_and_the_choice(folders, monkeypatch):
+    for module in (newstyles, learn):
+        monkeypatch.setattr(module, "optimise_probes", partial(optimise_probes, steps=16))
+    out = folders / "newstyles" / "unseen.json"
+    options = ["--count", "1", "--contents", "1", "--own", "2", "--steps", "2", "--out", str(out)]
+    newstyles.main(arguments(folders, *options))
+    found = Rows.load(out)
+    assert found.each("style") == ["looks-1"]
+    by_method = {row["method"]: row for row in found.rows}
+    assert set(by_method) == {"encode", "fit", "gatys"}
+    assert by_method["gatys"]["objective"] < by_method["encode"]["objective"]
+    for row in found.rows:
+        assert 0 < row["style part"] < row["objective"]
+        assert row["seconds"] > 0
+    assert len(found.where(chosen=True)) == len(found.where(best=True)) == 1
+    assert found.meta["pack"]["id"] == StylePack.load("base").id
+    text = shown(folders, "newstyles unseen")
+    assert "| gatys | 1.00 |" in text
+    chosen = found.where(chosen=True)[0]["method"]
+    assert "fitted on 1 other images of the same datasets" in text
+    assert f"on 1 more images of these datasets: {chosen} 1;" in text
