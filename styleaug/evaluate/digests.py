@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import styleaug
 from styleaug.evaluate.models import make_backbone
 
 PACKAGES = (
@@ -63,7 +62,7 @@ def digest_code(*sources: str) -> str:
 
 
 def _digest_modules(*patterns: str) -> str:
-    root = Path(styleaug.__file__).parent
+    root = Path(__file__).parents[1]
     files = sorted(path for pattern in patterns for path in root.glob(f"{pattern}.py"))
     return digest_code(*(path.read_text(encoding="utf-8") for path in files))
 

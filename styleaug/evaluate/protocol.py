@@ -17,6 +17,8 @@ ADAPTED_SEVERITY = 3
 class Protocol:
     """How networks are trained and tested.
 
+    It takes eleven arguments because a result holds for exactly one choice of each.
+
     Attributes:
         model: backbone, see :func:`~styleaug.evaluate.models.make_backbone`.
         size: side of the network's input, in pixels.

@@ -19,6 +19,8 @@ PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float
 class GatysConfig:
     """What is optimised, and how.
 
+    It takes eleven arguments because each is a knob of the method on its own.
+
     The objective of an image x with the content c and Gram matrices A of the style is the sum of
     ``mean (F(x) - F(c))^2`` over the content layers, ``style_weight * mean (G(x) - A)^2`` over the
     style layers, where ``G = F F^T / (C H W)``, and ``tv`` times the total variation.

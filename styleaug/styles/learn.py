@@ -39,6 +39,8 @@ _OPTIMISED = 2
 class NewStyle:
     """How a style came into a pack, and how well the network masters it.
 
+    It takes nine arguments because it is a record: each is a finding of its own.
+
     Attributes:
         name: of its row.
         method: one of ``METHODS``: ``encode``, as the encoder read it; ``fit``, its row was fitted;

@@ -13,6 +13,8 @@ from styleaug.nn.stylenet import StyleNetConfig
 class TrainConfig:
     """Everything that decides what a training run does.
 
+    It takes thirty arguments because a checkpoint keeps them in one place, to go on alike.
+
     Attributes:
         content: folders of content images, searched recursively.
         styles: folders of style images, searched recursively; ``TAG=DIR`` tags a folder's styles,

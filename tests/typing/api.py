@@ -2,37 +2,76 @@
 
 from torch import Tensor
 
-from styleaug import StyleAugment, StylePack, StylePlan, StyleSampler, __version__, render
+from styleaug import (
+    Defocus,
+    Relight,
+    Restyle,
+    SensorNoise,
+    StyleAugment,
+    StylePack,
+    __version__,
+)
+from styleaug.augment.log import JsonLines
+from styleaug.augment.plan import Plan
+from styleaug.augment.presets import PRESETS, Preset, preset
+from styleaug.stages.base import Params, Stage
+from styleaug.stages.restyle import RestyleParams
 
 
 def defaults() -> StyleAugment:
     return StyleAugment()
 
 
-def with_options() -> StyleAugment:
+def by_name() -> StyleAugment:
+    return StyleAugment("masks", p=0.5, schedule="gradual", protect=0.5)
+
+
+def by_stages(pack: StylePack) -> StyleAugment:
     return StyleAugment(
-        styles="all",
-        p=0.5,
-        strength=(0.2, 0.8),
-        texture=(0.0, 1.0),
-        light=(0.0, 0.5),
-        working_size=512,
-        pack="base",
+        [
+            Restyle(
+                ["wood", "metal"],
+                strength=(0.2, 0.8),
+                texture=1.0,
+                mix=0.5,
+                pack=pack,
+                working_size=512,
+            ),
+            Relight(strength=0.5, p=0.9),
+            Defocus(sigma=(0.0, 2.0)),
+            SensorNoise(sigma=0.05),
+        ],
+        p=0.7,
+        schedule={"p": [(0, 0), (0.5, 1)], "Restyle.texture": [(0.2, 0.5)]},
+        callback=JsonLines("plans.jsonl"),
     )
 
 
-def some_styles() -> StyleAugment:
-    return StyleAugment(styles=["wood", "metal"])
+def from_a_preset() -> StyleAugment:
+    chosen: Preset = preset("boxes", styles="rust", pack="base")
+    lines: dict[str, str] = PRESETS
+    return StyleAugment(chosen, callback=lambda plan: lines[plan.caption(0)])
 
 
-def apply(augment: StyleAugment, batch: Tensor) -> Tensor:
-    out: Tensor = augment(batch)
+def apply(augment: StyleAugment, stage: Stage, batch: Tensor) -> Tensor:
+    out: Tensor = stage(augment(batch))
     return out
 
 
-def replay(images: Tensor, plan: StylePlan, pack: StylePack) -> Tensor:
-    return render(images, plan, pack)
+def replay(augment: StyleAugment, images: Tensor, mask: Tensor) -> Tensor:
+    plan: Plan = augment.draw(len(images))
+    plan = Plan.join([plan.select([0]), Plan.from_dict(plan.to_dict())])
+    params: Params = plan["Relight"]
+    report: dict[str, dict[str, str | float]] = plan.describe(0)
+    caption: str = plan.caption(len(params) - len(report))
+    assert caption
+    return augment.render(images, plan, strength_mask=mask)
 
 
-def names() -> tuple[type[StyleSampler], str]:
-    return StyleSampler, __version__
+def by_hand(pack: StylePack, images: Tensor) -> Tensor:
+    params = RestyleParams.of(pack.code({"oak": 1, "rust": 2})[None], strength=0.5)
+    return Restyle(pack=pack).render(images, params)
+
+
+def settings(augment: StyleAugment) -> tuple[StyleAugment, Stage, str]:
+    return StyleAugment.from_dict(augment.to_dict()), Stage.from_dict({}), __version__
