@@ -2,5 +2,6 @@
 
 from styleaug.audit.report import AuditReport
 from styleaug.audit.run import audit
+from styleaug.audit.settings import AuditConfig
 
-__all__ = ["AuditReport", "audit"]
+__all__ = ["AuditConfig", "AuditReport", "audit"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from styleaug.audit.settings import STRENGTHS, TEXTURES, light, material
-from styleaug.plan import Range
+from styleaug.audit.settings import STRENGTHS, TEXTURES, restyle_name, stage_name
+from styleaug.augment.transform import StyleAugment
+from styleaug.stages.relight import Relight
 
 LOST = 0.5
 """Share of a defect's separability below which it counts as lost."""
@@ -37,27 +38,23 @@ class Row:
     added: Mapping[str, float] = field(default_factory=dict)
     spots: Mapping[str, bool] = field(default_factory=dict)
 
-    def with_kept(self, before: float, kept: Mapping[str, Sequence[float]]) -> Row:
-        """The same with a measured defect."""
-        return replace(self, before=before, kept=kept)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Row:
-        """Rebuild what :meth:`to_dict` gave."""
-        return cls(**data)
-
 
 @dataclass(frozen=True)
 class Share:
-    """A share in [0, 1], its standard error over defects, and how many defects it is of."""
+    """A share in [0, 1], its standard error over images, and how many images it is of."""
 
-    share: float
-    error: float
-    count: int
+    share: float = 0.0
+    error: float = 0.0
+    count: int = 0
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Share:
+        """The mean of what each image adds."""
+        count = len(values)
+        if not count:
+            return cls()
+        error = np.std(values, ddof=1) / count**0.5 if count > 1 else 0.0
+        return cls(float(np.mean(values)), float(error), count)
 
 
 @dataclass(frozen=True)
@@ -65,27 +62,24 @@ class AuditReport:
     """The outcome of :func:`styleaug.audit.audit`.
 
     Attributes:
-        name: of the set.
+        name: of the dataset.
         rows: one an image.
         budget: share of defects that each stage of the recommended settings may lose.
-        recommended: arguments of ``StyleAugment``.
+        recommended: the transform that keeps to it; None if no stage does.
         checked: rows of the recommended settings, drawn as in training.
     """
 
     name: str
     rows: tuple[Row, ...]
     budget: float
-    recommended: Mapping[str, Range] = field(default_factory=dict)
+    recommended: StyleAugment | None = None
     checked: tuple[Row, ...] = ()
-
-    def with_advice(self, recommended: Mapping[str, Range], checked: Sequence[Row]) -> AuditReport:
-        """The same with recommended settings, and what they cost."""
-        return replace(self, recommended=dict(recommended), checked=tuple(checked))
 
     @property
     def settings(self) -> list[str]:
-        """Names of the settings that were tried."""
-        return next((list(row.kept) for row in self.rows if row.kept), [])
+        """Names of the settings that were measured."""
+        tried = next((list(row.kept) for row in self.rows if row.kept), [])
+        return [*tried, *(["recommended"] if self.checked else [])]
 
     @property
     def classes(self) -> list[str]:
@@ -102,11 +96,9 @@ class AuditReport:
             own = sizes[int(np.searchsorted(edges, row.area, side="right"))]
             return bool(row.kept) and label in (None, row.label) and size in (None, own)
 
-        lost = [np.mean(np.asarray(r.kept[setting]) < LOST) for r in rows if counts(r)]
-        if not lost:
-            return Share(0.0, 0.0, 0)
-        error = float(np.std(lost, ddof=1) / len(lost) ** 0.5) if len(lost) > 1 else 0.0
-        return Share(float(np.mean(lost)), error, len(lost))
+        return Share.of(
+            [float(np.mean(np.asarray(r.kept[setting]) < LOST)) for r in rows if counts(r)]
+        )
 
     def fades(self, label: str, texture: float, tolerance: float = 0.05) -> float | None:
         """Strength at which a class starts to fade: the first that loses more than ``tolerance``.
@@ -115,7 +107,7 @@ class AuditReport:
             None if no strength does.
         """
         for strength in STRENGTHS:
-            if self.lost(material(strength, texture).name, label=label).share > tolerance:
+            if self.lost(restyle_name(strength, texture), label=label).share > tolerance:
                 return strength
         return None
 
@@ -123,16 +115,12 @@ class AuditReport:
         """On images without defects: median of the structure added, and share with a new spot."""
         rows = self.checked if setting == "recommended" else self.rows
         free = [row for row in rows if setting in row.added]
-        if not free:
-            return 0.0, Share(0.0, 0.0, 0)
-        spots = np.asarray([row.spots[setting] for row in free], dtype=float)
-        error = float(spots.std(ddof=1) / len(spots) ** 0.5) if len(spots) > 1 else 0.0
-        added = float(np.median([row.added[setting] for row in free]))
-        return added, Share(float(spots.mean()), error, len(free))
+        added = float(np.median([row.added[setting] for row in free])) if free else 0.0
+        return added, Share.of([row.spots[setting] for row in free])
 
     def worst(self, count: int) -> list[tuple[Row, int]]:
-        """The defects of which least is left at full texture or lamp, and in which draw."""
-        full = [name for name in (material(1, 1).name, light(1).name) if name in self.settings]
+        """The defects of which least is left at full texture or lighting, and in which draw."""
+        full = [n for n in (restyle_name(1, 1), stage_name(Relight, 1)) if n in self.settings]
         least = [
             (float(draws.min()), row, int(draws.argmin()))
             for row in self.rows
@@ -144,16 +132,17 @@ class AuditReport:
     @property
     def code(self) -> str:
         """The line to paste."""
-        inner = ", ".join(f"{name}={value!r}" for name, value in self.recommended.items())
-        return f"StyleAugment({inner})"
+        if self.recommended is None:
+            return f"# no stage keeps {1 - self.budget:.0%} of the defects: train without"
+        return repr(self.recommended)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able: all tables, and the rows that they come from."""
-        names = [*self.settings, *(["recommended"] if self.checked else [])]
+        """JSON-able: all tables, their rows, and what ``StyleAugment.from_dict`` takes."""
+        names = self.settings
         return {
             "name": self.name,
             "budget": self.budget,
-            "recommended": dict(self.recommended),
+            "recommended": self.recommended and self.recommended.to_dict(),
             "code": self.code,
             "lost": {s: asdict(self.lost(s)) for s in names},
             "lost_by_class": {
@@ -172,5 +161,5 @@ class AuditReport:
                 for level, share in [self.invented(s)]
                 if share.count
             },
-            "rows": [row.to_dict() for row in (*self.rows, *self.checked)],
+            "rows": [asdict(row) for row in (*self.rows, *self.checked)],
         }

@@ -1,10 +1,16 @@
-"""``audit``: which settings of ``StyleAugment`` keep which defects of a labelled set."""
+"""``audit``: which settings of ``StyleAugment`` keep which defects of a labelled dataset."""
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import json
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +28,22 @@ from styleaug.audit.measures import (
     surroundings,
 )
 from styleaug.audit.report import AuditReport, Row
-from styleaug.audit.settings import Setting, grid, light, material, recommend, training
+from styleaug.audit.settings import PRESET, AuditConfig, recommend, restyle_name, stage_name
+from styleaug.audit.settings import settings as settings_of
+from styleaug.augment.plan import Plan
+from styleaug.augment.transform import StyleAugment
 from styleaug.datasets import DefectSet, Sample
-from styleaug.files import atomic_path
+from styleaug.evaluate.records import package_versions
 from styleaug.images.color import to_float
 from styleaug.images.io import to_tensor
 from styleaug.pack import StylePack
-from styleaug.plan import StylePlan, StyleSampler
-from styleaug.render import render
+from styleaug.stages.relight import Relight
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 Predict = Callable[[Tensor], Tensor]
 
+SHOWN = (restyle_name(1, 0), restyle_name(1, 1), stage_name(Relight, 1), PRESET)
+"""Settings that are worth a look."""
 FREE_IMAGES = 40
 """Images without defects that are looked at: each takes half a second a setting."""
 _LEAST = 0.2
@@ -44,13 +54,8 @@ _SMALLEST = 12
 
 def audit(
     defects: DefectSet,
+    config: AuditConfig | None = None,
     *,
-    pack: str = "base",
-    size: int = 256,
-    limit: int = 300,
-    repeats: int = 2,
-    budget: float = 0.02,
-    seed: int = 0,
     cache: Path | None = None,
     predict: Predict | None = None,
     progress: Progress = lambda items, title: items,
@@ -64,12 +69,7 @@ def audit(
 
     Args:
         defects: the labelled images.
-        pack: name or path of the style pack.
-        size: short side, in pixels, that larger images are brought to, as for training.
-        limit: images that are looked at, chosen by ``seed``, classes alike.
-        repeats: draws of each setting for each defect.
-        budget: share of defects that each stage of the recommended settings may lose.
-        seed: of the choice, and of the draws, which are the same in every setting.
+        config: how to measure.
         cache: a folder in which each measured image is noted, so that an interrupted audit goes on.
         predict: probabilities (B, number of classes, in the order of ``defects.classes``) of uint8
             images (B, 3, H, W).
@@ -79,56 +79,64 @@ def audit(
         ValueError: if there is nothing to measure.
         OSError: if an image cannot be read.
     """
-    loaded = StylePack.load(pack)
-    chosen = choose(defects, limit, seed)
-    key = {"pack": loaded.id, "size": size, "repeats": repeats, "seed": seed}
-    key |= {"by": "confidence" if predict else "marks", "classes": list(defects.classes)}
+    config = config or AuditConfig()
+    chosen = choose(defects, config.limit, config.seed)
+    key: dict[str, Any] = {
+        "versions": package_versions(["styleaug", "torch"]),
+        "pack": StylePack.load(config.pack).id,
+        "size": config.size,
+        "draws": config.draws,
+        "seed": config.seed,
+        "classes": list(defects.classes),
+    }
+    if predict is not None:
+        key["model"] = _digest_model(predict, [fit(s, config.size)[0] for s, _ in chosen[:16]])
 
-    def rows(name: str, settings: Sequence[Setting]) -> list[Row]:
-        named = [[s.name, dict(s.options)] for s in settings]
-        notes = _Notes(None if cache is None else cache / f"{name}.jsonl", {**key, "of": named})
-        subject = _Subject(loaded, settings, size, repeats, seed, predict, defects.classes)
-        found = []
-        for sample, is_free in progress(chosen, name):
-            row = notes.get(sample)
-            if row is None:
-                row = subject.measure(sample, is_free)
-                notes.add(sample, row)
-            found.append(row)
-        return found
+    notes = _Notes(None if cache is None else cache / "notes.jsonl")
 
-    measured = rows("settings", grid())
-    if not any(row.kept for row in measured):
+    def measure(title: str, settings: Mapping[str, StyleAugment]) -> tuple[Row, ...]:
+        subject = _Subject(settings, config, predict, defects.classes)
+        key["settings"] = {name: augment.to_dict() for name, augment in settings.items()}
+        return tuple(
+            notes.row_of(
+                _digest({**key, "free": is_free}, sample), partial(subject.measure, sample, is_free)
+            )
+            for sample, is_free in progress(chosen, title)
+        )
+
+    rows = measure("settings", settings_of(config.pack))
+    if not any(row.kept for row in rows):
         raise ValueError(
             f"An audit needs defects that can be told from their surroundings, but none of "
             f"{len(chosen)} images of {defects.name} holds one: give masks, boxes, or a model."
         )
-    report = AuditReport(defects.name, tuple(measured), budget=budget)
-    advice = recommend({s.name: report.lost(s.name).share for s in grid()}, budget)
-    checked = rows("recommended", [training("recommended", **advice)])
-    return report.with_advice(advice, checked)
+    report = AuditReport(defects.name, rows, budget=config.budget)
+    lost = {name: report.lost(name).share for name in report.settings}
+    advice = recommend(lost, config.budget, config.pack)
+    if advice is None:
+        return report
+    return replace(
+        report, recommended=advice, checked=measure("recommended", {"recommended": advice})
+    )
 
 
 def draws_of(
-    sample: Sample, names: Sequence[str], *, pack: str, size: int, repeats: int, seed: int
+    sample: Sample, names: Sequence[str], config: AuditConfig
 ) -> tuple[Tensor, Tensor | None, Tensor]:
     """What :func:`audit` made of an image, to be looked at.
 
     Args:
         sample: the image.
-        names: of settings of the grid.
-        pack: as given to the audit.
-        size: the same.
-        repeats: the same.
-        seed: the same.
+        names: of settings.
+        config: as given to the audit.
 
     Returns:
         The image (3, H, W) uint8, its mask (1, H, W) bool, and the draws of each setting (len,
-        repeats, 3, H, W).
+        draws, 3, H, W).
     """
-    subject = _Subject(StylePack.load(pack), grid(), size, repeats, seed, None, ())
-    image, mask = fit(sample, size)
-    draws = subject.draw(sample, image, names).reshape(len(names), repeats, *image.shape[1:])
+    subject = _Subject(settings_of(config.pack), config, None, ())
+    image, mask = fit(sample, config.size)
+    draws = subject.draw(sample, image, names).reshape(len(names), config.draws, *image.shape[1:])
     return image[0], None if mask is None else mask[0], draws
 
 
@@ -144,7 +152,7 @@ def choose(defects: DefectSet, limit: int, seed: int) -> list[tuple[Sample, bool
             free.append(sample)
         else:
             by_class.setdefault(sample.label, []).append(sample)
-    turns = [s for turn in _zip_rest(list(by_class.values())) for s in turn]
+    turns = [s for turn in zip_longest(*by_class.values()) for s in turn if s is not None]
     return [(s, False) for s in turns[:limit]] + [(s, True) for s in free[:FREE_IMAGES]]
 
 
@@ -158,32 +166,22 @@ def _marked(sample: Sample) -> bool:
         return bool(np.asarray(mask.convert("L")).any())
 
 
-def _zip_rest(lists: list[list[Sample]]) -> Iterator[list[Sample]]:
-    for k in range(max(map(len, lists), default=0)):
-        yield [one[k] for one in lists if k < len(one)]
-
-
 class _Subject:
     """Measures one image after the other, in all settings."""
 
     def __init__(
         self,
-        pack: StylePack,
-        settings: Sequence[Setting],
-        size: int,
-        repeats: int,
-        seed: int,
+        settings: Mapping[str, StyleAugment],
+        config: AuditConfig,
         predict: Predict | None,
         classes: Sequence[str],
     ) -> None:
-        self.pack, self.size, self.repeats, self.seed = pack, size, repeats, seed
+        self.settings, self.config = settings, config
         self.predict, self.classes = predict, classes
-        self.samplers = {s.name: StyleSampler(pack, **dict(s.options)) for s in settings}
-        looked_at = {material(1, 1).name, light(1).name, "defaults", "recommended"}
-        self.free = [name for name in self.samplers if name in looked_at] or list(self.samplers)
+        self.free = [name for name in settings if name in SHOWN] or list(settings)
 
     def measure(self, sample: Sample, is_free: bool) -> Row:
-        image, mask = fit(sample, self.size)
+        image, mask = fit(sample, self.config.size)
         if is_free:
             return self._measure_free(sample, image)
         area = float(mask.float().mean()) if mask is not None else 0.0
@@ -191,7 +189,7 @@ class _Subject:
         if self.predict is not None:
             label = list(self.classes).index(sample.label)
             before = float(self.predict(image)[0, label])
-            after = self.predict(self.draw(sample, image, list(self.samplers)))[:, label].tolist()
+            after = self.predict(self.draw(sample, image, list(self.settings)))[:, label].tolist()
         else:
             if mask is None or mask.sum() < _SMALLEST or mask.float().mean() > 0.5:
                 return row
@@ -203,15 +201,16 @@ class _Subject:
             before = separability(to_float(image)[part], inside, ring)
             if before < _LEAST:
                 return row
-            outputs = self.draw(sample, image, list(self.samplers))
+            outputs = self.draw(sample, image, list(self.settings))
             after = [separability(to_float(o[None])[part], inside, ring) for o in outputs]
         if before < _LEAST:
             return row
-        kept = np.asarray(after).reshape(len(self.samplers), self.repeats) / before
-        return row.with_kept(before, dict(zip(self.samplers, kept.tolist(), strict=True)))
+        kept = np.asarray(after).reshape(len(self.settings), self.config.draws) / before
+        found = dict(zip(self.settings, kept.tolist(), strict=True))
+        return replace(row, before=before, kept=found)
 
     def _measure_free(self, sample: Sample, image: Tensor) -> Row:
-        outputs = self.draw(sample, image, self.free)[:: self.repeats]
+        outputs = self.draw(sample, image, self.free)[:: self.config.draws]
         before, known = to_float(image), conspicuity(to_float(image))
         added, spots = {}, {}
         for name, output in zip(self.free, outputs, strict=True):
@@ -222,18 +221,20 @@ class _Subject:
         return Row(str(sample.path), sample.label, added=added, spots=spots)
 
     def draw(self, sample: Sample, image: Tensor, names: Sequence[str]) -> Tensor:
-        """The image (1, 3, H, W) in some settings, ``repeats`` times each: (len * repeats, ...).
+        """The image (1, 3, H, W) in some settings, ``draws`` times each: (len * draws, ...).
 
-        What is drawn depends on the image's name, the seed and the repeat alone, so the same style
-        and lamp come in every setting, and again for the picture sheet.
+        What is drawn depends on the image's name, the seed and the draw's number alone, so the same
+        style and lighting come in every setting, and again for the contact sheet.
         """
-        base = random.Random(f"{self.seed} {sample.path.name}").getrandbits(31)
-        plans = [
-            self.samplers[name].draw(1, torch.Generator().manual_seed(base + repeat))
-            for name in names
-            for repeat in range(self.repeats)
-        ]
-        return render(image.expand(len(plans), -1, -1, -1), StylePlan.join(plans), self.pack)
+        base = random.Random(f"{self.config.seed} {sample.path.name}").getrandbits(31)
+        seeds = [base + number for number in range(self.config.draws)]
+        images = image.expand(len(seeds), -1, -1, -1)
+        outputs = []
+        for name in names:
+            augment = self.settings[name]
+            plans = [augment.draw(1, torch.Generator().manual_seed(seed)) for seed in seeds]
+            outputs.append(augment.render(images, Plan.join(plans)))
+        return torch.cat(outputs)
 
 
 def fit(sample: Sample, size: int) -> tuple[Tensor, Tensor | None]:
@@ -252,29 +253,41 @@ def fit(sample: Sample, size: int) -> tuple[Tensor, Tensor | None]:
 
 
 class _Notes:
-    """Rows in a file, one line each; those of other settings are thrown away."""
+    """Measured rows in a file, a line each, found again by all that they depend on."""
 
-    def __init__(self, file: Path | None, key: dict[str, Any]) -> None:
-        self.file, self.rows = file, {}
-        head = json.dumps({"key": key}, sort_keys=True)
-        if file is None:
-            return
-        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-        if lines[:1] == [head]:
-            for line in lines[1:]:
-                try:
-                    row = Row.from_dict(json.loads(line))
-                except (ValueError, TypeError):  # the last line of a run that was killed
-                    continue
-                self.rows[row.path] = row
-        known = [json.dumps(row.to_dict()) for row in self.rows.values()]
-        with atomic_path(file) as temporary:
-            temporary.write_text("\n".join([head, *known, ""]), encoding="utf-8")
+    def __init__(self, file: Path | None) -> None:
+        self.file = file
+        self.rows: dict[str, Row] = {}
+        text = file.read_text(encoding="utf-8") if file and file.is_file() else ""
+        for line in text.splitlines():
+            with suppress(ValueError, TypeError):  # half a line, of a run that was killed
+                digest, row = json.loads(line)
+                self.rows[digest] = Row(**row)
 
-    def get(self, sample: Sample) -> Row | None:
-        return self.rows.get(str(sample.path))
+    def row_of(self, digest: str, measure: Callable[[], Row]) -> Row:
+        if digest not in self.rows:
+            self.rows[digest] = measure()
+            if self.file is not None:
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+                with self.file.open("a", encoding="utf-8") as out:
+                    out.write("\n" + json.dumps([digest, asdict(self.rows[digest])]))
+        return self.rows[digest]
 
-    def add(self, sample: Sample, row: Row) -> None:
-        if self.file is not None:
-            with self.file.open("a", encoding="utf-8") as out:
-                out.write(json.dumps(row.to_dict()) + "\n")
+
+def _digest(key: Mapping[str, Any], sample: Sample) -> str:
+    """Of all that a row depends on: settings, what is known of the image, and its files."""
+    text = f"{json.dumps(key, sort_keys=True)} {sample!r}"
+    sha = hashlib.sha256(text.encode(errors="surrogateescape"))
+    for file in (sample.path, sample.mask):
+        sha.update(b"" if file is None else hashlib.sha256(file.read_bytes()).digest())
+    return sha.hexdigest()
+
+
+def _digest_model(predict: Predict, images: Sequence[Tensor]) -> str:
+    """Of a model's file, and of what it answers: its weights may lie elsewhere."""
+    sha = hashlib.sha256()
+    with suppress(TypeError, OSError):  # an object of a class that lies in no file
+        sha.update(Path(inspect.getfile(predict)).read_bytes())
+    for image in images:
+        sha.update(predict(image).detach().cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()

@@ -1,106 +1,125 @@
-"""Settings that an audit tries, and the choice among them."""
+"""What an audit measures with, the settings that it tries, and the choice among them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from styleaug.plan import Range
-from styleaug.transform import DEFAULTS
+from styleaug.augment.presets import preset
+from styleaug.augment.transform import StyleAugment
+from styleaug.stages.base import Stage
+from styleaug.stages.defocus import Defocus
+from styleaug.stages.noise import SensorNoise
+from styleaug.stages.relight import Relight
+from styleaug.stages.restyle import Restyle
 
+PRESET = "default"
+"""The preset that is measured as it trains, and that the recommendation begins with."""
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 TEXTURES = (0.0, 0.5, 1.0)
-LIGHTS = (0.5, 1.0)
-BLURS = (0.25, 0.5, 1.0)
-GRAINS = (0.05, 0.1, 0.2, DEFAULTS["grain"][1])  # heavier grain costs under other lamps
-_OFF: dict[str, Range] = {
-    "p": 1.0,
-    "stage_p": 1.0,
-    "mix": 0.5,
-    "strength": 0.0,
-    "light": 0.0,
-    "blur": 0.0,
-    "grain": 0.0,
+SWEEPS: dict[type[Stage], tuple[str, tuple[float, ...]]] = {
+    Relight: ("strength", (0.5, 1.0)),
+    Defocus: ("sigma", (1.0, 2.0, 4.0)),  # pixels
+    SensorNoise: ("sigma", (0.015, 0.03, 0.06, 0.09)),  # of the range
 }
+"""The one argument of each other stage, and its values, from small to large."""
 
 
 @dataclass(frozen=True)
-class Setting:
-    """A name, and what it asks of the sampler."""
+class AuditConfig:
+    """How an audit measures.
 
-    name: str
-    options: Mapping[str, Any]
+    Attributes:
+        pack: name or path of the style pack.
+        size: short side, in pixels, that larger images are brought to, as for training.
+        limit: images with defects that are looked at, chosen by ``seed``, classes alike.
+        draws: of each setting for each defect.
+        budget: share of defects that each stage of the recommended settings may lose.
+        seed: of the choice, and of the draws, which are the same in every setting.
 
+    Raises:
+        ValueError: if a value is out of bounds.
+    """
 
-def material(strength: float, texture: float) -> Setting:
-    """One strength and texture, on every image, in the light that it has."""
-    options = {**_OFF, "strength": strength, "texture": texture}
-    return Setting(f"strength {strength:g}, texture {texture:g}", options)
+    pack: str = "base"
+    size: int = 256
+    limit: int = 300
+    draws: int = 2
+    budget: float = 0.02
+    seed: int = 0
 
-
-def light(amount: float) -> Setting:
-    """A lamp on every image, and nothing else."""
-    return Setting(f"light {amount:g}", {**_OFF, "texture": 0.0, "light": amount})
-
-
-def blur(amount: float) -> Setting:
-    """Blur on every image, and nothing else."""
-    return Setting(f"blur {amount:g}", {**_OFF, "texture": 0.0, "blur": amount})
-
-
-def grain(amount: float) -> Setting:
-    """Grain on every image, and nothing else."""
-    return Setting(f"grain {amount:g}", {**_OFF, "texture": 0.0, "grain": amount})
-
-
-def training(name: str, **options: Range) -> Setting:
-    """As training draws: the defaults of ``StyleAugment``, changed by ``options``."""
-    names = ("p", "stage_p", "mix", "strength", "texture", "light", "blur", "grain")
-    return Setting(name, {**{n: DEFAULTS[n] for n in names}, **options})
+    def __post_init__(self) -> None:
+        for name in ("size", "limit", "draws"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}.")
+        if not 0 <= self.budget < 1:
+            raise ValueError(f"budget must lie in [0, 1), but is {self.budget}.")
 
 
-def grid() -> list[Setting]:
-    """Each stage alone, in steps; then all of them as the defaults draw."""
-    return [
-        *(material(s, t) for t in TEXTURES for s in STRENGTHS),
-        *(light(a) for a in LIGHTS),
-        *(blur(a) for a in BLURS),
-        *(grain(a) for a in GRAINS),
-        training("defaults"),
-    ]
+def restyle_name(strength: float, texture: float) -> str:
+    """What the setting of Restyle alone at this strength and texture is called."""
+    return f"Restyle strength {strength:g}, texture {texture:g}"
 
 
-def recommend(lost: Mapping[str, float], budget: float) -> dict[str, Range]:
-    """Ranges of each stage, as wide as the share of lost defects allows.
+def stage_name(kind: type[Stage], value: float) -> str:
+    """What the setting of another stage alone is called."""
+    return f"{kind.__name__} {SWEEPS[kind][0]} {value:g}"
+
+
+def settings(pack: str) -> dict[str, StyleAugment]:
+    """Each stage alone, in steps, on every image; then the preset as it trains."""
+    tried = {
+        restyle_name(s, t): StyleAugment([Restyle(strength=s, texture=t, pack=pack)])
+        for t in TEXTURES
+        for s in STRENGTHS
+    }
+    for kind, (argument, values) in SWEEPS.items():
+        tried |= {stage_name(kind, v): StyleAugment([kind(**{argument: v})]) for v in values}
+    return {**tried, PRESET: StyleAugment(preset(PRESET, pack=pack))}
+
+
+def recommend(lost: Mapping[str, float], budget: float, pack: str) -> StyleAugment | None:
+    """The preset with each stage's ranges as wide as the share of lost defects allows.
 
     Each stage is judged alone. Of materials the one with the most texture at the most strength is
     taken, so texture gives way before strength.
 
     Args:
-        lost: share of defects lost by setting of :func:`grid`, in [0, 1].
+        lost: share of defects lost by name of :func:`settings`, in [0, 1].
         budget: largest share that a stage may lose.
+        pack: name or path of the style pack.
 
     Returns:
-        Arguments of ``StyleAugment``.
+        None if no stage keeps the defects.
     """
 
-    def largest(amounts: Sequence[float], setting: Mapping[float, str]) -> float:
-        kept = [a for a in amounts if lost[setting[a]] <= budget]
+    def largest(names: Mapping[float, str]) -> float:
         # a larger amount that loses less than a smaller one is chance: stop at the first loss
-        safe = [a for a in kept if all(b in kept for b in amounts if b < a)]
-        return max(safe, default=0.0)
+        safe = 0.0
+        for value, name in names.items():
+            if lost[name] > budget:
+                break
+            safe = value
+        return safe
 
-    pairs = [
-        (s * (1 + t), s, t)
-        for t in TEXTURES
-        for s in [largest(STRENGTHS, {s: material(s, t).name for s in STRENGTHS})]
-    ]
-    _, strength, texture = max(pairs)
-    return {
-        "strength": (0.0, strength),
-        "texture": (0.0, texture),
-        "light": (0.0, largest(LIGHTS, {a: light(a).name for a in LIGHTS})),
-        "blur": (0.0, largest(BLURS, {a: blur(a).name for a in BLURS})),
-        "grain": (0.0, largest(GRAINS, {a: grain(a).name for a in GRAINS})),
+    pairs = [(largest({s: restyle_name(s, t) for s in STRENGTHS}), t) for t in TEXTURES]
+    strength, texture = max(pairs, key=lambda pair: (pair[0] * (1 + pair[1]), pair))
+    limits: dict[type[Stage], dict[str, float]] = {
+        Restyle: {"strength": strength, "texture": texture}
     }
+    for kind, (argument, values) in SWEEPS.items():
+        limits[kind] = {argument: largest({v: stage_name(kind, v) for v in values})}
+
+    usual = preset(PRESET, pack=pack)
+    stages = []
+    for stage in usual.stages:
+        limit = limits[type(stage)]
+        if not any(limit.values()) or limit.get("strength") == 0:
+            continue
+        ranges = {n: (0.0, v) for n, v in limit.items() if v < getattr(stage, n)[1]}
+        stages.append(type(stage)(**{**stage.settings(), **ranges}))
+    if not stages:
+        return None
+    found = StyleAugment(stages, p=usual.p, schedule=usual.schedule)
+    whole = StyleAugment(PRESET)
+    return whole if found.to_dict() == whole.to_dict() else found

@@ -9,22 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
-from torchvision.utils import make_grid
 from tqdm import tqdm
 
 from styleaug.cli.options import add_options
-from styleaug.cli.sheet import tile
+from styleaug.cli.sheet import contact_sheet
 from styleaug.files import atomic_path
 from styleaug.images.color import to_dtype
-from styleaug.images.io import load_rgb, save_image, to_image, to_tensor
+from styleaug.images.io import load_rgb, save_image, to_tensor
 from styleaug.pack import StylePack, bundled_packs
 from styleaug.styles import NewStyle, add_styles
 from styleaug.styles.learn import METHODS
 from styleaug.styles.rows import list_pictures
-
-_SIDE = 160
-"""Of a picture on the sheet, in pixels."""
 
 EXAMPLES = """examples:
   styleaug add-style brushed.jpg --name brushed --out mine.safetensors
@@ -129,12 +124,11 @@ def _report(out: Path, styles: Sequence[NewStyle], pack: StylePack) -> None:
         )
         temporary.write_text(text + "\n", encoding="utf-8")
     columns = ("content", *METHODS)
-    blank = torch.full((3, _SIDE, _SIDE), 255, dtype=torch.uint8)
-    sheet: list[Tensor] = []
+    blank = torch.ones(3, 1, 1)
+    rows, captions = [], []
     for style in [style for style in styles if style.source and style.pictures][:12]:
-        sheet.append(tile(to_tensor(load_rgb(Path(str(style.source)))), _SIDE))
-        shown = [style.pictures.get(name) for name in columns]
-        sheet += [blank if x is None else tile(to_dtype(x, torch.uint8), _SIDE) for x in shown]
-    if sheet:
-        image = make_grid(torch.stack(sheet), nrow=1 + len(columns), padding=4, pad_value=255)
-        save_image(out.with_suffix(".report.png"), to_image(image))
+        shown = [to_dtype(style.pictures.get(name, blank), torch.uint8) for name in columns]
+        rows.append([to_tensor(load_rgb(Path(str(style.source)))), *shown])
+        captions.append([style.name, *(name if name in style.pictures else "" for name in columns)])
+    if rows:
+        save_image(out.with_suffix(".report.png"), contact_sheet(rows, 160, captions))
