@@ -23,7 +23,7 @@ PAGES = [name for name, text in TEXTS.items() if NEEDS.search(text)]
 SLOW = {"anomalib", "ray"}
 
 # Python imports this at the start of each process, workers of all kinds among them: a line is
-# written for each batch that render() has changed.
+# written for each batch that apply_stages() has changed.
 SITECUSTOMIZE = """
 import importlib.util
 import os
@@ -32,7 +32,7 @@ import sys
 
 class Watch:
     def find_spec(self, name, path=None, target=None):
-        if name != "styleaug.render":
+        if name != "styleaug.stages.base":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
@@ -40,16 +40,16 @@ class Watch:
 
         def run_and_watch(module):
             run(module)
-            render = module.render
+            apply_stages = module.apply_stages
 
             def watched(images, *args, **kwargs):
-                out = render(images, *args, **kwargs)
+                out = apply_stages(images, *args, **kwargs)
                 if not out.equal(images):
                     with open(os.environ["STYLED"], "a") as file:
                         file.write(f"{os.getpid()} {tuple(out.shape)}\\n")
                 return out
 
-            module.render = watched
+            module.apply_stages = watched
 
         spec.loader.exec_module = run_and_watch
         return spec
