@@ -1,27 +1,31 @@
-"""The demo: reading images, splitting, corrupting, scoring, and one quick run from end to end."""
+"""The demo: what it reads, its verdicts, and one quick run from end to end."""
 
 from __future__ import annotations
 
-import importlib
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchvision.transforms import v2
+
+from benchmarks import elpv
+from benchmarks.demo import __main__ as demo
+from benchmarks.demo.report import Gain, gain, gain_on_clean, mean_and_range
+from styleaug.datasets import Sample, read_defects
+from styleaug.evaluate.corruptions import Condition
+from styleaug.evaluate.results import Result
+from styleaug.evaluate.robustness import Robustness, pool_seeds
+from styleaug.evaluate.statistics import Interval
 
 pytest.importorskip("imagecorruptions", reason="the demo's packages are an extra")
 pytest.importorskip("matplotlib", reason="the demo's packages are an extra")
-
-SMALL = {"size": 16, "max_train": 100, "max_test": 100}
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
-def folders(tmp_path):
+def folder(tmp_path):
     """Two classes that differ in brightness, ten images each, of odd sizes and several modes."""
     rng = np.random.default_rng(0)
     for name, level in (("good", 60), ("scratch", 180)):
@@ -31,266 +35,144 @@ def folders(tmp_path):
             shape = (23 + number, 41) if mode == "L" else (23 + number, 41, len(mode))
             pixels = np.uint8(level + rng.integers(0, 40, shape))
             suffix = "png" if mode == "RGBA" else "bmp"
-            Image.fromarray(pixels, mode).save(tmp_path / "data" / name / f"{number}.{suffix}")
+            Image.fromarray(pixels).save(tmp_path / "data" / name / f"{number}.{suffix}")
     return tmp_path / "data"
 
 
-class Darker(torch.nn.Module):
-    """Stands in for StyleAugment: a batch in, a batch of another look out."""
-
-    def forward(self, images):
-        if images.dtype != torch.uint8 or images.ndim != 4:
-            raise AssertionError(f"a policy gets a uint8 batch, not {images.dtype} {images.shape}")
-        darker = torch.rand(len(images), 1, 1, 1) < 0.5
-        return torch.where(darker, images // 2, images)
+def test_damaged_images_are_named_and_left_out(folder):
+    (folder / "good" / "broken.png").write_bytes(b"no image at all")
+    kept, notes = demo.leave_out_unreadable(read_defects(folder))
+    assert len(kept.samples) == 20
+    assert notes == ("Left out, unreadable: good/broken.png.",)
+    assert demo.leave_out_unreadable(kept) == (kept, ())
 
 
-# ---------------------------------------------------------------- reading class folders
+def test_the_sheet_shows_all_classes(folder):
+    samples = demo.in_turn(read_defects(folder).samples)
+    assert [s.label for s in samples[:5]] == ["good", "scratch", "good", "scratch", "good"]
+    assert len(samples) == 20
 
 
-def test_class_folders_become_a_task(module, folders):
-    task = module("class_folders").load_class_folders(folders, **SMALL)
-    assert task.classes == ("good", "scratch")
-    assert task.train.shape == (14, 3, 16, 16)
-    assert task.test.shape == (6, 3, 16, 16)
-    assert task.train.dtype == torch.uint8
-    assert task.test_labels.bincount().tolist() == [3, 3]
-    brightness = task.train.float().mean((1, 2, 3))
-    assert brightness[task.train_labels == 0].max() < brightness[task.train_labels == 1].min()
-    assert task.examples.shape[0] == 5
-
-
-def test_given_split_is_kept(module, folders):
-    for part, numbers in (("train", range(8)), ("test", range(8, 10))):
-        for path in [p for p in folders.glob("*/*") if p.stem.isdigit() and int(p.stem) in numbers]:
-            new = folders / part / path.parent.name / path.name
-            new.parent.mkdir(parents=True, exist_ok=True)
-            path.rename(new)
-    task = module("class_folders").load_class_folders(folders, **SMALL)
-    assert (len(task.train), len(task.test)) == (16, 4)
-    assert task.test_labels.tolist() == [0, 0, 1, 1]
-
-
-def test_bad_files_are_named_and_left_out(module, folders):
-    (folders / "good" / "broken.png").write_bytes(b"no image at all")
-    (folders / "good" / "notes.txt").write_text("hello")
-    (folders / "scratch" / ".hidden.png").write_bytes(b"")
-    task = module("class_folders").load_class_folders(folders, **SMALL)
-    notes = " ".join(task.notes)
-    assert "good/broken.png" in notes
-    assert "notes.txt" in notes
-    assert "hidden" not in notes
-    assert str(folders) not in notes
-    assert len(task.train) + len(task.test) == 20
-
-
-def test_deep_images_are_stretched_not_clipped(module):
-    deep = Image.fromarray(np.linspace(1000, 4000, 400, dtype=np.uint16).reshape(20, 20))
-    pixels = module("defect_images").to_square(deep, 20)
-    assert pixels.shape == (20, 20, 3)
-    assert (pixels.min(), pixels.max()) == (0, 255)
-
-
-def test_caps_draw_the_same_share_of_each_class(module, folders):
-    load = module("class_folders").load_class_folders
-    task = load(folders, size=16, max_train=8, max_test=4)
-    assert task.train_labels.bincount().tolist() == [4, 4]
-    assert "8 of 14 training images" in " ".join(task.notes)
-
-
-@pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (lambda root: None, "only the class good"),
-        (lambda root: [path.unlink() for path in root.glob("*/*")], "no images in sub-folders"),
-        (lambda root: _save(root / "scratch" / "1.png"), "scratch has 1"),
-        (
-            lambda root: [_write(root / "scratch" / f"{n}.png") for n in range(5)],
-            "scratch has none",
-        ),
-        (
-            lambda root: _save(root / "train" / "good" / "1.png", root / "test" / "x" / "1.png"),
-            "train",
-        ),
-    ],
-)
-def test_impossible_tasks_are_refused_in_one_sentence(module, tmp_path, spoil, words):
-    _save(*[tmp_path / "good" / f"{number}.png" for number in range(4)])
-    spoil(tmp_path)
-    with pytest.raises(module("defect_images").DataError, match=words) as caught:
-        module("class_folders").load_class_folders(tmp_path, **SMALL)
-    assert "\n" not in str(caught.value)
-
-
-def test_unknown_test_class_is_refused(module, tmp_path):
-    names = ("train/good", "train/bad", "test/good", "test/dent")
-    _save(*[tmp_path / name / "1.png" for name in names])
-    with pytest.raises(module("defect_images").DataError, match="dent is not"):
-        module("class_folders").load_class_folders(tmp_path, **SMALL)
-
-
-def test_missing_folder_ends_with_one_line(module, tmp_path, capsys):
-    status = module("demo").main(["--data", str(tmp_path / "nowhere"), "--out", str(tmp_path)])
-    assert status == 2
-    assert capsys.readouterr().err.count("\n") == 1
-
-
-def _save(*paths: Path) -> None:
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (20, 20)).save(path)
-
-
-def _write(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"")
-
-
-# ---------------------------------------------------------------- splitting
-
-
-def test_split_is_stratified_fixed_and_complete(module):
-    split = module("defect_images").stratified_split
-    groups = np.repeat([0, 1, 2], [40, 20, 2])
-    train, test = split(groups, test_fraction=0.25)
-    assert np.bincount(groups[test]).tolist() == [10, 5, 1]
-    assert sorted([*train, *test]) == list(range(62))
-    again = split(groups, test_fraction=0.25)
-    assert (again[0] == train).all()
-    assert (split(groups, test_fraction=0.25, seed=1)[1] != test).any()
+def test_the_sheet_shows_the_same_draw_in_each_row(folder):
+    """Two rows of one image look alike, and the caller's random state is left alone."""
+    sample = Sample(next(folder.glob("good/*")))
+    state = torch.random.get_rng_state()
+    pixels = np.asarray(demo.make_sheet([sample, sample], columns=2))
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert pixels.shape == (4 + 2 * 228, 4 + 3 * 228, 3)
+    assert (pixels[4:228] == pixels[232:456]).all()
+    assert (pixels[4:228, 4:228] != pixels[4:228, 232:456]).any()
 
 
 @pytest.mark.slow
-def test_solar_cells_leave_the_unsure_ones_out(module):
+def test_solar_cells_leave_the_unsure_ones_out():
     pytest.importorskip("elpv_dataset", reason="the demo's packages are an extra")
-    task = module("defect_images").load_elpv(size=16, max_train=4000, max_test=4000)
-    counts = (task.train_labels.bincount() + task.test_labels.bincount()).tolist()
-    assert counts == [588 + 920, 56 + 50 + 313 + 402]
-    assert task.test_labels.float().mean() == pytest.approx(821 / 2329, abs=0.01)
+    cells = elpv.read_elpv().samples
+    labels = [cell.label for cell in cells]
+    assert labels.count("functional") == 588 + 920
+    assert labels.count("defective") == 56 + 50 + 313 + 402
+    assert sum(cell.path.name in demo._ELPV_EXAMPLES for cell in cells) == 5
 
 
-# ---------------------------------------------------------------- corruptions
+# ---------------------------------------------------------------- verdicts
 
 
-def test_corruptions_are_deterministic_and_leave_global_state(module):
-    corruptions = importlib.import_module("styleaug.evaluate.corruptions")
-    images = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
-    for name in ("gaussian_noise", "impulse_noise", "motion_blur", "frost"):
-        condition = corruptions.Condition(name, 3)
-        before = np.random.get_state()[1].copy()  # noqa: NPY002
-        first = corruptions.corrupt_images(images, condition, seed=1)
-        assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
-        assert (first == corruptions.corrupt_images(images, condition, seed=1)).all()
-        assert (first != images).any()
-        assert not (first[0] == first[1]).all()
-
-
-def test_images_below_the_corruptions_smallest_size_keep_their_size(module):
-    corruptions = importlib.import_module("styleaug.evaluate.corruptions")
-    images = np.zeros((1, 17, 20, 3), dtype=np.uint8)
-    assert corruptions.corrupt_images(images, corruptions.Condition("fog", 5)).shape == images.shape
-
-
-@pytest.mark.slow
-def test_number_of_processes_changes_nothing(module):
-    corruptions = importlib.import_module("styleaug.evaluate.corruptions")
-    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
-    wanted = corruptions.conditions(corruptions.CORRUPTIONS, [1, 5])
-    alone = list(corruptions.corrupted_sets(images, wanted, workers=0))
-    shared = list(corruptions.corrupted_sets(images, wanted, workers=2))
-    assert [condition for condition, _ in shared] == wanted
-    for (_, a), (_, b) in zip(alone, shared, strict=True):
-        assert (a == b).all()
-
-
-# ---------------------------------------------------------------- scores and report
-
-
-def test_balanced_accuracy_is_the_mean_recall(module):
-    labels = np.array([0, 0, 0, 0, 1, 1])
-    correct = np.array([True, True, True, False, True, False])
-    assert module("scores").balanced_accuracy(correct, labels) == pytest.approx(62.5)
-
-
-def test_gain_is_claimed_only_where_seeds_and_images_agree(module):
-    scores = module("scores")
+def robustness(right) -> Robustness:
+    """Of two seeds on 100 images of two classes: clean, and two corruptions."""
     labels = np.repeat([0, 1], 50)
+    conditions = (None, Condition("fog", 3), Condition("snow", 3))
+    singles = [
+        Robustness.of(
+            "balanced accuracy",
+            {
+                condition: np.stack([labels, np.where(right[seed, c], labels, 1 - labels)], 1)
+                for c, condition in enumerate(conditions)
+            },
+        )
+        for seed in range(len(right))
+    ]
+    return pool_seeds(singles)
+
+
+def test_a_gain_is_claimed_only_where_seeds_and_images_agree():
+    def verdict(low, high, *by_seed):
+        return Gain(Interval(sum(by_seed) / len(by_seed), low, high), by_seed).verdict
+
+    assert verdict(1, 5, 2, 4) == "higher"
+    assert verdict(1, 5, -1, 7) == "no clear difference"
+    assert verdict(-1, 5, 2, 2) == "no clear difference"
+    assert verdict(-5, -1, -2, -4) == "lower"
+    assert verdict(None, None, 2, 4) == "no clear difference"
+    assert "one seed" in verdict(1, 5, 3)
+
+
+def test_gains_agree_with_the_scores():
     rng = np.random.default_rng(0)
     plain = rng.random((2, 3, 100)) < 0.5
     better = plain | (rng.random(plain.shape) < 0.6)
-    assert scores.gain_between(plain, better, labels).verdict == "higher"
-    assert scores.gain_between(better, plain, labels).verdict == "lower"
-    assert scores.gain_between(plain, plain, labels).verdict == "no clear difference"
-    assert "one seed" in scores.gain_between(plain[:1], better[:1], labels).verdict
-
-
-def test_gain_agrees_with_the_accuracies(module):
-    scores = module("scores")
-    corruptions = importlib.import_module("styleaug.evaluate.corruptions")
-    rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1, 2], [10, 20, 30])
-    every = [None, *corruptions.conditions(["fog", "snow"], [1, 3])]
-    correct = {name: {c: rng.random((2, 60)) < 0.7 for c in every} for name in ("plain", "styled")}
-    found = scores.compare(correct, labels, corruptions=["fog", "snow"], severities=[1, 3])
-    first, second = found.scores
-    assert found.robust.mean == pytest.approx(np.mean(second.mpc) - np.mean(first.mpc))
-    assert found.by_corruption["fog"].per_seed == pytest.approx(
-        np.subtract(second.under("fog"), first.under("fog"))
+    flips, styled = robustness(plain), robustness(better)
+    found = gain(flips, styled)
+    assert found.interval.mean == pytest.approx(100 * (styled.mpc() - flips.mpc()))
+    assert found.interval.mean == pytest.approx(np.mean(found.by_seed))
+    assert found.interval.low < found.interval.mean < found.interval.high
+    fog = gain(flips, styled, "fog")
+    assert fog.interval.mean == pytest.approx(
+        100 * (styled.under("fog")[3] - flips.under("fog")[3])
     )
+    clean = gain_on_clean(flips, styled)
+    assert clean.interval.mean == pytest.approx(100 * (styled.performance - flips.performance))
+    assert gain(flips, flips).verdict == "no clear difference"
 
 
-def test_interrupted_writing_leaves_the_former_file(module, tmp_path):
-    common = module("common")
-    path = common.write_text(tmp_path / "report.md", "first")
-
-    def fail(temporary):
-        temporary.write_text("half")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        common.write_atomically(path, fail)
-    assert path.read_text() == "first"
-    assert list(tmp_path.iterdir()) == [path]
+def test_scores_are_shown_with_their_range():
+    assert mean_and_range([50.04]) == "50.0"
+    assert mean_and_range([50, 52]) == "51.0 (50.0 to 52.0)"
 
 
-def test_sheet_shows_the_same_draw_in_each_row(module):
-    """Two rows of one image look alike, and the caller's random state is left alone."""
-    examples = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8).expand(2, -1, -1, -1)
-    state = torch.random.get_rng_state()
-    sheet = module("demo_report").contact_sheet(examples, Darker(), columns=4, seed=0)
-    assert torch.equal(state, torch.random.get_rng_state())
-    pixels = np.asarray(sheet)
-    assert pixels.shape == (18 + 2 * 36 - 4, 5 * 36 - 4, 3)
-    assert (pixels[18:50] == pixels[54:86]).all()
+# ---------------------------------------------------------------- the whole
 
 
-# ---------------------------------------------------------------- training and the whole
+def arguments(folder: Path, out: Path, *more: str) -> list[str]:
+    options = ["--quick", "--size=24", "--model=small-cnn", "--steps=2"]
+    return [*options, f"--data={folder}", f"--out={out}", *more]
 
 
-def test_quick_demo_from_end_to_end(module, folders, tmp_path, monkeypatch, capsys):
-    demo = module("demo")
-    policies = {"flips": v2.Identity(), "flips + darker": Darker()}
-    monkeypatch.setattr(demo, "make_policies", lambda: policies)
-    monkeypatch.setattr(demo, "make_sheet_transform", Darker)
+def test_quick_demo_from_end_to_end(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "COLUMNS", 2)
+    policies = {"flips only": "", "StyleAugment": "StyleAugment([Relight()])"}
+    monkeypatch.setattr(demo, "POLICIES", policies)
     out = tmp_path / "out"
-    assert (
-        demo.main(
-            ["--quick", "--size=24", "--model=small-cnn", f"--data={folders}", f"--out={out}"]
-        )
-        == 0
-    )
-    assert sorted(p.name for p in out.iterdir()) == [
-        "gains.png",
-        "report.json",
-        "report.md",
-        "sheet.png",
-    ]
-    record = json.loads((out / "report.json").read_text())
-    assert set(record["scores"]) == set(policies)
-    assert set(record["gains"]) == {"clean", "mPC", *record["settings"]["corruptions"]}
+    assert demo.main(arguments(folder, out)) == 0
+    names = ["cache", "gains.png", "report.md", "result.json", "sheet.png"]
+    assert sorted(p.name for p in out.iterdir()) == names
+    result = Result.load(out / "result.json")
+    assert result.meta["policies"] == policies
+    assert result.conditions == ["clean", "gaussian_noise", "defocus_blur", "contrast"]
+    assert result.meta["task"]["train"] == 16
     text = (out / "report.md").read_text()
-    assert record["conclusion"] in text
-    assert "Darker()" in text
+    assert text.startswith("# StyleAugment on data\n\n**Under corruption: undecided with one seed")
+    assert "`StyleAugment([Relight()])`" in text
     assert text in capsys.readouterr().out
-    with Image.open(out / "sheet.png") as sheet:
-        assert sheet.width > 3 * 224
+    assert str(folder) not in text + (out / "result.json").read_text()
+    # what was done is not done again
+    monkeypatch.setattr("styleaug.evaluate.experiment.train", None)
+    assert demo.main(arguments(folder, out)) == 0
+
+
+@pytest.mark.parametrize("wrong", ["folder", "option"])
+def test_what_cannot_be_run_ends_with_one_line(folder, tmp_path, wrong, capsys):
+    if wrong == "folder":
+        assert demo.main(arguments(tmp_path / "nowhere", tmp_path)) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+        return
+    with pytest.raises(SystemExit):
+        demo.main(arguments(folder, tmp_path, "--seeds=0"))
+    assert "must be an integer >= 1, but is '0'" in capsys.readouterr().err
+
+
+def test_what_is_asked_for_wins_over_quick():
+    options = demo.make_parser().parse_args(["--quick", "--steps=5", "--seeds=3", "--train=7"])
+    protocol = demo.protocol_of(options)
+    assert (protocol.steps, protocol.seeds, protocol.train) == (5, (0, 1, 2), 7)
+    assert protocol.test == demo.QUICK.test
+    assert demo.protocol_of(demo.make_parser().parse_args([])) == demo.PROTOCOL
