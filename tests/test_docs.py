@@ -4,6 +4,7 @@ import doctest
 import importlib
 import pkgutil
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,15 @@ import pytest
 import styleaug
 from benchmarks.docs.pages import PAGES as FILLED
 from benchmarks.docs.pages import fill
+from styleaug.cli import COMMANDS, build_parser
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # those that need another framework run in tests/hosts/test_pages.py
 OWN_PAGES = [page for page in PAGES if "<!-- needs:" not in page.read_text(encoding="utf-8")]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+SHELL = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
+INLINE = re.compile(r"`(styleaug [^`]+)`")
 MODULES = sorted(m.name for m in pkgutil.walk_packages(styleaug.__path__, "styleaug."))
 
 
@@ -25,6 +29,27 @@ def test_python_blocks_of_a_page_run(page):
     namespace: dict[str, object] = {}
     for block in BLOCK.findall(page.read_text(encoding="utf-8")):
         exec(compile(block, str(page), "exec"), namespace)
+
+
+def commands_of(page):
+    """What a page tells to type, in blocks and in the tables of commands."""
+    text = page.read_text(encoding="utf-8")
+    lines = "".join(SHELL.findall(text)).replace("\\\n", " ").splitlines()
+    rows = [line for line in text.splitlines() if line.startswith("| `styleaug ")]
+    lines += [command for row in rows for command in INLINE.findall(row)]
+    return [line for line in lines if line.startswith("styleaug ")]
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "pretrained/base/CARD.md"], ids=lambda p: p.name)
+def test_commands_of_a_page_are_understood(page):
+    for line in commands_of(page):
+        words = shlex.split(line, comments=True)[1:]
+        build_parser(words[0]).parse_args(words)  # else it exits
+
+
+def test_the_page_of_the_command_line_names_every_command():
+    named = {line.split()[1] for line in commands_of(ROOT / "docs/reference/cli.md")}
+    assert named == set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", ["styleaug", *(m for m in MODULES if "__main__" not in m)])
