@@ -1,6 +1,7 @@
 """Result files of the benchmarks, and the tables that docs get from them."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 
 from benchmarks.docs import figures, robustness
-from benchmarks.docs.pages import fill, table
+from benchmarks.docs.pages import PAGES, fill, table
 from benchmarks.newstyles.__main__ import unseen
 from benchmarks.rows import Rows, quartiles
 from benchmarks.speed import __main__ as speed
@@ -120,6 +121,14 @@ def test_blocks_without_results_are_left_empty(tmp_path):
     for name in names - {"presets"}:  # which needs no results
         text = f"a\n<!-- results: {name} x -->\nold\n<!-- /results -->\nb"
         assert fill(text, tmp_path) == f"a\n<!-- results: {name} x -->\n<!-- /results -->\nb"
+
+
+def test_every_template_is_used_by_a_page():
+    templates = Path(robustness.__file__).parent / "templates"
+    used = re.findall(
+        r"<!-- results: (\w+)", "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    )
+    assert set(used) == {path.name.removesuffix(".md.j2") for path in templates.glob("*.md.j2")}
 
 
 def test_policies_are_compared_over_datasets_of_one_kind_and_never_over_kinds(tmp_path):

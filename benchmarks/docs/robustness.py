@@ -114,7 +114,8 @@ class Group:
     def policies(self) -> list[str]:
         """Policies that ran on all datasets, by rising mPC, or what stands for it."""
         everywhere = [n for n in self.ran if all(n in run.policies for run in self.runs)]
-        column = next(c for c in ("imagenet-c", "other corruptions") if self.first.members(c))
+        suites = ("imagenet-c", "other corruptions")
+        column = next((c for c in suites if self.first.members(c)), CLEAN)
         return sorted(everywhere, key=lambda name: self.mean(name, column))
 
     def scores(self, policy: str, column: str, **options: Any) -> Scores:
