@@ -205,12 +205,6 @@ class Result:
             )
         return {seed: math.fsum(v.values()) / len(v) for seed, v in sorted(found.items())}
 
-    def join(self, other: Result) -> Result:
-        """This result with another one's rows; policies of ``other`` replace those of this one."""
-        theirs = {row.policy for row in other.rows}
-        kept = tuple(row for row in self.rows if row.policy not in theirs)
-        return replace(self, rows=(*kept, *other.rows))
-
 
 def read_results(folder: str | Path) -> dict[str, Result]:
     """Read all results of a folder, by the name in their metadata.
