@@ -106,6 +106,13 @@ class Group:
         return ", ".join(run.task["name"] for run in self.runs)
 
     @property
+    def effort(self) -> str:
+        """How long was trained, and how often."""
+        steps = sorted({run.protocol["steps"] for run in self.runs})
+        seeds = sorted({len(run.seeds) for run in self.runs})
+        return f"{' to '.join(map(str, steps))} steps, {' to '.join(map(str, seeds))} seeds"
+
+    @property
     def ran(self) -> list[str]:
         """Policies that ran on any of the datasets."""
         return list(dict.fromkeys(name for run in self.runs for name in run.policies))
@@ -165,7 +172,7 @@ class Group:
 
     @property
     def baselines(self) -> list[str]:
-        """Augmentations without StyleAugment, the strongest first; flips are none."""
+        """Augmentations without StyleAugment, those of all datasets first; flips are none."""
         names = [name for name in self.ran if MINE not in name and name != FLIPS]
         return sorted(names, key=lambda name: name not in self.policies)
 
