@@ -57,6 +57,7 @@ QUICK = replace(
 COLUMNS = 7
 """Restylings of each image in the contact sheet."""
 _EXAMPLE_SIZE = 224  # large enough to see a crack
+_SHEET_NOTE = "`sheet.png` shows some of these images: share it under their terms only."
 # Cells of both types whose cracks and dead areas are easy to see.
 _ELPV_EXAMPLES = {f"cell{number:04}.png" for number in (56, 398, 800, 1097, 1639)}
 
@@ -75,7 +76,7 @@ def run_demo(
     """
     print(f"Reading {data if data else 'the solar cells of ELPV'} ...")
     if data is None:
-        defects, notes = elpv.read_elpv(), elpv.NOTES
+        defects, notes = elpv.read_elpv(), (*elpv.NOTES, _SHEET_NOTE)
         examples = [s for s in defects.samples if s.path.name in _ELPV_EXAMPLES]
     else:
         defects, notes = leave_out_unreadable(read_defects(data))
