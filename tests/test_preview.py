@@ -134,7 +134,7 @@ def test_a_preset_is_shown_as_it_trains_but_for_images_left_alone(folder, pack_f
     assert [plan.count for _, plan in drawn] == [4] * 3
     assert all(plan.describe(row) for _, plan in drawn for row in range(4))
     assert not torch.equal(drawn[0][1]["Relight"].values, drawn[1][1]["Relight"].values)
-    assert "preset masks" in capsys.readouterr().out
+    assert "preset masks, p = 1 (in training 0.7)" in capsys.readouterr().out
 
 
 def test_a_lower_probability_leaves_images_unchanged(folder, pack_file, drawn, monkeypatch):

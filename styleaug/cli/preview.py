@@ -129,7 +129,8 @@ def _transforms(arguments: argparse.Namespace) -> tuple[dict[str, StyleAugment],
     """What makes each row of an image, and what it is called."""
     chosen = chosen_preset(arguments)
     if not arguments.strengths:
-        return {"": StyleAugment(chosen.stages, p=arguments.p)}, f"preset {chosen.name}"
+        told = f"preset {chosen.name}, p = {arguments.p:g} (in training {chosen.p:g})"
+        return {"": StyleAugment(chosen.stages, p=arguments.p)}, told
     restyle = [stage for stage in chosen.stages if isinstance(stage, Restyle)]
     if not restyle:
         raise ValueError(f"--strengths need Restyle, which the preset {chosen.name!r} has not.")

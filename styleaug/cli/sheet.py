@@ -42,7 +42,7 @@ def contact_sheet(
     """
     tiles = torch.stack([tile(image, size) for row in rows for image in row])
     if captions:
-        texts = [_wrapped(text, size // _LETTER) for row in captions for text in row]
+        texts = [_wrapped(text, max(1, size // _LETTER)) for row in captions for text in row]
         height = _LINE * max(map(len, texts))
         tiles = torch.cat([tiles, torch.stack([_printed(t, height, size) for t in texts])], dim=2)
     return to_image(make_grid(tiles, nrow=len(rows[0]), padding=4, pad_value=255))
