@@ -359,6 +359,61 @@ def test_a_pipeline_survives_being_written(make, tmp_path, form, given):
     assert not np.array_equal(one, image)
 
 
+# ------------------------------------------- what Albumentations asks of all its transforms
+
+
+def test_generic_every_argument_is_in_the_schema_and_kept_as_json_takes_it(make):
+    transform = make(**EVERYTHING)
+    assert set(StyleAugment.InitSchema.model_fields) - {"strict"} == set(ARGUMENTS)
+    written = A.to_dict(transform)
+    assert json.loads(json.dumps(written)) == written
+    assert yaml.safe_load(yaml.safe_dump(written)) == written
+    assert A.to_dict(A.from_dict(written)) == written
+
+
+@pytest.mark.filterwarnings("error")
+def test_generic_strict_arguments(make):
+    with pytest.raises(ValueError, match="blur"):
+        StyleAugment("sensor", blur=1, strict=True)
+    assert StyleAugment("sensor", strict=True).p == 0.7
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        lambda t: A.OneOf([t, t], p=1),
+        lambda t: A.SomeOf([t, A.HorizontalFlip(p=1)], n=2, p=1),
+        lambda t: A.RandomOrder([t, A.VerticalFlip(p=1)], n=2, p=1),
+        lambda t: A.Sequential([t, A.RandomCrop(12, 12)], p=1),
+        lambda t: A.Compose([A.Compose([t])]),
+    ],
+    ids=["OneOf", "SomeOf", "RandomOrder", "Sequential", "Compose"],
+)
+def test_generic_inside_containers(make, pipeline):
+    image, mask = picture(16, 24, 3), np.eye(16, 24, dtype=np.uint8)
+    outs = [A.Compose([pipeline(make())], seed=1)(image=image, mask=mask) for _ in range(2)]
+    assert outs[0]["image"].shape[:2] == outs[0]["mask"].shape
+    assert np.array_equal(outs[0]["image"], outs[1]["image"])
+    assert outs[0]["image"].flags.c_contiguous
+
+
+def test_generic_applied_parameters_are_saved(make):
+    compose = A.Compose([make()], save_applied_params=True)
+    ((name, params),) = compose(image=picture(16, 16, 3))["applied_transforms"]
+    assert name == "StyleAugment"
+    assert "Restyle" in json.dumps(params["plan"])
+
+
+def test_generic_a_pipeline_gives_the_same_for_a_seed_alone_and_rebuilt(make):
+    image = picture(16, 16, 3)
+    compose = A.Compose([A.HorizontalFlip(p=0.5), make(p=0.5), A.NoOp()], seed=5)
+    again = A.from_dict(A.to_dict(compose))
+    again.set_random_seed(5)
+    for _ in range(4):
+        one, two = (c(image=image)["image"] for c in (compose, again))
+        assert np.array_equal(one, two)
+
+
 def test_a_pickle_costs_bytes():
     assert len(pickle.dumps(StyleAugment())) < 10_000
 

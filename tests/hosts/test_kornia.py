@@ -10,7 +10,7 @@ from helpers import FULL, distance, pictures, torch_generator_stays
 from styleaug import Defocus, Relight, Restyle, SensorNoise
 from styleaug import StyleAugment as TorchTwin
 from styleaug.augment.plan import Plan
-from styleaug.augment.presets import preset
+from styleaug.augment.presets import PRESETS, preset
 
 pytest.importorskip("kornia")
 
@@ -60,6 +60,28 @@ def test_it_is_an_augmentation_of_kornia(make):
     assert augment.apply_transform(ones, params, augment.flags, matrix).shape == shape
     augment(ones, params=params)
     assert torch.equal(augment.transform_matrix, torch.eye(3).expand(4, 3, 3))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("settings", [{}, {"p": 0.5, "p_batch": 0.5, "same_on_batch": True}])
+def test_smoke(name, settings):
+    augment = StyleAugment(name, schedule={}, **settings)
+    assert augment(floats(2, 3, 16, 16)).shape == (2, 3, 16, 16)
+    assert repr(eval(repr(augment))) == repr(augment)
+
+
+@pytest.mark.parametrize(
+    ("images", "error"),
+    [
+        (torch.zeros(2, 3, 8, 8, dtype=torch.uint8), TypeError),
+        (torch.zeros(2, 2, 3, 8, 8), ValueError),
+        (torch.zeros(2, 4, 8, 8), ValueError),
+        ("text", AttributeError),
+    ],
+)
+def test_exception(make, images, error):
+    with pytest.raises(error):
+        make()(images)
 
 
 @pytest.mark.parametrize("keepdim", [True, False])
