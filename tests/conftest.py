@@ -1,9 +1,7 @@
 """Fixtures of all tests, and two watches that run around each of them."""
 
-import importlib
 import random
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,13 +132,6 @@ def fresh_caches():
     clear()
     yield
     clear()
-
-
-@pytest.fixture
-def module(monkeypatch):
-    """Import a module of the benchmarks folder, which is no package, by name."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
-    return importlib.import_module
 
 
 @pytest.fixture
