@@ -63,7 +63,7 @@ class StyleAugment(A.ImageOnlyTransform):
 
     Examples:
         >>> image = np.zeros((40, 60, 3), np.uint8)
-        >>> compose = A.Compose([A.HorizontalFlip(), StyleAugment("masks", p=1)])
+        >>> compose = A.Compose([A.HorizontalFlip(), StyleAugment("mild", p=1)])
         >>> compose(image=image)["image"].shape
         (40, 60, 3)
     """

@@ -46,7 +46,7 @@ class StyleAugment(IntensityAugmentationBase2D):
     Examples:
         >>> from kornia.augmentation import AugmentationSequential, RandomHorizontalFlip
         >>> import torch
-        >>> augment = AugmentationSequential(RandomHorizontalFlip(), StyleAugment("masks", p=1.0))
+        >>> augment = AugmentationSequential(RandomHorizontalFlip(), StyleAugment("mild", p=1.0))
         >>> augment(torch.rand(2, 3, 32, 32)).shape
         torch.Size([2, 3, 32, 32])
     """

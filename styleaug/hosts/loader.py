@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from types import TracebackType
 from typing import Any
 from weakref import WeakSet
 
@@ -34,16 +33,15 @@ class StyledLoader:
     Whatever this does not know (``dataset``, ``sampler``, ``batch_size``, ...) is the loader's.
 
     Args:
-        loader: a ``DataLoader``, or anything else that yields batches: a tensor; a dict; a tuple or
-            list that begins with the images; images as one tensor (B, C, H, W), or as a list of
-            tensors (C, H, W) of several sizes, as detectors take them.
+        loader: a ``DataLoader``, or anything else that yields batches, see
+            :class:`~styleaug.hosts.batch.BatchStyler`.
         augment: restyles the images.
         device: where batches go. Without it they stay where the loader puts them.
-        images: where a batch has its images, see :class:`~styleaug.hosts.batch.BatchStyler`.
+        images: where a batch has its images, see there.
         masks: where a batch has masks, see there.
         then: is applied to the restyled images, such as ``Normalize``, which must come last.
         ahead: whether to prepare the next batch while the present one is in use. By default on
-            CUDA. On the CPU a thread does it, which pays only where cores are idle in training.
+            CUDA. On the CPU a thread does it, which helps only where cores are idle in training.
 
     Raises:
         ValueError: when iterated, if the images are not found, or are no images.
@@ -95,12 +93,7 @@ class StyledLoader:
     def __enter__(self) -> StyledLoader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
