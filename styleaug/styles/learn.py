@@ -134,7 +134,7 @@ def learn_style(
             steps below 1.
         TypeError: if the picture's dtype is neither uint8, uint16 nor floating point.
     """
-    check_method(method)
+    check_options(method, steps)
     pack.check_new([name])
     prepare_process(picture.device)
     picture = as_picture(picture)
@@ -198,11 +198,13 @@ def _timed(seconds: dict[str, float], method: str) -> Iterator[None]:
     seconds[method] = time.perf_counter() - start
 
 
-def check_method(method: str) -> None:
-    """Raise unless ``method`` can be asked for.
+def check_options(method: str, steps: int) -> None:
+    """Raise, before anything takes time, unless a method and steps of a fit can be asked for.
 
     Raises:
-        ValueError: if it is unknown.
+        ValueError: if the method is unknown, or there are no steps.
     """
     if method not in ("auto", "encode", "fit"):
         raise ValueError(f"method must be auto, encode or fit, but got {method!r}.")
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, but got {steps}.")

@@ -15,7 +15,7 @@ from styleaug.images.color import to_float
 from styleaug.images.io import find_images, load_rgb, to_tensor
 from styleaug.networks import encode
 from styleaug.pack import StylePack
-from styleaug.styles.learn import NewStyle, check_method, learn_style
+from styleaug.styles.learn import NewStyle, check_options, learn_style
 from styleaug.styles.probes import PROBE_SIZE
 
 _APART = 0.25
@@ -105,7 +105,7 @@ def add_styles(
         if progress is not None:
             progress(what, done, count)
 
-    check_method(method or "auto")
+    check_options(method or "auto", steps)
     files = list_pictures(sources)
     names, tags = _name_rows(files, name)
     pack.check_new({*names, name})

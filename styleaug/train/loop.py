@@ -33,7 +33,7 @@ from styleaug.train.checkpoint import (
 from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
 from styleaug.train.objective import Objective
-from styleaug.train.runtime import join_process_group
+from styleaug.train.processes import join_process_group
 from styleaug.train.sheet import draw_sheet, pick_evenly
 from styleaug.train.styles import StyleTargets, is_held_out, list_styles
 
