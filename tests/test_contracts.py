@@ -471,14 +471,14 @@ def test_torchs_defaults_of_dtype_and_device_do_not_matter(transform, default):
         else:
             torch.set_default_dtype(default)
         torch.manual_seed(1)
-        drawn = transform.make_params([images])["drawn"]
-        drawn = type(drawn).from_dict(drawn.select([0, 1, 2, 3, 4, 5]).to_dict())
+        fresh = transform.make_params([images])["drawn"]
+        drawn = type(fresh).from_dict(fresh.select([0, 1, 2, 3, 4, 5]).to_dict())
         out = transform.transform(images, {"drawn": drawn, "masks": {}})
     finally:
         torch.set_default_device(None)
         torch.set_default_dtype(torch.float32)
     assert equal(drawn, params["drawn"])
-    for params in steps(drawn):
+    for params in (*steps(fresh), *steps(drawn)):
         dtypes = {(tensor.dtype, tensor.device.type) for tensor in params.tensors().values()}
         assert dtypes <= {(torch.float32, "cpu"), (torch.int64, "cpu")}
     assert out.dtype == torch.float32
