@@ -1,4 +1,4 @@
-# Each target makes or reuses .venv (tests of hosts, .venv-hosts) and installs only what it needs,
+# Each target makes or reuses .venv (or .venv-hosts, .venv-oldest) and installs only what it needs,
 # once per change of pyproject.toml.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,7 +8,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-hosts test-all check docs
+.PHONY: help demo test test-hosts test-oldest test-all check docs
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -21,6 +21,11 @@ test: .venv/.dev ## Run the tests, except the slow ones, and measure coverage
 
 test-hosts: .venv-hosts/.ready ## Run the tests of host frameworks with AlbumentationsX, Ultralytics, anomalib, ...
 	.venv-hosts/bin/python -m pytest tests/hosts -m "not slow"
+
+test-oldest: .venv-oldest/.ready ## Run the tests of the core with the oldest versions that are admitted
+	.venv-oldest/bin/python -m pytest -m "not slow" -W ignore::DeprecationWarning tests/stages tests/augment \
+		$(patsubst %,tests/test_%.py,cached color contracts datasets features guided images losses \
+		metrics noise norm pack runtime statistics stylenet weights)
 
 test-all: .venv/.dev .venv-hosts/.ready ## Run all tests, slow ones too, and measure coverage
 	$(BIN)/python -m pytest --cov
@@ -56,7 +61,13 @@ endef
 	$(call headless_opencv,.venv-hosts/bin)
 	@touch $@
 
-.venv/bin/pip .venv-hosts/bin/pip:
+.venv-oldest/.ready: tests/oldest.txt | .venv-oldest/bin/pip
+	@echo "Installing the oldest versions into .venv-oldest; the first time takes minutes."
+	.venv-oldest/bin/python -m pip install -r tests/oldest.txt
+	.venv-oldest/bin/python -m pip install -e . --no-deps
+	@touch $@
+
+.venv/bin/pip .venv-hosts/bin/pip .venv-oldest/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo "styleaug needs Python 3.10 or newer, but $(PYTHON) is: $$($(PYTHON) -V 2>&1)." >&2; \
 		echo "Name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from importlib.util import resolve_name
@@ -136,3 +137,18 @@ def test_import_is_quiet() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == []
+
+
+def test_the_oldest_versions_are_those_that_the_project_admits() -> None:
+    """``make test-oldest`` runs with them."""
+    admitted = re.search(
+        r"^dependencies = \[(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.M | re.S
+    )
+    assert admitted is not None
+    wanted = dict(re.findall(r'"([a-z]+)>=([\d.]+)"', admitted[1]))
+    pinned = dict(
+        re.findall(r"^([a-z]+)==([\d.]+)$", (ROOT / "tests/oldest.txt").read_text(), re.M)
+    )
+    assert {n: v.removesuffix(".0") for n, v in pinned.items()} == {
+        n: v.removesuffix(".0") for n, v in wanted.items()
+    }
