@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import fields, replace
 from typing import Any
 
@@ -92,7 +93,7 @@ class StyleAugment(ImageTransform):
             chosen = chosen.stages
         self.stages = _checked(chosen)  # a list, or their attributes would be those of this module
         self.p = check_fraction("p", 1.0 if p is None else p)
-        self.schedule = schedule
+        self.schedule = deepcopy(schedule)  # the caller may change his
         self._schedule = Schedule(schedule or {}, _scalable(named(self.stages)))
         self.protect = check_fraction("protect", float(protect) if protect is True else protect)
         self.callback = callback
@@ -249,14 +250,16 @@ class StyleAugment(ImageTransform):
             raise ValueError(f"Settings of StyleAugment must be known, but {error}.") from error
 
     def __repr__(self) -> str:
+        usual = preset(self.preset) if self.preset else None
+        if usual and repr(usual.stages) != repr(self.stages):  # changed meanwhile
+            usual = None
         settings: dict[str, Any] = {
-            "stages": self.preset or self.stages,
+            "stages": self.preset if usual else self.stages,
             "p": self.p,
             "schedule": self.schedule,
             "protect": self.protect,
             "callback": self.callback,
         }
-        usual = preset(self.preset) if self.preset else None
         if self.p == (usual.p if usual else 1.0):
             settings["p"] = None
         if usual and self.schedule == usual.schedule:

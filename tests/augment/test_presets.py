@@ -45,6 +45,13 @@ def test_two_transforms_of_a_preset_share_no_stage():
     assert two.stages[0].p == 0.6
 
 
+def test_a_stage_that_was_changed_is_shown():
+    transform = StyleAugment("sensor")
+    transform.stages[1].p = 0.1
+    assert "Defocus(p=0.1)" in repr(transform)
+    assert eval(repr(transform)).to_dict() == transform.to_dict()
+
+
 def test_arguments_go_before_those_of_the_preset():
     transform = StyleAugment("masks", p=0.5, schedule={}, protect=0.5)
     assert (transform.p, transform.schedule, transform.protect) == (0.5, {}, 0.5)

@@ -214,6 +214,16 @@ def test_lists_of_json_and_tuples_mean_the_same(pack_file):
     assert repr(eval(repr(transform))) == repr(transform)
 
 
+def test_the_callers_own_points_may_change_later():
+    points = {"p": [(0, 0), (1, 1)]}
+    transform = StyleAugment([Relight()], schedule=points)
+    points["p"][1] = (1, 0)
+    points.clear()
+    transform.set_progress(0)
+    assert not transform.draw(50)["Relight"].active.any()
+    assert transform.to_dict()["schedule"] == {"p": [[0, 0], [1, 1]]}
+
+
 # --- what can do nothing says so ---
 
 
