@@ -74,7 +74,7 @@ _ENTRIES: dict[str, _Entry] = {
         lambda restyle: [Relight()],
     ),
     "sensor": _Entry(
-        "another camera, lens or lighting, but the same parts: spares the network's time",
+        "another camera, lens or lighting, but the same parts; quicker, for no network runs",
         lambda restyle: [Relight(), Defocus(p=0.6), SensorNoise(p=0.6)],
     ),
     "material": _Entry(

@@ -101,9 +101,11 @@ class StyleAugment(ImageTransform):
         self._share_progress()
         if not self.p or not any(stage.acts for stage in self.stages):
             warn("StyleAugment can change nothing: p is 0, or the amounts of all stages are.")
+        if self.protect and not any(stage.protectable for stage in self.stages):
+            warn("protect has no effect: it holds new material back, and there is no Restyle.")
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Unpickled or copied: with a progress of its own, unless it came to a worker."""
+        """Unpickled or deep-copied: a progress of its own, unless it came to a worker."""
         super().__setstate__(state)
         self._share_progress()
 

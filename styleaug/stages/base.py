@@ -109,17 +109,27 @@ class Params:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Rebuild what :meth:`to_dict` gave."""
+        """Rebuild what :meth:`to_dict` gave.
+
+        Raises:
+            ValueError: if a field is missing, or is none of these.
+        """
         values: dict[str, Any] = {}
-        for f in fields(cls):
-            value = data[f.name]
-            if not f.metadata:
-                values[f.name] = tuple(value)
-                continue
-            tensor = torch.tensor(value, dtype=f.metadata["dtype"], device="cpu")
-            # of no images, JSON keeps no width
-            width = [-1 if n is None and value else n or 0 for n in f.metadata["shape"]]
-            values[f.name] = tensor.reshape(len(value), *width)
+        try:
+            for f in fields(cls):
+                value = data[f.name]
+                if not f.metadata:
+                    values[f.name] = tuple(value)
+                    continue
+                tensor = torch.tensor(value, dtype=f.metadata["dtype"], device="cpu")
+                # of no images, JSON keeps no width
+                width = [-1 if n is None and value else n or 0 for n in f.metadata["shape"]]
+                values[f.name] = tensor.reshape(len(value), *width)
+        except (LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"A plan's {cls.__name__} must be what to_dict() gave, but {f.name!r} is missing "
+                f"or malformed ({error!r})."
+            ) from error
         return cls(**values)
 
     @classmethod

@@ -293,3 +293,19 @@ def test_a_stage_that_fails_leaves_no_trace():
         StyleAugment([Darken(), Broken()])(images)
     assert torch.equal(images, before)
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("sigma", None), ("sigma", [[1.0, 2.0, 3.0]]), ("sigma", [["wide"]]), ("sigma", 3)],
+)
+def test_a_malformed_plan_is_refused_in_one_sentence(name, value):
+    data = StyleAugment([Defocus()]).draw(1).to_dict()
+    if value is None:
+        del data["Defocus"][name]
+    else:
+        data["Defocus"][name] = value
+    with pytest.raises(
+        ValueError, match=r"must be what to_dict\(\) gave, but 'sigma'"
+    ):
+        Plan.from_dict(data)

@@ -5,7 +5,7 @@ import torch
 from torchvision import tv_tensors
 
 from helpers import boxes, distance, pictures, pil_picture, same_pixels
-from styleaug import Defocus, Relight, SensorNoise
+from styleaug import Defocus, Relight, SensorNoise, StyleAugment
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -218,3 +218,8 @@ def test_clips_are_protected_each_by_its_mask(augment):
 def test_wrong_amounts_of_protection_are_refused(augment, value):
     with pytest.raises(ValueError, match=r"^protect must be a number in"):
         augment(protect=value)
+
+
+def test_protect_without_new_material_says_that_it_has_no_effect():
+    with pytest.warns(UserWarning, match="protect has no effect.*no Restyle"):
+        StyleAugment("lighting", protect=1)
