@@ -112,8 +112,8 @@ def test_untouched_images_come_back_bit_for_bit(transform, dtype):
         images[:, 0, 0, 0] = -5e-4
     chosen = torch.arange(8) % 3 == 1
     out = transform.render(images, only(transform.draw(8, generator()), chosen))
-    assert torch.equal(out[~chosen], images[~chosen])
-    assert all(distance(out[i], images[i]) > 3 for i in chosen.nonzero().flatten())
+    for one, before, changed in zip(out, images, chosen, strict=True):
+        assert distance(one, before) > 3 if changed else torch.equal(one, before)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
