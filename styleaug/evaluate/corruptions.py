@@ -15,13 +15,17 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
+from numbers import Integral
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from styleaug.errors import MissingExtraError
-from styleaug.evaluate.shifts import SHIFTS, Images, apply_shift, check_images, check_severity
+from styleaug.evaluate.shifts import SHIFTS
+
+Images = npt.NDArray[np.uint8]
 
 CORRUPTION_GROUPS: dict[str, tuple[str, ...]] = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
@@ -74,7 +78,10 @@ class Condition:
             raise ValueError(
                 f"There is no corruption {self.corruption!r}; there are {', '.join(NAMES)}."
             )
-        check_severity(self.severity)
+        if isinstance(self.severity, bool) or not isinstance(self.severity, Integral):
+            raise TypeError(f"severity must be an integer from 1 to 5, but got {self.severity!r}.")
+        if not 1 <= self.severity <= 5:
+            raise ValueError(f"severity must be an integer from 1 to 5, but got {self.severity}.")
 
 
 def conditions(corruptions: Sequence[str], severities: Sequence[int]) -> list[Condition]:
@@ -105,18 +112,26 @@ def corrupt_images(images: Images, condition: Condition, *, seed: int = 0) -> Im
         ValueError: if it has another shape.
         MissingExtraError: if the condition needs ``imagecorruptions``, and it is not installed.
     """
-    check_images(images)
-    if condition.corruption in SHIFTS:
-        return apply_shift(images, condition.corruption, condition.severity, seed=seed)
-    corrupt = _relit if condition.corruption in LAMPS else _packaged
+    _check_images(images)
+    name = condition.corruption
+    corrupt = _shifted if name in SHIFTS else _relit if name in LAMPS else _packaged
     corrupted = np.empty(images.shape, np.uint8)
     before = np.random.get_state()  # noqa: NPY002 -- the package draws from this global state
     try:
         for index, image in enumerate(images):
-            corrupted[index] = corrupt(image, condition, _image_seed(seed, condition, index))
+            entropy = [seed, condition.severity, index, *name.encode()]
+            corrupted[index] = corrupt(image, condition, np.random.SeedSequence(entropy))
     finally:
         np.random.set_state(before)  # noqa: NPY002
     return corrupted
+
+
+def _check_images(images: Images) -> None:
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
+        found = getattr(images, "dtype", type(images).__name__)
+        raise TypeError(f"images must be a numpy array of uint8, but got {found}.")
+    if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape[1:]:
+        raise ValueError(f"images must have the shape (N, H, W, 3), but got {images.shape}.")
 
 
 def corrupted_sets(
@@ -137,7 +152,7 @@ def corrupted_sets(
         TypeError, ValueError, MissingExtraError: see `corrupt_images`; at once, not at the first
             set.
     """
-    check_images(images)
+    _check_images(images)
     wanted = list(wanted)
     if any(condition.corruption in _PACKAGED for condition in wanted):
         _corrupt_function()
@@ -179,15 +194,16 @@ def _corrupt_shared(condition: Condition) -> Images:
     return corrupt_images(_shared["images"], condition, seed=_shared["seed"])
 
 
-def _image_seed(seed: int, condition: Condition, index: int) -> int:
-    letters = condition.corruption.encode()
-    state = np.random.SeedSequence([seed, condition.severity, index, *letters])
-    return int(state.generate_state(1)[0])
+def _shifted(image: Images, condition: Condition, seeds: np.random.SeedSequence) -> Images:
+    """Shift one image: of gray ones one channel, because noise in three would give them colours."""
+    gray = (image == image[..., :1]).all()
+    shift, pixels = SHIFTS[condition.corruption], image[..., : 1 if gray else 3] / 255
+    return _to_uint8(shift(pixels, condition.severity, np.random.default_rng(seeds)))
 
 
-def _relit(image: Images, condition: Condition, seed: int) -> Images:
+def _relit(image: Images, condition: Condition, seeds: np.random.SeedSequence) -> Images:
     """Put one image under another lamp."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seeds.generate_state(1)[0])
     amount = LAMPS[condition.corruption][condition.severity - 1]
     pixels = image / 255.0
     if condition.corruption == "lamp_dim":
@@ -203,6 +219,10 @@ def _relit(image: Images, condition: Condition, seed: int) -> Images:
         y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)
         along = (x * np.cos(angle) + y * np.sin(angle)) / (abs(np.cos(angle)) + abs(np.sin(angle)))
         pixels = pixels * (amount + (1 - amount) * (along + 1) / 2)[..., None]
+    return _to_uint8(pixels)
+
+
+def _to_uint8(pixels: npt.NDArray[np.float64]) -> Images:
     return np.asarray((255 * pixels).round().clip(0, 255), dtype=np.uint8)
 
 
@@ -216,13 +236,14 @@ def _corrupt_function() -> Callable[..., Images]:
     return function
 
 
-def _packaged(image: Images, condition: Condition, seed: int) -> Images:
+def _packaged(image: Images, condition: Condition, seeds: np.random.SeedSequence) -> Images:
     """Corrupt one image by the optional package."""
     corrupt = _corrupt_function()
     height, width = image.shape[:2]
     growth = _SMALLEST_SIDE / min(height, width)
     if growth > 1:
         image = _resize(image, round(width * growth), round(height * growth))
+    seed = int(seeds.generate_state(1)[0])
     np.random.seed(seed)  # noqa: NPY002
     extra = {"seed": seed} if condition.corruption in _SEEDED_BY_ARGUMENT else {}
     with redirect_stdout(io.StringIO()):  # the package prints about images of odd sizes

@@ -12,7 +12,6 @@ sees the defects. Gray images stay gray, but for ``colour_temperature``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Integral
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +35,6 @@ Shift = Callable[[Image, int, np.random.Generator], Image]
 ``colour_temperature`` returns three channels always. A gray image has one channel: noise in three
 equal ones would give them colours.
 """
-Images = npt.NDArray[np.uint8]
 
 
 def exposure(image: Image, severity: int, rng: np.random.Generator) -> Image:
@@ -166,72 +164,6 @@ SHIFTS: dict[str, Shift] = {
     "dust": dust,
     "finish_change": finish_change,
 }
-
-
-def apply_shift(
-    images: Images, name: str, severity: int, *, seed: int = 0, start: int = 0
-) -> Images:
-    """Shift each image on its own.
-
-    Args:
-        images: uint8, (N, H, W, 3) or one (H, W, 3), of any size; they are not changed.
-        name: one of ``SHIFTS``.
-        severity: 1 (light) to 5 (heavy).
-        seed: with the name, the severity and an image's index it fixes the outcome.
-        start: index of the first image, so that a set in batches comes out as the set at once.
-
-    Returns:
-        A new array, uint8, of the same shape.
-
-    Raises:
-        TypeError: if ``images`` is no uint8 array, or a number is no integer.
-        ValueError: if there is no such shift, or a shape or number is out of bounds.
-    """
-    check_severity(severity)
-    if name not in SHIFTS:
-        raise ValueError(f"There is no shift {name!r}; there are {', '.join(SHIFTS)}.")
-    check_images(images, single=True)
-    for label, value in (("seed", seed), ("start", start)):
-        if not isinstance(value, Integral) or value < 0:
-            raise ValueError(f"{label} must be an integer of at least 0, but got {value!r}.")
-    stack = images.reshape(-1, *images.shape[-3:])
-    shifted = np.empty(stack.shape, np.uint8)
-    for index, image in enumerate(stack):
-        entropy = np.random.SeedSequence([seed, severity, start + index, *name.encode()])
-        gray = (image == image[..., :1]).all()
-        pixels = image[..., : 1 if gray else 3] / 255
-        out = SHIFTS[name](pixels, severity, np.random.default_rng(entropy))
-        shifted[index] = (255 * out).round().clip(0, 255)
-    return shifted.reshape(images.shape)
-
-
-def check_images(images: Images, *, single: bool = False) -> None:
-    """Raise unless ``images`` is a uint8 array (N, H, W, 3), or (H, W, 3) where ``single``.
-
-    Raises:
-        TypeError: if it is no uint8 array.
-        ValueError: if it has another shape, or images without pixels.
-    """
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
-        found = getattr(images, "dtype", type(images).__name__)
-        raise TypeError(f"images must be a numpy array of uint8, but got {found}.")
-    dimensions = (3, 4) if single else (4,)
-    if images.ndim not in dimensions or images.shape[-1] != 3 or 0 in images.shape[-3:]:
-        shapes = "(N, H, W, 3) or (H, W, 3)" if single else "(N, H, W, 3)"
-        raise ValueError(f"images must have the shape {shapes}, but got {images.shape}.")
-
-
-def check_severity(severity: int) -> None:
-    """Raise unless ``severity`` is an integer from 1 to 5.
-
-    Raises:
-        TypeError: if it is no integer.
-        ValueError: if it is out of bounds.
-    """
-    if isinstance(severity, bool) or not isinstance(severity, Integral):
-        raise TypeError(f"severity must be an integer from 1 to 5, but got {severity!r}.")
-    if not 1 <= severity <= 5:
-        raise ValueError(f"severity must be an integer from 1 to 5, but got {severity!r}.")
 
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722])
