@@ -32,10 +32,16 @@ def result(right, metric="balanced accuracy", names=("dust", "defocus"), levels=
 
 def test_the_report_holds_every_figure(tmp_path):
     path = tmp_path / "report.html"
-    write_report(path, {"flips <only>": result(10), "styled": result(15)}, title="Parts & lamps")
+    write_report(
+        path,
+        {"flips <only>": result(10), "styled": result(15)},
+        title="Parts & lamps",
+        notes=["1 < 2"],
+    )
     page = path.read_text(encoding="utf-8")
     assert "<h1>Parts &amp; lamps</h1>" in page
     assert "<title>Parts &amp; lamps</title>" in page
+    assert "<p>1 &lt; 2</p>" in page
     assert "flips &lt;only&gt;" in page
     assert "flips <only>" not in page
     row = re.search(r"<td>styled</td>(.*?)</tr>", page)[1]
@@ -90,6 +96,14 @@ def test_the_summary_tells_suites_and_models_apart(uneven):
     assert "<all>" not in page
     for cells in ("dust, 1</td><td>40.0</td><td>70.0", "dust, 3</td><td>40.0</td><td>30.0"):
         assert f"<td>{cells}</td>" in page
+
+
+def test_gains_are_told_condition_by_condition(uneven):
+    (first, second), page = uneven[0].values(), uneven[1]
+    for name, mean in (("dust", "+10.0"), ("defocus", "+30.0"), ("exposure", "+30.0")):
+        gain = str(second.interval(name, over=first).in_percent())
+        assert gain.startswith(f"{mean} (")
+        assert f"<td>{name}</td><td>{gain}</td></tr>" in page
 
 
 def test_bars_are_means_over_severities_and_ticks_are_clean_scores(uneven):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from styleaug.cli.options import add_options
 from styleaug.datasets import read_defects
-from styleaug.evaluate import BenchReport, bench, write_report
+from styleaug.evaluate import Robustness, bench, write_report
 from styleaug.evaluate.models import KINDS
 from styleaug.evaluate.policies import BASELINES, FLIPS
 from styleaug.evaluate.protocol import Protocol
+from styleaug.evaluate.results import Result
 from styleaug.evaluate.tasks import kind_of
 
 EXAMPLES = """examples:
@@ -97,10 +99,11 @@ def run(arguments: argparse.Namespace) -> int:
         device=arguments.device,
         workers=arguments.workers,
     )
-    out, name = arguments.out, report.result.meta["name"]
+    out, meta = arguments.out, report.result.meta
     report.result.save(out / "bench.json")
-    write_report(out / "bench.html", report.robustness, title=name)
-    print(table(report))
+    notes = [protocol_line(report.result), *meta["task"]["notes"]]
+    write_report(out / "bench.html", report.robustness, title=meta["name"], notes=notes)
+    print(table(report.result, report.robustness))
     print(f"Report: {out / 'bench.html'}; all scores: {out / 'bench.json'}")
     print(f"\nRecommended (of {len(report.search) - 1} presets tried):\n\n    {report.code}\n")
     if report.needs_progress:
@@ -108,25 +111,31 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def table(report: BenchReport) -> str:
-    """The report in text."""
-    meta, flips = report.result.meta, report.robustness[FLIPS]
-    task, protocol = meta["task"], meta["protocol"]
-    suites = list(flips.suites)
-    what = "test images and seeds" if len(protocol["seeds"]) > 1 else "test images"
-    lines = [
-        f"{meta['name']}, {task['kind']} by {protocol['model']}: {len(task['classes'])} classes, "
+def protocol_line(result: Result) -> str:
+    """What was trained, on what."""
+    task, protocol = result.meta["task"], result.meta["protocol"]
+    return (
+        f"{task['name']}, {task['kind']} by {protocol['model']}: {len(task['classes'])} classes, "
         f"{task['train']} images to train on, {protocol['steps']} steps of "
-        f"{protocol['batch_size']}, {task['test']} to test on. {task['metric']} in percent, mean "
-        f"over seeds; gain over flips with its 95 % interval for other "
-        f"{what if flips.rows else 'seeds'}.",
+        f"{protocol['batch_size']}, {task['test']} to test on."
+    )
+
+
+def table(result: Result, robustness: Mapping[str, Robustness]) -> str:
+    """What an experiment found, in text; the first policy is the baseline."""
+    baseline, first = next(iter(robustness.items()))
+    suites = list(first.suites)
+    drawn = ["test images"] * bool(first.rows) + ["seeds"] * (len(result.seeds) > 1)
+    lines = [
+        f"{protocol_line(result)} {result.metric} in percent, mean over seeds; gain over "
+        f"{baseline} with its 95 % interval for other {' and '.join(drawn) or 'seeds'}.",
         "",
         f"{'':34} {'clean':>7}" + "".join(f" {s:>12} {'gain':>22}" for s in suites),
     ]
-    for name, found in report.robustness.items():
+    for name, found in robustness.items():
         line = f"{name:34} {100 * found.performance:7.1f}"
         for suite in suites:
-            gain = found.interval(suite, over=flips).in_percent() if found is not flips else ""
+            gain = found.interval(suite, over=first).in_percent() if found is not first else ""
             line += f" {100 * found.mpc(suite):12.1f} {gain!s:>22}"
         lines.append(line)
     return "\n".join(lines)

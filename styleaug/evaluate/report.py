@@ -32,6 +32,7 @@ def write_report(
     results: Mapping[str, Robustness],
     *,
     title: str = "Robustness",
+    notes: Sequence[str] = (),
     examples: npt.NDArray[np.uint8] | None = None,
 ) -> None:
     """Write how several models score, the first of them the baseline.
@@ -40,6 +41,7 @@ def write_report(
         path: of the HTML file, replaced as a whole.
         results: by name of the model; all of one metric and one set of conditions.
         title: of the page.
+        notes: what a reader must know, a paragraph each.
         examples: images (N, H, W, 3), uint8, a few of which are shown under each condition's third
             severity.
 
@@ -56,9 +58,12 @@ def write_report(
                 f"{name!r} has {result.metric} under {len(result.scores) - 1} and the first "
                 f"{first.metric} under {len(first.scores) - 1}."
             )
-    parts = [f"<h1>{html.escape(title)}</h1>", _summary(results), _legend(list(results))]
+    parts = [f"<h1>{html.escape(title)}</h1>", *(f"<p>{html.escape(note)}</p>" for note in notes)]
+    parts += [_summary(results), _legend(list(results))]
     for suite in first.suites:
         parts += [f"<h2>{html.escape(suite)}</h2>", _chart(results, suite)]
+    if len(results) > 1:
+        parts += ["<h2>Gain by condition (95 %)</h2>", _gains(results)]
     parts += ["<h2>All conditions</h2>", _every(results)]
     if examples is not None:
         parts += ["<h2>What the conditions look like</h2>", _pictures(first.names, examples[:3])]
@@ -93,6 +98,17 @@ def _summary(results: Mapping[str, Robustness]) -> str:
     drawn = ["test images"] * bool(first.rows) + ["seeds"] * (seeds > 1)
     told = f"Intervals are for other {' and '.join(drawn)}." if drawn else "One seed: no intervals."
     return f"<p>{first.images} test images, seeds: {seeds}. {told}</p>" + _table(head, rows)
+
+
+def _gains(results: Mapping[str, Robustness]) -> str:
+    """What each model gains over the first under each corruption, over its severities."""
+    (baseline, first), *others = results.items()
+    rows = [
+        [name.replace("_", " ")]
+        + [str(result.interval(name, over=first).in_percent()) for _, result in others]
+        for name in first.names
+    ]
+    return _table([f"condition; over {baseline}", *(name for name, _ in others)], rows)
 
 
 def _every(results: Mapping[str, Robustness]) -> str:
@@ -141,7 +157,7 @@ def _chart(results: Mapping[str, Robustness], suite: str) -> str:
         label = html.escape(name.replace("_", " "))
         bars.append(f'<text x="{left - 8}" y="{middle:.0f}" text-anchor="end">{label}</text>')
         for i, result in enumerate(results.values()):
-            value = 100 * float(np.mean(list(result.under(name).values())))
+            value = 100 * result.mpc(name)
             bars.append(
                 f'<rect x="{left}" y="{top + i * thick}" width="{max(0.0, value) * scale:.1f}" '
                 f'height="{thick - 1}" fill="{_colour(i)}"><title>{value:.1f}</title></rect>'

@@ -64,9 +64,10 @@ class Robustness:
         return list(dict.fromkeys(c.corruption for c in self.scores if c))
 
     def mpc(self, suite: str | None = None) -> float:
-        """Mean performance under corruption, over all conditions of a suite or of all of them.
+        """Mean performance under corruption (Michaelis et al. 2019, equation 1).
 
-        Michaelis et al. 2019, equation 1.
+        Args:
+            suite: a suite, or one corruption or shift; by default all conditions.
         """
         return float(np.mean([self.scores[c] for c in self._chosen(suite)]))
 
@@ -81,10 +82,7 @@ class Robustness:
         are left out; NaN if that leaves none.
         """
         names = dict.fromkeys(c.corruption for c in self._chosen(suite))
-        errors = [
-            tuple(sum(1 - v for v in model.under(n).values()) for model in (self, baseline))
-            for n in names
-        ]
+        errors = [(1 - self.mpc(name), 1 - baseline.mpc(name)) for name in names]
         ratios = [own / other for own, other in errors if other]
         return float(np.mean(ratios)) if ratios else float("nan")
 
@@ -102,7 +100,7 @@ class Robustness:
         :func:`~styleaug.evaluate.statistics.mean_interval`. Of boxes it is for other seeds alone.
 
         Args:
-            suite: of conditions; all if not given.
+            suite: as :meth:`mpc` takes it.
             over: another model on the same images, trained with the same seeds.
             clean: take P instead of mPC.
 
@@ -134,10 +132,12 @@ class Robustness:
         return mean_interval(values, image_variance=variance, images=self.images)
 
     def _chosen(self, suite: str | None) -> list[Condition]:
-        if suite is not None and suite not in self.suites:
-            raise ValueError(f"suite must be one of {', '.join(self.suites)}, but got {suite!r}.")
-        names = self.names if suite is None else self.suites[suite]
-        return [c for c in self.scores if c and c.corruption in names]
+        names = self.names if suite is None else self.suites.get(suite, (suite,))
+        found = [c for c in self.scores if c and c.corruption in names]
+        if suite is not None and not found:
+            known = ", ".join([*self.names, *self.suites])
+            raise ValueError(f"{suite!r} was not evaluated, only {known}.")
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able: P, mPC and rPC by suite, and the score under each condition."""
