@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ class StylePack:
         metadata = {
             "kind": "pack",
             "format": FORMAT,
-            "config": self.config.to_dict(),
+            "config": asdict(self.config),
             "names": self.names,
             "tags": self.tags,
             "info": self.info,

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -237,6 +238,19 @@ def test_packs_shows_tags_and_names(pack_file, capsys):
     assert "random-3\trandom" in capsys.readouterr().out
 
 
+def test_a_card_is_read_alike_under_every_locale(tmp_path):
+    StylePack.random(TINY).save(tmp_path / "pack.safetensors")
+    (tmp_path / "CARD.md").write_text("Größe: 5 µm\n", encoding="utf-8")
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "styleaug", "packs", str(tmp_path / "pack.safetensors")],
+        env={**os.environ, **plain, "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.stdout.startswith("Größe: 5 µm"), done.stderr
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(pack_file):
     command = [sys.executable, "-m", "styleaug", "packs", pack_file, "--names"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -263,6 +277,24 @@ def test_train_refuses_an_output_of_another_kind(photos, tmp_path, capsys):
     folders = ["--content", str(photos), "--styles", str(photos)]
     assert main(["train", *folders, "--out", str(tmp_path / "mine.pt")]) == 2
     assert ".safetensors" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "least"), [("--width", 4), ("--stem", 1), ("--embedding", 1), ("--blocks", 0)]
+)
+def test_train_refuses_a_network_of_no_size(photos, tmp_path, capsys, option, least):
+    folders = ["--content", str(photos), "--styles", str(photos)]
+    out = str(tmp_path / "mine.safetensors")
+    assert main(["train", *folders, "--out", out, option, "-3"]) == 2
+    assert f"{option[2:]} must be at least {least}, but got -3." in capsys.readouterr().err
+
+
+def test_train_refuses_a_device_that_is_not_there(photos, tmp_path, capsys):
+    folders = ["--content", str(photos), "--styles", str(photos), "--out", str(tmp_path / "m.st")]
+    with pytest.raises(SystemExit) as stop:
+        main(["train", *folders, "--device", "abacus"])
+    assert stop.value.code == 2
+    assert "--device: must be auto, cpu, cuda" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -311,12 +343,8 @@ def test_shared_options_mean_the_same_everywhere():
     assert {name: len(meanings) for name, meanings in found.items()} == dict.fromkeys(found, 1)
 
 
-# a training's recipe is built from its config; add-style takes all pictures unless told otherwise
-OWN = {
-    "--seed": ("train",),
-    "--device": ("train",),
-    "--limit": ("add-style",),
-}
+# add-style takes all pictures unless told otherwise
+OWN = {"--limit": ("add-style",)}
 
 
 def test_a_device_that_is_there_is_found():

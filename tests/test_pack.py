@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ def parts(pack):
     metadata = {
         "kind": "pack",
         "format": 1,
-        "config": TINY.to_dict(),
+        "config": asdict(TINY),
         "names": list(pack.names),
         "tags": [list(tags) for tags in pack.tags],
         "info": {},

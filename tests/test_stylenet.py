@@ -1,7 +1,7 @@
 """The networks: any size, quiet on flat images, and every part of the style code counts."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -120,7 +120,7 @@ def test_noise_on_a_flat_surface_is_not_blown_up():
     noise = 0.01 * torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     spread = {}
     for floor in (TINY.floor, 1e-5):
-        config = StyleNetConfig(**{**TINY.to_dict(), "floor": floor})
+        config = replace(TINY, floor=floor)
         out = build(config)(0.5 + noise, codes(config, 4))
         spread[floor] = out.std((2, 3)).mean().item()
     assert spread[TINY.floor] < 0.03
@@ -137,7 +137,7 @@ def test_the_floor_of_the_config_reaches_every_norm(monkeypatch):
 
     monkeypatch.setattr("styleaug.nn.norm.F.group_norm", watched)
     for config in (TINY, TINY_REFERENCE):
-        config = StyleNetConfig(**{**config.to_dict(), "floor": 0.3})
+        config = replace(config, floor=0.3)
         build(config)(pictures(1, 3, 16, 16, dtype=torch.float32), codes(config, 1))
     assert floors == [0.3] * (5 + 8)
 
@@ -174,7 +174,7 @@ def test_an_unknown_architecture_is_refused():
 
 def test_a_config_survives_json():
     config = StyleNetConfig(stem=8, floor=0.2)
-    assert StyleNetConfig(**json.loads(json.dumps(config.to_dict()))) == config
+    assert StyleNetConfig(**json.loads(json.dumps(asdict(config)))) == config
 
 
 def test_what_repeats_every_four_pixels_is_taken_out_and_nothing_else():

@@ -18,6 +18,7 @@ from styleaug import Restyle, StylePack
 from styleaug.cli import main
 from styleaug.errors import WeightsError
 from styleaug.gatys.descent import NonFiniteObjective
+from styleaug.images.io import list_images, spread
 from styleaug.networks import encode, stylizer_of
 from styleaug.nn.encoder import ENCODER_LAYERS
 from styleaug.nn.perceptual import CONTENT_WEIGHTS, grams
@@ -34,7 +35,7 @@ from styleaug.styles.probes import (
     vary,
 )
 from styleaug.styles.procedural import draw_finish
-from styleaug.styles.rows import find_distinct, list_pictures
+from styleaug.styles.rows import find_distinct
 
 CPU = torch.device("cpu")
 
@@ -472,9 +473,9 @@ def test_a_folder_becomes_rows_with_its_tag(pack, pack_file, line, tmp_path, cap
     assert (styled != images).any()
 
 
-@pytest.mark.parametrize(("limit", "kept"), [(None, 4), (2, 2), (9, 4)])
+@pytest.mark.parametrize(("limit", "kept"), [(4, 4), (2, 2), (9, 4)])
 def test_a_limit_takes_pictures_evenly(line, limit, kept):
-    files = list_pictures([line], limit)
+    files = spread(list_images([line]), limit)
     assert len(files) == kept
     assert files == [line / f"{name}.png" for name in ("0", "1", "2", "copy")][:: 4 // kept]
 

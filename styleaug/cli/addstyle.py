@@ -11,15 +11,14 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from styleaug.cli.options import add_options
+from styleaug.cli.options import add_command, add_options, count, default_of
 from styleaug.cli.sheet import contact_sheet
 from styleaug.files import atomic_path
 from styleaug.images.color import to_dtype
-from styleaug.images.io import load_rgb, save_image, to_tensor
+from styleaug.images.io import list_images, load_rgb, save_image, spread, to_tensor
 from styleaug.pack import StylePack, bundled_packs
 from styleaug.styles import NewStyle, add_styles
 from styleaug.styles.learn import METHODS
-from styleaug.styles.rows import list_pictures
 
 EXAMPLES = """examples:
   styleaug add-style brushed.jpg --name brushed --out mine.safetensors
@@ -37,13 +36,8 @@ tells which method was taken and why, and mine.report.png shows it.
 
 def add_parser(commands: Any) -> None:
     """Register the command."""
-    parser = commands.add_parser(
-        "add-style",
-        help="make pictures, or a folder of your own line's pictures, styles of a pack",
-        description="Write a new pack with more styles. The old pack does not change.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    does = "Write a new pack with more styles. The old pack does not change."
+    parser = add_command(commands, "add-style", run, does=does, examples=EXAMPLES)
     parser.add_argument("pictures", nargs="+", type=Path, metavar="SRC", help="images or folders")
     parser.add_argument("--name", required=True, help="of the style; of a folder's styles, the tag")
     parser.add_argument("--out", type=Path, required=True, metavar="PACK", help="pack to write")
@@ -62,17 +56,22 @@ def add_parser(commands: Any) -> None:
         help="images that you will restyle, or folders of them, to try and fit styles on "
         "(default: procedural surfaces)",
     )
-    parser.add_argument("--steps", type=int, default=200, help="of each fit (default: %(default)s)")
     parser.add_argument(
-        "--limit", type=int, metavar="N", help="take at most N pictures, evenly from all"
+        "--steps",
+        type=count,
+        default=default_of(add_styles, "steps"),
+        metavar="N",
+        help="of each fit (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--limit", type=count, metavar="N", help="take at most N pictures, evenly from all"
     )
     add_options(parser, "device")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Learn the styles, and write pack and report."""
-    pack = StylePack.load(arguments.pack)
+    pack, pictures = StylePack.load(arguments.pack), list_images(arguments.pictures)
     old = bundled_packs().get(arguments.pack, Path(arguments.pack))
     if arguments.out.resolve() == old.resolve():
         raise ValueError(f"--out must be a new file: {old} is the pack that is extended.")
@@ -87,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     new, styles = add_styles(
         pack,
-        list_pictures(arguments.pictures, arguments.limit),
+        spread(pictures, arguments.limit or len(pictures)),
         arguments.name,
         method=arguments.method,
         contents=arguments.content,

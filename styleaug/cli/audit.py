@@ -14,7 +14,7 @@ from styleaug.audit import AuditConfig, AuditReport, audit
 from styleaug.audit.report import Share
 from styleaug.audit.run import SHOWN, draws_of
 from styleaug.audit.settings import TEXTURES
-from styleaug.cli.options import add_command, add_options
+from styleaug.cli.options import add_command, add_fields, add_options
 from styleaug.cli.pipeline import load_pipeline
 from styleaug.cli.presets import as_code
 from styleaug.cli.sheet import contact_sheet, outlined
@@ -56,12 +56,7 @@ def add_parser(commands: Any) -> None:
         metavar="DIR",
         help="for the report, the sheet and notes (default: %(default)s)",
     )
-    parser.add_argument(
-        "--budget",
-        type=float,
-        default=AuditConfig.budget,
-        help="share of defects that a stage may lose (default: %(default)s)",
-    )
+    add_fields(parser, AuditConfig, budget="share of defects that a stage may lose")
     shared = {n: getattr(AuditConfig, n) for n in ("pack", "limit", "draws", "size", "seed")}
     add_options(parser, **shared)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from styleaug.cli.options import add_options
+from styleaug.cli.options import add_command, add_fields, add_options, count
 from styleaug.cli.pictures import load_picture, mirrored
 from styleaug.files import atomic_path
 from styleaug.gatys import GatysConfig, GatysProgress, gatys
@@ -39,14 +39,8 @@ training.
 
 def add_parser(commands: Any) -> None:
     """Register the command."""
-    defaults = GatysConfig()
-    parser = commands.add_parser(
-        "gatys",
-        help="restyle images by optimisation: slow, and for any style",
-        description="Write copies of images, restyled by optimisation of their pixels.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    does = "Write copies of images, restyled by optimisation of their pixels."
+    parser = add_command(commands, "gatys", run, does=does, examples=EXAMPLES)
     parser.add_argument("sources", nargs="+", type=Path, metavar="SRC", help="images or folders")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
     group = parser.add_argument_group("what to do")
@@ -61,14 +55,11 @@ def add_parser(commands: Any) -> None:
     group.add_argument(
         "--weights", nargs="+", type=float, metavar="W", help="of the pictures (default: all alike)"
     )
-    group.add_argument(
-        "--strength",
-        type=float,
-        default=defaults.strength,
-        help="of the style, in [0, 1]; 0.1 more weighs it 1.6 times as much (default: %(default)s)",
-    )
-    group.add_argument(
-        "--preserve-color", action="store_true", help="take over light and dark, not the colours"
+    add_fields(
+        group,
+        GatysConfig,
+        strength="of the style, in [0, 1]; 0.1 more weighs it 1.6 times as much",
+        preserve_color="take over light and dark, not the colours",
     )
     group.add_argument("--overwrite", action="store_true", help="write again what is there already")
     group = parser.add_argument_group("how to do it")
@@ -81,50 +72,29 @@ def add_parser(commands: Any) -> None:
     )
     group.add_argument(
         "--batch",
-        type=int,
+        type=count,
         default=4,
         metavar="N",
         help="images of one size that are optimised together (default: %(default)s)",
     )
-    for name, choices in (("variant", VARIANTS), ("optimizer", OPTIMIZERS)):
-        group.add_argument(
-            f"--{name}",
-            choices=choices,
-            default=getattr(defaults, name),
-            help="(default: %(default)s)",
-        )
     group.add_argument(
         "--steps", type=int, help="at most, at each scale (default: 60; of the textbook 1000)"
     )
-    group.add_argument(
-        "--tv", type=float, default=defaults.tv, help="weight of smoothness (default: %(default)s)"
-    )
-    group.add_argument(
-        "--features",
-        default=defaults.features,
-        help="vgg16, bundled, or vgg19, downloaded (default: %(default)s)",
-    )
-    group.add_argument(
-        "--precision",
-        choices=("auto", *PRECISIONS),
-        default=defaults.precision,
-        help="(default: %(default)s, the fastest that the device computes well in)",
-    )
-    group.add_argument(
-        "--tile",
-        type=int,
-        default=defaults.tile,
-        metavar="PIXELS",
-        help="side above which images are looked at tile by tile (default: %(default)s)",
+    add_fields(
+        group,
+        GatysConfig,
+        variant=" or ".join(VARIANTS),
+        optimizer=" or ".join(OPTIMIZERS),
+        tv="weight of smoothness",
+        features="vgg16, bundled, or vgg19, downloaded",
+        precision=f"auto, the fastest that the device computes well in, or {', '.join(PRECISIONS)}",
+        tile="side, in pixels, above which images are looked at tile by tile",
     )
     add_options(group, "device")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Restyle every image of every source."""
-    if arguments.batch < 1:
-        raise ValueError(f"--batch must be at least 1, but got {arguments.batch}.")
     names = GatysConfig.__dataclass_fields__
     config = GatysConfig(**{n: v for n, v in vars(arguments).items() if n in names})
     styles = [to_tensor(load_rgb(path)) for path in arguments.reference]

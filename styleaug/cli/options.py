@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import inspect
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -56,6 +56,24 @@ def add_command(
     )
     parser.set_defaults(run=run)
     return parser
+
+
+def add_fields(parser: argparse._ActionsContainer, config: type, **texts: str) -> None:
+    """Fields of a dataclass as options: names, types and defaults are the library's.
+
+    Args:
+        parser: that gets them.
+        config: the dataclass.
+        texts: what each option does, by field.
+    """
+    defaults = {field.name: field.default for field in fields(config)}
+    for name, does in texts.items():
+        option, usual = f"--{name.replace('_', '-')}", defaults[name]
+        if usual is False:
+            parser.add_argument(option, action="store_true", help=does)
+        else:
+            told = f"{does} (default: %(default)s)"
+            parser.add_argument(option, type=type(usual), default=usual, help=told)
 
 
 def default_of(call: Callable[..., Any], name: str) -> Any:

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from styleaug.cli.options import add_command
 from styleaug.pack import StylePack, bundled_packs
 
 EXAMPLES = """examples:
@@ -19,18 +20,12 @@ EXAMPLES = """examples:
 
 def add_parser(commands: Any) -> None:
     """Register the command."""
-    parser = commands.add_parser(
-        "packs",
-        help="list packs and their styles, show a card",
-        description="List the bundled packs, or show one: its card, its tags, its styles.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    does = "List the bundled packs, or show one: its card, its tags, its styles."
+    parser = add_command(commands, "packs", run, does=does, examples=EXAMPLES)
     parser.add_argument("pack", nargs="?", help="name of a bundled pack, or path of a pack file")
     parser.add_argument(
         "--names", action="store_true", help="list every style: name, tags, source and licence"
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{name}\t{', '.join(tags)}\t{source}")
         return 0
     card = path.with_name("CARD.md")
-    print(card.read_text() if card.is_file() else json.dumps(pack.info, indent=2))
+    print(card.read_text(encoding="utf-8") if card.is_file() else json.dumps(pack.info, indent=2))
     counts = Counter(tag for tags in pack.tags for tag in tags)
     print(f"{len(pack)} styles; tags: " + ", ".join(f"{t} ({n})" for t, n in counts.most_common()))
     return 0

@@ -7,20 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from styleaug.images.io import find_images, load_image, load_rgb
-
-
-def pictures_below(sources: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """The images among ``sources`` and in their folders, each with its path below its source.
-
-    Raises:
-        ValueError: if a source is neither a file nor a folder with images.
-    """
-    return [
-        (path, Path(path.name) if path == source else path.relative_to(source))
-        for source in sources
-        for path in ([source] if source.is_file() else find_images(source))
-    ]
+from styleaug.images.io import list_images, load_image, load_rgb
 
 
 def mirrored(
@@ -32,11 +19,12 @@ def mirrored(
         ValueError: if a source is missing, two sources would write the same file, or a source would
             be overwritten.
     """
-    pictures = pictures_below(sources)
+    pictures = [(path, source) for source in sources for path in list_images(source)]
     originals = {path.resolve() for path, _ in pictures}
     writers: dict[Path, Path] = {}
     jobs = []
-    for path, relative in pictures:
+    for path, source in pictures:
+        relative = Path(path.name) if path == source else path.relative_to(source)
         suffix = relative.suffix if relative.suffix.lower() != ".jpeg" else ".jpg"
         marks = [""] if copies == 1 else [f"_{k + 1}" for k in range(copies)]
         targets = [out / relative.parent / f"{relative.stem}{mark}{suffix}" for mark in marks]

@@ -21,11 +21,10 @@ from styleaug.cli.options import (
     count,
     replaced,
 )
-from styleaug.cli.pictures import pictures_below
 from styleaug.cli.pipeline import feed, load_pipeline, seeded
 from styleaug.cli.sheet import contact_sheet, outlined
 from styleaug.datasets import Sample, read_defects
-from styleaug.images.io import load_rgb, save_image, to_tensor
+from styleaug.images.io import list_images, load_rgb, save_image, spread, to_tensor
 from styleaug.stages.restyle import Restyle
 
 EXAMPLES = """examples:
@@ -115,14 +114,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _samples(arguments: argparse.Namespace) -> list[Sample]:
     """At most ``--limit`` images, spread over all; of labelled ones those with a defect."""
-    samples = [Sample(path) for path, _ in pictures_below(arguments.sources)]
+    samples = [Sample(path) for path in list_images(arguments.sources)]
     if arguments.data is not None:
         found = read_defects(arguments.data).samples
         samples += [s for s in found if s.mask or s.boxes] or found
     if not samples:
         raise ValueError("preview needs images: name files or folders, or labelled ones by --data.")
-    number = min(arguments.limit, len(samples))
-    return [samples[k * len(samples) // number] for k in range(number)]
+    return spread(samples, arguments.limit)
 
 
 def _transforms(arguments: argparse.Namespace) -> tuple[dict[str, StyleAugment], str]:

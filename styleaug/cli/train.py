@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from styleaug.cli.options import add_command, add_fields, add_options
 from styleaug.nn.stylenet import StyleNetConfig
 from styleaug.train.config import TrainConfig
 from styleaug.train.loop import Progress, train
@@ -26,7 +27,7 @@ Then: Restyle(pack="mine.safetensors"). The run's folder (mine.run/) holds conta
 losses (log.jsonl), the checkpoint, and the style targets, which may be deleted when all is done.
 """
 
-_HELP = {
+_RECIPE = {
     "steps": "optimizer steps",
     "batch": "images a step and process",
     "crop": "side of the content crops, in pixels",
@@ -41,24 +42,23 @@ _HELP = {
     "defect_weight": "weight of the contrast that synthetic defects lose: more is safer",
     "hallucination_weight": "weight of texture that appears on smooth surfaces: more is smoother",
     "tv_weight": "weight of total variation: more is smoother",
-    "seed": "of everything random",
     "workers": "loader processes",
     "precision": "auto, bf16 or fp32",
-    "device": "auto, cpu or cuda",
     "checkpoint_every": "steps between checkpoints",
     "sheet_every": "steps between contact sheets",
+}
+_NETWORK = {
+    "stem": "channels at half resolution",
+    "width": "channels at quarter resolution, where most of the work is done",
+    "blocks": "residual blocks there",
+    "embedding": "size of the style embedding",
 }
 
 
 def add_parser(commands: Any) -> None:
     """Register the command."""
-    parser = commands.add_parser(
-        "train",
-        help="train a style network and write its pack",
-        description="Train one network on many styles. Unreadable images are reported and skipped.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    does = "Train one network on many styles. Unreadable images are reported and skipped."
+    parser = add_command(commands, "train", run, does=does, examples=EXAMPLES)
     parser.add_argument(
         "--content",
         nargs="+",
@@ -86,30 +86,20 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="PACK", help=".safetensors file")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="(default: beside PACK)")
-    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
+    add_fields(parser, TrainConfig, resume="continue from the last checkpoint")
     group = parser.add_argument_group("recipe")
-    for field in fields(TrainConfig):
-        if field.name in _HELP and field.default is not MISSING:
-            group.add_argument(
-                f"--{field.name.replace('_', '-')}",
-                type=type(field.default),
-                default=field.default,
-                help=f"{_HELP[field.name]} (default: %(default)s)",
-            )
-    group = parser.add_argument_group("network")
-    for name in ("stem", "width", "blocks", "embedding"):
-        value = getattr(StyleNetConfig(), name)
-        group.add_argument(f"--{name}", type=int, default=value, help="(default: %(default)s)")
-    parser.set_defaults(run=run)
+    add_fields(group, TrainConfig, **_RECIPE)
+    add_options(group, "device", "seed")
+    add_fields(parser.add_argument_group("network"), StyleNetConfig, **_NETWORK)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, with a progress bar on the first process."""
     if arguments.out.suffix != ".safetensors":
         raise ValueError(f"--out must end in .safetensors, but got {arguments.out}.")
-    given = vars(arguments)
+    given = {**vars(arguments), "device": str(arguments.device)}
     names = {field.name for field in fields(TrainConfig)} - {"net", "content", "styles", "sources"}
-    net = StyleNetConfig(**{n: given[n] for n in ("stem", "width", "blocks", "embedding")})
+    net = StyleNetConfig(**{name: given[name] for name in _NETWORK})
     config = TrainConfig(
         content=tuple(arguments.content),
         styles=tuple(arguments.styles),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -10,6 +12,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from styleaug.files import atomic_path
+
+T = TypeVar("T")
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 
@@ -27,6 +31,26 @@ def find_images(folder: str | Path) -> list[Path]:
     if not found:
         raise ValueError(f"{root} must hold images ({', '.join(sorted(SUFFIXES))}), but has none.")
     return found
+
+
+def list_images(sources: str | Path | Iterable[str | Path]) -> list[Path]:
+    """Files, as they are given, and all image files of folders.
+
+    Raises:
+        ValueError: if a source is neither a file nor a folder with images.
+    """
+    listed = [sources] if isinstance(sources, str | Path) else sources
+    return [
+        path
+        for source in map(Path, listed)
+        for path in ([source] if source.is_file() else find_images(source))
+    ]
+
+
+def spread(items: Sequence[T], limit: int) -> list[T]:
+    """At most ``limit`` of some items, evenly from all."""
+    count = min(limit, len(items))
+    return [items[k * len(items) // count] for k in range(count)]
 
 
 def load_image(path: Path) -> Image.Image:

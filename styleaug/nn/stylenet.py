@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -43,6 +43,16 @@ class StyleNetConfig:
     floor: float = VARIANCE_FLOOR
     style_residuals: int = 0
 
+    def __post_init__(self) -> None:
+        """Check the sizes.
+
+        Raises:
+            ValueError: naming the first that is out of bounds.
+        """
+        for name, least in (("stem", 1), ("width", 4), ("blocks", 0), ("embedding", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, but got {getattr(self, name)}.")
+
     @property
     def code_size(self) -> int:
         """Length of a style code.
@@ -65,10 +75,6 @@ class StyleNetConfig:
             )
         network: StyleNet | ReferenceNet = _ARCHITECTURES[self.arch](self)
         return network
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able fields."""
-        return asdict(self)
 
 
 REFERENCE = StyleNetConfig(arch="reference", width=128, blocks=5, embedding=100)

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from styleaug.images.color import to_float
-from styleaug.images.io import find_images, load_rgb, to_tensor
+from styleaug.images.io import list_images, load_rgb, spread, to_tensor
 from styleaug.networks import encode
 from styleaug.pack import StylePack
 from styleaug.styles.learn import NewStyle, check_options, learn_style
@@ -106,7 +106,7 @@ def add_styles(
             progress(what, done, count)
 
     check_options(method or "auto", steps)
-    files = list_pictures(sources)
+    files = list_images(sources)
     names, tags = _name_rows(files, name)
     pack.check_new({*names, name})
     tried = _load_contents(contents) if contents else None
@@ -139,31 +139,9 @@ def _load_contents(sources: str | Path | Sequence[str | Path]) -> Tensor:
     size = (PROBE_SIZE, PROBE_SIZE)
     squares = [
         to_tensor(ImageOps.fit(load_rgb(path), size, Image.Resampling.BILINEAR))
-        for path in list_pictures(sources, 32)
+        for path in spread(list_images(sources), 32)
     ]
     return to_float(torch.stack(squares))
-
-
-def list_pictures(
-    sources: str | Path | Sequence[str | Path], limit: int | None = None
-) -> list[Path]:
-    """Files of pictures, and of folders of pictures; at most ``limit``, evenly from all.
-
-    Raises:
-        ValueError: if a folder holds none, or the limit is below 1.
-    """
-    listed = [sources] if isinstance(sources, str | Path) else sources
-    files = [
-        path
-        for source in map(Path, listed)
-        for path in ([source] if source.is_file() else find_images(source))
-    ]
-    if limit is None:
-        return files
-    if limit < 1:
-        raise ValueError(f"limit must be at least 1, but got {limit}.")
-    count = min(limit, len(files))
-    return [files[k * len(files) // count] for k in range(count)]
 
 
 def _name_rows(files: Sequence[Path], name: str) -> tuple[list[str], list[str]]:
