@@ -75,6 +75,19 @@ def encode(pack: StylePack, images: Tensor) -> Tensor:
         return stylizer.encode(x, cached_features("vgg16", x.device, torch.float32)).float()
 
 
+def as_picture(picture: Tensor) -> Tensor:
+    """A style picture (C, h, w) as RGB in float32: (3, h, w).
+
+    Raises:
+        ValueError: if it is not a picture.
+        TypeError: if its dtype is neither uint8, uint16 nor floating point.
+    """
+    check_image_tensor(picture, "a style picture")
+    if picture.ndim != 3:
+        raise ValueError(f"A style picture must be (C, h, w), but is {tuple(picture.shape)}.")
+    return to_rgb(to_float(picture.detach())).contiguous()
+
+
 def as_reference(images: Tensor) -> Tensor:
     """Reference images (B, C, H, W) as they are looked at: RGB, float, short side STYLE_SIZE."""
     images = _middle(images)

@@ -20,7 +20,6 @@ from styleaug.images.color import luma, to_dtype, to_float, to_rgb
 from styleaug.images.io import load_rgb, to_image, to_tensor
 from styleaug.stages.base import Range
 from styleaug.stages.restyle import blend
-from styleaug.stages.sample import LABELS
 
 INDEX = "gatys.json"
 """What ``styleaug gatys`` writes beside its pictures: settings, and :func:`digest` of images."""
@@ -57,7 +56,7 @@ class CachedStylization(v2.Transform):
         of mode L or RGB. Type, dtype and size stay; boxes and masks come back as they are.
     """
 
-    _transformed_types = (v2.functional.is_pure_tensor, tv_tensors.Image, Image.Image, *LABELS)
+    _transformed_types = (v2.functional.is_pure_tensor, tv_tensors.Image, Image.Image)
 
     def __init__(
         self,
@@ -89,8 +88,6 @@ class CachedStylization(v2.Transform):
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Replace one image, if it is known."""
-        if isinstance(inpt, LABELS):
-            return inpt
         if isinstance(inpt, Image.Image):
             if inpt.mode not in ("L", "RGB"):
                 return inpt

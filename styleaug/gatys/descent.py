@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from styleaug.errors import StyleAugError
-from styleaug.gatys.objective import ChunkedObjective, Objective
+from styleaug.gatys.objective import ChunkedObjective
 from styleaug.gatys.optimizers import Adam, Lbfgs
 
 APPROACH = 6
@@ -97,9 +97,7 @@ def descend_by_textbook(
     return x
 
 
-def choose_best(
-    candidates: Sequence[Tensor], objective: Objective | ChunkedObjective
-) -> tuple[Tensor, Tensor]:
+def choose_best(candidates: Sequence[Tensor], objective: ChunkedObjective) -> tuple[Tensor, Tensor]:
     """Of each image the candidate of the lowest objective, and its parts (B, 3).
 
     Raises:

@@ -19,10 +19,11 @@ from styleaug.gatys.descent import (
     descend,
     descend_by_textbook,
 )
-from styleaug.gatys.objective import ChunkedObjective, Objective, resize, style_grams
+from styleaug.gatys.objective import ChunkedObjective, resize, style_grams
 from styleaug.gatys.tiles import SMALLEST
 from styleaug.images.checks import check_image_tensor
 from styleaug.images.color import luma, to_dtype, to_float, to_rgb
+from styleaug.networks import as_picture
 from styleaug.nn.features import cached_features
 from styleaug.runtime import inference_dtype, prepare_process
 
@@ -64,7 +65,10 @@ def gatys(
     start = time.perf_counter()
     config = config or GatysConfig()
     prepare_process(content.device)
-    _check_inputs(content, styles, mask)
+    _check_inputs(content, mask)
+    if not len(styles):
+        raise ValueError("styles must hold at least one picture, but is empty.")
+    pictures = [as_picture(style) for style in styles]
     shares = _normalize_weights(weights, len(styles), len(content)).to(content.device)
     with (
         torch.autocast(content.device.type, enabled=False),
@@ -72,7 +76,7 @@ def gatys(
         torch.enable_grad(),
     ):
         original = to_rgb(to_float(content.detach())).clone()
-        pictures = [to_rgb(to_float(style.detach().to(content.device)))[None] for style in styles]
+        pictures = [style.to(content.device)[None] for style in pictures]
         allowed = None if mask is None else mask.detach().to(content.device, torch.float32)
         x = original
         if config.preserve_color:
@@ -133,9 +137,7 @@ def _coarse_to_fine(
     """The optimised images, the parts of their objective, and the steps at full size."""
     textbook, device = config.variant == "textbook", content.device
     trunk = cached_features(config.features, device, dtype)
-    exact = cached_features(config.features, device, torch.float32)
     height, width = content.shape[-2:]
-    kind: type[Objective | ChunkedObjective] = Objective if textbook else ChunkedObjective
     sizes = [(height, width)] if textbook else _list_sizes(height, width)
     steps = config.steps or (1000 if textbook else 60)
     x = before = content
@@ -147,7 +149,7 @@ def _coarse_to_fine(
         before = target
         allowed = None if mask is None else resize(mask, size)
         grams = style_grams(pictures, shares, min(size), config.features, config.tile)
-        objective = kind(trunk, target, grams, allowed, config)
+        objective = ChunkedObjective(trunk, target, grams, allowed, config)
         tell = None
         if progress is not None:
             tell = _make_teller(progress, steps, size, number, len(sizes))
@@ -159,8 +161,10 @@ def _coarse_to_fine(
                 objective, x, steps, approach=first, mask=allowed, tell=tell
             )
         x = candidates[0]
-    judge = objective if dtype == torch.float32 else kind(exact, target, grams, allowed, config)
-    x, parts = choose_best(candidates, judge)
+    if dtype != torch.float32:
+        exact = cached_features(config.features, device, torch.float32)
+        objective = ChunkedObjective(exact, target, grams, allowed, config)
+    x, parts = choose_best(candidates, objective)
     return x, parts, taken
 
 
@@ -185,19 +189,13 @@ def _list_sizes(height: int, width: int) -> list[tuple[int, int]]:
     return sizes
 
 
-def _check_inputs(content: Tensor, styles: Sequence[Tensor], mask: Tensor | None) -> None:
+def _check_inputs(content: Tensor, mask: Tensor | None) -> None:
     check_image_tensor(content, "content")
     if content.ndim != 4 or not len(content):
         raise ValueError(
             f"content must be a batch (B, C, H, W) of at least one image, but is "
             f"{tuple(content.shape)}."
         )
-    if not len(styles):
-        raise ValueError("styles must hold at least one picture, but is empty.")
-    for style in styles:
-        check_image_tensor(style, "a style picture")
-        if style.ndim != 3:
-            raise ValueError(f"A style picture must be (C, h, w), but is {tuple(style.shape)}.")
     if mask is not None and mask.shape != (len(content), 1, *content.shape[-2:]):
         raise ValueError(
             f"mask must be (B, 1, H, W) for content {tuple(content.shape)}, but is "

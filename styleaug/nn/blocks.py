@@ -60,13 +60,13 @@ class ResidualBlock(nn.Module):
         return x + change
 
 
-def subpixel_conv(inputs: int, outputs: int, factor: int = 2) -> nn.Conv2d:
-    """A 3 x 3 convolution to be followed by ``pixel_shuffle(factor)``.
+def subpixel_conv(inputs: int, outputs: int) -> nn.Conv2d:
+    """A 3 x 3 convolution to be followed by ``pixel_shuffle(2)``.
 
     It starts as nearest upsampling (ICNR, Aitken et al. 2017): no checkerboard has to be unlearned.
     """
-    conv = reflect_conv(inputs, outputs * factor**2, 3)
+    conv = reflect_conv(inputs, 4 * outputs, 3)
     with torch.no_grad():
-        conv.weight.copy_(conv.weight[:: factor**2].repeat_interleave(factor**2, dim=0))
+        conv.weight.copy_(conv.weight[::4].repeat_interleave(4, dim=0))
         nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv

@@ -58,13 +58,12 @@ def content_distance(output: Tensor, content: Tensor) -> Tensor:
     flat surfaces and train unstably.
     """
 
-    def normalize(features: Tensor, floor: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def normalize(features: Tensor) -> Tensor:
         variance, mean = torch.var_mean(features.float(), dim=(2, 3), keepdim=True, correction=0)
-        floor = 0.3 * variance.mean(1, keepdim=True) + 1e-4 if floor is None else floor
-        return (features.float() - mean) * torch.rsqrt(variance + floor), floor
+        floor = 0.3 * variance.mean(1, keepdim=True) + 1e-4
+        return (features.float() - mean) * torch.rsqrt(variance + floor)
 
-    reference, _ = normalize(content)
-    return (normalize(output)[0] - reference).square().mean((1, 2, 3))
+    return (normalize(output) - normalize(content)).square().mean((1, 2, 3))
 
 
 def content_distances(

@@ -7,9 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from styleaug.images.checks import check_image_tensor
-from styleaug.images.color import to_float, to_rgb
-from styleaug.networks import encode, stylizer_of
+from styleaug.networks import as_picture, encode, stylizer_of
 from styleaug.nn.features import cached_features
 from styleaug.nn.noise import SEEDS, white_noise
 from styleaug.nn.perceptual import STYLE_WEIGHT
@@ -97,16 +95,3 @@ def fit_style(
                 progress(step + 1, steps)
     found = torch.cat([values[:, -1] for values in residuals])
     return (start + spread * shift).detach(), found.detach()
-
-
-def as_picture(picture: Tensor) -> Tensor:
-    """A style picture (C, h, w) as RGB in float32: (3, h, w).
-
-    Raises:
-        ValueError: if it is not a picture.
-        TypeError: if its dtype is neither uint8, uint16 nor floating point.
-    """
-    check_image_tensor(picture, "a style picture")
-    if picture.ndim != 3:
-        raise ValueError(f"A style picture must be (C, h, w), but is {tuple(picture.shape)}.")
-    return to_rgb(to_float(picture.detach())).contiguous()

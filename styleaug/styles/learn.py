@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from styleaug.networks import encode
+from styleaug.networks import as_picture, encode
 from styleaug.pack import StylePack
 from styleaug.runtime import prepare_process
-from styleaug.styles.fit import as_picture, fit_style
+from styleaug.styles.fit import fit_style
 from styleaug.styles.probes import (
     Probes,
     draw_probes,

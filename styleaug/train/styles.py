@@ -232,16 +232,17 @@ def _build(
     images = allocate("images", "uint8", 3, STYLE_SIZE, STYLE_SIZE)
     grams: dict[str, np.ndarray[Any, Any]] = {}
     statistics, norms = [], []
-    pending: list[np.ndarray[Any, Any]] = []
-    start = 0
-    for index, style in enumerate(tqdm(styles, desc="style targets", unit="style")):
-        picture = style.load()
-        views = (style_view(picture, v, config.seed + index) for v in range(config.views))
-        pending += [np.asarray(view).transpose(2, 0, 1) for view in views]
-        if len(pending) < 8 and index + 1 < len(styles):
-            continue
-        batch = np.stack(pending)
-        stop = start + len(batch)
+    several = -(-8 // config.views)
+    for first in tqdm(range(0, len(styles), several), desc="style targets"):
+        batch = np.stack(
+            [
+                np.asarray(style_view(picture, view, config.seed + index)).transpose(2, 0, 1)
+                for index, style in enumerate(styles[first : first + several], first)
+                for picture in [style.load()]
+                for view in range(config.views)
+            ]
+        )
+        start, stop = first * config.views, first * config.views + len(batch)
         images[start:stop] = batch
         x = torch.from_numpy(batch).to(device).float().div_(255)
         x = x.contiguous(memory_format=torch.channels_last)
@@ -257,7 +258,6 @@ def _build(
                 grams[layer][start:stop] = (vector / length).half().cpu().numpy()
                 lengths.append(length.cpu())
             norms.append(torch.cat(lengths, dim=1))
-        start, pending = stop, []
     np.save(temporary / "statistics.npy", torch.cat(statistics).numpy())
     np.save(temporary / "norms.npy", torch.cat(norms).numpy())
     for array in (images, *grams.values()):
