@@ -1,4 +1,4 @@
-"""Pictures of folders, as benchmarks take them, and sheets of pictures."""
+"""Pictures of folders, as benchmarks take them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.utils import make_grid
 
-from styleaug.images.io import find_images, load_rgb, to_image, to_tensor
+from styleaug.images.io import find_images, load_rgb, to_tensor
 
 
 def square(path: Path, size: int) -> Tensor:
@@ -29,9 +28,3 @@ def spread_pictures(folders: Sequence[Path], count: int, size: int) -> tuple[lis
         names.append(f"{folder.name}/{path.name}")
         images.append(square(path, size))
     return names, torch.stack(images)
-
-
-def contact_sheet(rows: Sequence[Sequence[Tensor]]) -> Image.Image:
-    """Rows of pictures (3, H, W), uint8, all of one size and as many a row, on white."""
-    pictures = torch.stack([picture for row in rows for picture in row])
-    return to_image(make_grid(pictures, nrow=len(rows[0]), padding=4, pad_value=255))

@@ -6,7 +6,7 @@ its own; the layout of the files is the same.
 
 from __future__ import annotations
 
-import json
+import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from styleaug.files import atomic_path
+from styleaug.evaluate.records import command_line, machine_record, package_versions
+from styleaug.evaluate.results import read_table, write_table
 
-FORMAT = 1
 RESULTS = Path(__file__).parent / "results"
 """Results lie in ``SUITE/NAME.json``."""
 
@@ -39,13 +39,10 @@ class Rows:
         """Read a file.
 
         Raises:
-            ValueError: if it is none of this format.
+            ResultError: if it is none of this format.
         """
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise ValueError(f"{path.name} must be a result of format {FORMAT}; measure it anew.")
-        columns = data["columns"]
-        return cls(data["meta"], [dict(zip(columns, row, strict=True)) for row in data["rows"]])
+        meta, columns, rows = read_table(path)
+        return cls(meta, [dict(zip(columns, row, strict=True)) for row in rows])
 
     def save(self, path: Path) -> Path:
         """Write a file, a row a line, atomically.
@@ -57,11 +54,7 @@ class Rows:
         odd = [row for row in self.rows if list(row) != columns]
         if odd:
             raise ValueError(f"Rows must have the columns {columns}, but one is {odd[0]}.")
-        lines = [json.dumps(list(row.values()), allow_nan=False) for row in self.rows]
-        head = json.dumps({"format": FORMAT, "meta": self.meta, "columns": columns}, indent=1)
-        text = f'{head[:-2]},\n "rows": [\n' + ",\n".join(lines) + "\n]}\n"
-        with atomic_path(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_table(path, self.meta, columns, [list(row.values()) for row in self.rows])
         return path
 
     def where(self, **wanted: Any) -> list[Mapping[str, Any]]:
@@ -82,6 +75,24 @@ class Rows:
     def each(self, column: str, **wanted: Any) -> list[Any]:
         """What a column holds, once each and in order, of the rows that have these values."""
         return list(dict.fromkeys(row[column] for row in self.where(**wanted)))
+
+
+def parser_of(doc: str | None) -> argparse.ArgumentParser:
+    """A parser that tells a suite's docstring as it stands."""
+    return argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def provenance(
+    module: str, arguments: Sequence[str], *, device: str = "cpu", packages: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Entries of the metadata that tell how and where something was measured."""
+    return {
+        "command": command_line(module, arguments),
+        "machine": machine_record(device),
+        "versions": package_versions(("styleaug", "torch", "torchvision", *packages)),
+    }
 
 
 def quartiles(values: Sequence[float]) -> dict[str, float]:

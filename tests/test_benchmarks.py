@@ -18,7 +18,7 @@ from benchmarks.speed import commands, loader, timing
 from styleaug.evaluate.corruptions import LAMPS, VALIDATION_CORRUPTIONS
 from styleaug.evaluate.models import SMALL
 from styleaug.evaluate.policies import build_policy, describe_policy
-from styleaug.evaluate.results import Result, Row
+from styleaug.evaluate.results import Result, ResultError, Row
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -45,7 +45,7 @@ def test_rows_that_differ_in_their_columns_are_refused(tmp_path):
 
 def test_files_of_another_format_are_refused(tmp_path):
     (tmp_path / "x.json").write_text('{"images_per_second": {}}')
-    with pytest.raises(ValueError, match=r"x\.json must be a result of format 1"):
+    with pytest.raises(ResultError, match=r"x\.json is no result of format 1"):
         Rows.load(tmp_path / "x.json")
 
 

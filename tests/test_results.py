@@ -126,5 +126,7 @@ def test_records_name_no_host_and_no_folder(tmp_path):
     versions = package_versions(["torch", "no-such-package"])
     assert versions["no-such-package"] == "not installed"
     assert versions["torch"][0].isdigit()
-    command = command_line("benchmarks.robustness", [str(tmp_path / "a b"), "--jobs", "2"])
-    assert command == "python -m benchmarks.robustness 'a b' --jobs 2"
+    command = command_line(
+        "benchmarks.robustness", [str(tmp_path / "a b"), f"x={tmp_path}/y", "--jobs", "2"]
+    )
+    assert command == "python -m benchmarks.robustness 'a b' x=y --jobs 2"

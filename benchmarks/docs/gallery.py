@@ -9,7 +9,7 @@ picture of each folder is taken.
 
 from __future__ import annotations
 
-import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,8 +18,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.pictures import contact_sheet, square
+from benchmarks.pictures import square
+from benchmarks.rows import parser_of
 from styleaug import Relight, Restyle, StyleAugment, StylePack
+from styleaug.cli.sheet import contact_sheet
 from styleaug.gatys import gatys
 from styleaug.images.color import to_dtype
 from styleaug.images.io import find_images, save_image
@@ -75,7 +77,7 @@ def sheet(part: Tensor, pack: StylePack, seed: int) -> Image.Image:
         params = RestyleParams.of(codes, strength=strength, texture=texture)
         rows.append([part, *restyle.render(batch, params)])
     lighting = relight.draw(len(codes), torch.Generator().manual_seed(seed))
-    return contact_sheet([*rows, [part, *relight.render(batch, lighting)]])
+    return contact_sheet([*rows, [part, *relight.render(batch, lighting)]], SIDE)
 
 
 def hero(parts: Sequence[Tensor], seed: int, columns: int = 6) -> Image.Image:
@@ -85,7 +87,7 @@ def hero(parts: Sequence[Tensor], seed: int, columns: int = 6) -> Image.Image:
     for part in parts:
         plan = augment.draw(columns, generator)
         rows.append([part, *augment.render(part.expand(columns, -1, -1, -1), plan)])
-    return contact_sheet(rows)
+    return contact_sheet(rows, SIDE)
 
 
 def finishes(columns: int = 4, side: int = 64) -> Image.Image:
@@ -97,7 +99,7 @@ def finishes(columns: int = 4, side: int = 64) -> Image.Image:
     half = -(-len(pictures) // 2)
     blank = [torch.full_like(pictures[0][0], 255)] * columns
     halves = zip(pictures[:half], [*pictures[half:], blank], strict=False)
-    return contact_sheet([left + right for left, right in halves])
+    return contact_sheet([left + right for left, right in halves], side)
 
 
 def new_line(
@@ -112,14 +114,12 @@ def new_line(
             encoded = restyle.render(part[None], params)[0]
             optimised = gatys(part[None], [reference]).images[0]
             rows.append([part, reference[:, 56:200, 56:200], encoded, optimised])
-    return contact_sheet(rows)
+    return contact_sheet(rows, SIDE)
 
 
-def main(options: Sequence[str] | None = None) -> None:
+def main(options: Sequence[str]) -> None:
     """Draw and write the sheets."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--content", nargs="+", default=[], metavar="NAME=DIR")
     parser.add_argument("--pack", default="base")
     parser.add_argument("--seed", type=int, default=0)
@@ -147,4 +147,4 @@ def main(options: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

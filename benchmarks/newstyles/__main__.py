@@ -12,7 +12,6 @@ ones, or ``--own``), ``best`` the one that the same rule chooses on the real con
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -24,9 +23,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.pictures import spread_pictures
-from benchmarks.rows import RESULTS, Rows
+from benchmarks.rows import RESULTS, Rows, parser_of, provenance
 from styleaug import StylePack
-from styleaug.evaluate.records import command_line, machine_record, package_versions
 from styleaug.images.io import to_tensor
 from styleaug.networks import encode
 from styleaug.nn.perceptual import STYLE_WEIGHT
@@ -107,12 +105,9 @@ def judge(
     ]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str]) -> None:
     """Measure and write."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     add = parser.add_argument
     add("--content", nargs="+", type=Path, required=True, metavar="DIR")
     add("--styles", nargs="+", type=Path, required=True, metavar="DIR")
@@ -146,9 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     meta = {
         "name": options.out.stem,
         "purpose": "What encoded, fitted and optimised styles reach.",
-        "command": command_line("benchmarks.newstyles", arguments),
-        "machine": machine_record(),
-        "versions": package_versions(["styleaug", "torch", "torchvision"]),
+        **provenance("benchmarks.newstyles", arguments),
         "pack": {"name": Path(options.pack).name, "id": pack.id},
         "own": options.own,
         "measured": min(MEASURED, options.own // 2) if options.own else MEASURED,
@@ -158,4 +151,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

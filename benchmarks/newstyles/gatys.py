@@ -22,8 +22,7 @@ from torch import Tensor
 from tqdm import tqdm, trange
 
 from benchmarks.pictures import spread_pictures
-from benchmarks.rows import RESULTS, Rows, quartiles
-from styleaug.evaluate.records import command_line, machine_record, package_versions
+from benchmarks.rows import RESULTS, Rows, parser_of, provenance, quartiles
 from styleaug.gatys import GatysConfig, GatysProgress, gatys
 
 
@@ -62,12 +61,9 @@ def time_batch(content: Tensor, style: Tensor, options: argparse.Namespace) -> d
     return {"batch": len(content), **quartiles(ratios)}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str]) -> None:
     """Measure and write."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--content", nargs="+", type=Path, required=True, metavar="DIR")
     parser.add_argument("--styles", nargs="+", type=Path, required=True, metavar="DIR")
     parser.add_argument("--pairs", type=int, default=6, help="0 measures the batch alone")
@@ -82,9 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     contents, content = spread_pictures(options.content, count, options.size)
     names, styles = spread_pictures(options.styles, max(options.pairs, 1), options.size)
     shared = {
-        "command": command_line("benchmarks.newstyles.gatys", arguments),
-        "machine": machine_record(),
-        "versions": package_versions(["styleaug", "torch", "torchvision"]),
+        **provenance("benchmarks.newstyles.gatys", arguments),
         "size": options.size,
     }
     rows = []
@@ -104,4 +98,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -26,7 +26,6 @@ tradeoff       style moved against defects lost, for several amounts of texture.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -36,8 +35,8 @@ from typing import Any
 from benchmarks.quality.safety import defects, geometry, hallucination, others, tradeoff
 from benchmarks.quality.strength import diversity, optimum, paths, style
 from benchmarks.quality.subjects import Subjects
-from benchmarks.rows import RESULTS, Rows
-from styleaug.evaluate.records import machine_record, package_versions
+from benchmarks.rows import RESULTS, Rows, parser_of, provenance
+from styleaug.evaluate.records import without_folders
 
 _PARTS = (style, paths, optimum, diversity, defects, others, hallucination, geometry, tradeoff)
 PARTS = {part.__name__: part for part in _PARTS}
@@ -58,9 +57,7 @@ QUICK = {
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     add = parser.add_argument
     add("--pack", default="base")
     add("--content", nargs="+", required=True, metavar="[NAME=]DIR")
@@ -115,14 +112,8 @@ def read_earlier(path: Path, record: dict[str, Any]) -> Rows | None:
     return earlier
 
 
-def without_folders(entry: str) -> str:
-    """An entry of the command line without its folders: ``a=/x/y`` -> ``a=y``."""
-    return re.sub(r"[^=]*/(?=.)", "", entry.rstrip("/"))
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str]) -> None:
     """Measure, print, write the result."""
-    arguments = sys.argv[1:] if arguments is None else arguments
     options = make_parser().parse_args(arguments)
     if options.quick:
         vars(options).update(QUICK)
@@ -141,11 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for row in rows:
         shown = " | ".join(str(row[key]) for key in ("part", "group", "setting", "statistic"))
         print(f"{shown}: {row['value']:.4g}")
-    here = {
-        "command": "python -m benchmarks.quality " + " ".join(map(without_folders, arguments)),
-        "machine": machine_record(),
-        "versions": package_versions(("styleaug", "torch", "torchvision", "opencv-python")),
-    }
+    here = provenance("benchmarks.quality", arguments, packages=["opencv-python"])
     if earlier:  # what was measured later says where
         rows = [row for row in earlier.rows if row["part"] not in names] + rows
         seconds = {**earlier.meta["seconds"], **seconds}
@@ -157,4 +144,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

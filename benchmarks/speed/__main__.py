@@ -21,10 +21,9 @@ from typing import Any
 import torch
 from torchvision.transforms import v2
 
-from benchmarks.rows import RESULTS, Rows, quartiles
+from benchmarks.rows import RESULTS, Rows, parser_of, provenance, quartiles
 from benchmarks.speed.timing import all_stages, time_in_turn
 from styleaug import StyleAugment, StylePack
-from styleaug.evaluate.records import command_line, machine_record, package_versions
 from styleaug.networks import network_of
 from styleaug.nn.noise import white_noise
 from styleaug.nn.stylenet import REFERENCE
@@ -78,12 +77,9 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str]) -> None:
     """Measure, print, write the result."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--pack", default="base")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", type=int, default=256)
@@ -104,9 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     meta = {
         "name": name,
         "purpose": "Images a second of whole transforms, stages and networks alone.",
-        "command": command_line("benchmarks.speed", arguments),
-        "machine": machine_record(device),
-        "versions": package_versions(("styleaug", "torch", "torchvision")),
+        **provenance("benchmarks.speed", arguments, device=options.device),
         "pack": options.pack,
         "shape": [options.batch, 3, options.size, options.size],
         "dtype": str(inference_dtype(device)).removeprefix("torch."),
@@ -117,4 +111,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -9,7 +9,6 @@ audit and the bench of masks on the other. What they print is shown; the result 
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import subprocess
 import sys
@@ -18,9 +17,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.rows import RESULTS, Rows
+from benchmarks.rows import RESULTS, Rows, parser_of, provenance
 from styleaug.datasets import read_defects
-from styleaug.evaluate.records import command_line, machine_record, package_versions, usable_cores
+from styleaug.evaluate.records import usable_cores
 
 RESULT = RESULTS / "speed" / "commands.json"
 
@@ -54,12 +53,9 @@ def time_command(command: Sequence[str]) -> tuple[float, str]:
     return time.perf_counter() - start, done.stdout
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str]) -> None:
     """Run them, print and write the result."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--bench", type=Path, metavar="DIR", required=True)
     parser.add_argument("--audit", type=Path, metavar="DIR", required=True)
     parser.add_argument("--images", type=int, default=300, metavar="N")
@@ -83,12 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     meta = {
         "name": "commands",
         "purpose": "How long styleaug audit and styleaug bench --quick take.",
-        "command": command_line("benchmarks.speed.commands", arguments),
-        "machine": machine_record(),
-        "versions": package_versions(("styleaug", "torch", "torchvision", "timm")),
+        **provenance("benchmarks.speed.commands", arguments, packages=["timm"]),
     }
     print(Rows(meta, rows).save(RESULT))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -9,7 +9,6 @@ styling the same batches takes alone: 1 is the pure cost, less is overlap, more 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -20,10 +19,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.models import resnet18
 from torchvision.transforms import v2
 
-from benchmarks.rows import RESULTS, Rows, quartiles
+from benchmarks.rows import RESULTS, Rows, parser_of, provenance, quartiles
 from benchmarks.speed.timing import all_stages, time_in_turn
 from styleaug import StyleAugment
-from styleaug.evaluate.records import command_line, machine_record, package_versions
 from styleaug.hosts.loader import StyledLoader
 from styleaug.runtime import inference_dtype
 
@@ -109,12 +107,9 @@ def measure(pack: str, rounds: int, device: torch.device) -> list[dict[str, Any]
     return rows
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str]) -> None:
     """Measure, print, write the result."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--pack", default="base")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=2)
@@ -130,9 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     meta = {
         "name": "loader",
         "purpose": "What styling costs a training loop.",
-        "command": command_line("benchmarks.speed.loader", arguments),
-        "machine": machine_record(device),
-        "versions": package_versions(("styleaug", "torch", "torchvision")),
+        **provenance("benchmarks.speed.loader", arguments, device=options.device),
         "pack": options.pack,
         "setting": {**SETTING, "model": "resnet18"},
         "dtype": str(inference_dtype(device)).removeprefix("torch."),
@@ -143,4 +136,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -45,8 +45,9 @@ def package_versions(names: Iterable[str]) -> dict[str, str]:
 
 
 def without_folders(argument: str) -> str:
-    """An absolute path without the folders of this machine, and anything else as it is."""
-    return Path(argument).name if Path(argument).is_absolute() else argument
+    """``/x/y`` or ``NAME=/x/y`` without the folders of this machine; anything else as it is."""
+    name, equals, path = argument.rpartition("=")
+    return f"{name}{equals}{Path(path).name}" if Path(path).is_absolute() else argument
 
 
 def command_line(module: str, arguments: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,17 +85,13 @@ class Result:
             OSError: if it cannot be read.
         """
         path = Path(path)
+        meta, columns, rows = read_table(path)
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            if data["format"] != FORMAT or data["columns"] != list(Row._fields):
-                raise ResultError(
-                    f"a result has format {FORMAT} and the columns {', '.join(Row._fields)}"
-                )
-            return cls(data["meta"], tuple(Row(*row) for row in data["rows"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise ResultError(f"{path.name} is no result file: {error!r}.") from error
-        except ResultError as error:
-            raise ResultError(f"{path.name} is no valid result file: {error}") from error
+            if columns != list(Row._fields):
+                raise ResultError(f"its columns must be {', '.join(Row._fields)}")
+            return cls(meta, tuple(Row(*row) for row in rows))
+        except (TypeError, ResultError) as error:
+            raise ResultError(f"{path.name} is no experiment's result: {error}") from error
 
     def save(self, path: str | Path) -> None:
         """Write a result file, a row a line, atomically.
@@ -103,11 +99,7 @@ class Result:
         Raises:
             ValueError: if the metadata holds NaN or an infinity, which JSON has not.
         """
-        meta = json.dumps(self.meta, indent=1, allow_nan=False, ensure_ascii=False)
-        rows = ",\n".join(json.dumps(row, allow_nan=False, ensure_ascii=False) for row in self.rows)
-        head = f'{{"format": {FORMAT},\n"meta": {meta},\n"columns": {json.dumps(Row._fields)},'
-        with atomic_path(Path(path)) as temporary:
-            temporary.write_text(f'{head}\n"rows": [\n{rows}\n]}}\n', encoding="utf-8")
+        write_table(Path(path), self.meta, Row._fields, self.rows)
 
     # ------------------------------------------------------------ what it holds
 
@@ -214,6 +206,40 @@ def read_results(folder: str | Path) -> dict[str, Result]:
     """
     loaded: Iterable[Result] = map(Result.load, sorted(Path(folder).glob("*.json")))
     return {result.meta["name"]: result for result in loaded}
+
+
+def read_table(path: Path) -> tuple[dict[str, Any], list[str], list[list[Any]]]:
+    """Metadata, columns and rows of a result file of any suite.
+
+    Raises:
+        ResultError: if it is none.
+        OSError: if it cannot be read.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["format"] != FORMAT:
+            raise ValueError(f"it has format {data['format']!r}")
+        return data["meta"], data["columns"], data["rows"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ResultError(f"{path.name} is no result of format {FORMAT}: {error!r}.") from error
+
+
+def write_table(
+    path: Path, meta: Mapping[str, Any], columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Write a result file, a row a line, atomically.
+
+    Raises:
+        ValueError: if a value is NaN or an infinity, which JSON has not.
+    """
+    head = json.dumps(meta, indent=1, allow_nan=False, ensure_ascii=False)
+    lines = ",\n".join(json.dumps(row, allow_nan=False, ensure_ascii=False) for row in rows)
+    with atomic_path(path) as temporary:
+        temporary.write_text(
+            f'{{"format": {FORMAT},\n"meta": {head},\n"columns": {json.dumps(columns)},\n'
+            f'"rows": [\n{lines}\n]}}\n',
+            encoding="utf-8",
+        )
 
 
 def _accepting(value: Any) -> Collection[Any]:
