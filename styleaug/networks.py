@@ -26,10 +26,7 @@ def stylizer_of(
 ) -> Stylizer:
     """Network and encoder of a pack on a device, cached per process; do not change it.
 
-    Args:
-        pack: whose weights it has.
-        device: where it runs.
-        dtype: of its weights; :func:`styleaug.runtime.inference_dtype` if not given.
+    Its weights have :func:`styleaug.runtime.inference_dtype` if no ``dtype`` is given.
     """
     runtime.prepare_process(device)
     dtype = dtype or runtime.inference_dtype(device)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import torch
+from torch import distributed
 
 T = TypeVar("T")
 
@@ -83,6 +84,22 @@ def use_autocast(precision: str, device: torch.device) -> bool:
     if precision == "auto":
         return torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
     return precision == "bf16"
+
+
+@contextmanager
+def join_process_group(device: torch.device) -> Iterator[tuple[int, int]]:
+    """Join torchrun's process group, if there is one: yields rank and world size."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield 0, 1
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield distributed.get_rank(), world
+    finally:
+        distributed.destroy_process_group()
 
 
 @contextmanager

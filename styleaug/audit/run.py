@@ -186,28 +186,29 @@ class _Subject:
             return self._measure_free(sample, image)
         area = float(mask.float().mean()) if mask is not None else 0.0
         row = Row(str(sample.path), sample.label, area=area)
-        if self.predict is not None:
-            label = list(self.classes).index(sample.label)
-            before = float(self.predict(image)[0, label])
-            after = self.predict(self.draw(sample, image, list(self.settings)))[:, label].tolist()
-        else:
-            if mask is None or mask.sum() < _SMALLEST or mask.float().mean() > 0.5:
-                return row
-            # all that the measure looks at: 15 pixels around the mask, and 4 for its two blurs
-            part = around(mask, 20)
-            inside, ring = mask[part], surroundings(mask[part])
-            if not ring.any():
-                return row
-            before = separability(to_float(image)[part], inside, ring)
-            if before < _LEAST:
-                return row
-            outputs = self.draw(sample, image, list(self.settings))
-            after = [separability(to_float(o[None])[part], inside, ring) for o in outputs]
-        if before < _LEAST:
+        score = self._score_of(sample, mask)
+        if score is None or (before := score(image)[0]) < _LEAST:
             return row
+        after = score(self.draw(sample, image, list(self.settings)))
         kept = np.asarray(after).reshape(len(self.settings), self.config.draws) / before
         found = dict(zip(self.settings, kept.tolist(), strict=True))
         return replace(row, before=before, kept=found)
+
+    def _score_of(
+        self, sample: Sample, mask: Tensor | None
+    ) -> Callable[[Tensor], list[float]] | None:
+        """What tells how well the defect is seen in images (B, 3, H, W); None if nothing can."""
+        if self.predict is not None:
+            predict, label = self.predict, list(self.classes).index(sample.label)
+            return lambda images: predict(images)[:, label].tolist()
+        if mask is None or mask.sum() < _SMALLEST or mask.float().mean() > 0.5:
+            return None
+        # all that the measure looks at: 15 pixels around the mask, and 4 for its two blurs
+        part = around(mask, 20)
+        inside, ring = mask[part], surroundings(mask[part])
+        if not ring.any():
+            return None
+        return lambda images: [separability(to_float(i[None])[part], inside, ring) for i in images]
 
     def _measure_free(self, sample: Sample, image: Tensor) -> Row:
         outputs = self.draw(sample, image, self.free)[:: self.config.draws]

@@ -110,11 +110,6 @@ def draw_probes(first: int, count: int, device: torch.device) -> Probes:
 
     They are as calm as what is inspected mostly is: how near the network comes to a style there
     tells more of parts than it does on rough ground.
-
-    Args:
-        first: number of the first.
-        count: how many.
-        device: where to compute.
     """
     pictures = [
         draw_finish(_CALM[k % len(_CALM)], 1000 + k, size=PROBE_SIZE)
@@ -124,12 +119,7 @@ def draw_probes(first: int, count: int, device: torch.device) -> Probes:
 
 
 def vary(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Contents turned, mirrored, and lighter or darker, each in its own way: the same shape.
-
-    Args:
-        images: (B, 3, S, S), float in [0, 1].
-        generator: on the CPU.
-    """
+    """Contents (B, 3, S, S) turned, mirrored, and lighter or darker, each in its own way."""
     turns = torch.randint(8, (len(images),), generator=generator).tolist()
     gamma = torch.empty(len(images)).uniform_(-0.5, 0.5, generator=generator).exp()
     turned = [

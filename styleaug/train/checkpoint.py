@@ -55,12 +55,7 @@ def read_checkpoint(
 
 
 def check_weights(tensors: Iterable[Tensor], step: int, path: Path) -> None:
-    """Raise if weights are not finite, before they take the place of good ones.
-
-    Args:
-        tensors: the weights.
-        step: that made them, for the message.
-        path: of the last checkpoint.
+    """Raise if weights of a step are not finite, before they replace the checkpoint at ``path``.
 
     Raises:
         StyleAugError: if one is infinite or NaN.

@@ -22,7 +22,7 @@ from styleaug.images.io import save_image
 from styleaug.nn.encoder import Stylizer
 from styleaug.nn.features import load_features
 from styleaug.pack import StylePack, build_stylizer
-from styleaug.runtime import choose_device, initializing, use_autocast
+from styleaug.runtime import choose_device, initializing, join_process_group, use_autocast
 from styleaug.train.checkpoint import (
     advise_restart,
     check_weights,
@@ -32,8 +32,7 @@ from styleaug.train.checkpoint import (
 )
 from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
-from styleaug.train.objective import Objective
-from styleaug.train.processes import join_process_group
+from styleaug.train.losses import Objective
 from styleaug.train.sheet import draw_sheet, pick_evenly
 from styleaug.train.styles import StyleTargets, is_held_out, list_styles
 
