@@ -7,7 +7,7 @@ its own; the layout of the files is the same.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,14 @@ def provenance(
         "machine": machine_record(device),
         "versions": package_versions(("styleaug", "torch", "torchvision", *packages)),
     }
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; None is an empty cell."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(
+        f"| {' | '.join('' if cell is None else str(cell) for cell in line)} |\n" for line in lines
+    )
 
 
 def quartiles(values: Sequence[float]) -> dict[str, float]:

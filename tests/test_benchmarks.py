@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from benchmarks.docs import figures, robustness
-from benchmarks.docs.pages import PAGES, fill, table
+from benchmarks.docs.pages import PAGES, fill
 from benchmarks.newstyles.__main__ import unseen
-from benchmarks.rows import Rows, quartiles
+from benchmarks.rows import Rows, quartiles, table
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed import commands, loader, timing
 from styleaug.evaluate.corruptions import LAMPS, VALIDATION_CORRUPTIONS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -11,7 +10,7 @@ from statistics import median
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.docs import robustness
-from benchmarks.rows import RESULTS, Rows
+from benchmarks.rows import RESULTS, Rows, table
 from styleaug.augment.presets import PRESETS
 from styleaug.evaluate.results import Result, read_results
 
@@ -80,11 +79,3 @@ def make_environment(results: Path) -> Environment:
         "words": lambda text: text.replace("_", " "),
     }
     return environment
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table; None is an empty cell."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(
-        f"| {' | '.join('' if cell is None else str(cell) for cell in line)} |\n" for line in lines
-    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from itertools import groupby
 from statistics import mean
 from typing import Any
 
@@ -230,12 +231,10 @@ class Runs:
     @cached_property
     def series(self) -> list[list[Run]]:
         """Runs of the whole suites by dataset and kind: most images first, then fewest steps."""
-        found: dict[tuple[str, str], list[Run]] = {}
-        for run in self.of("whole"):
-            found.setdefault((run.task["kind"], run.task["name"]), []).append(run)
+        datasets = groupby(self.of("whole"), key=lambda run: (run.task["kind"], run.task["name"]))
         return [
             sorted(runs, key=lambda run: (-run.task["train"], run.protocol["steps"]))
-            for runs in found.values()
+            for _, runs in datasets
         ]
 
     @cached_property
@@ -272,10 +271,7 @@ def trained(run: Run) -> list[list[Any]]:
 
 
 def _by_kind(runs: Iterable[Run]) -> list[Group]:
-    found: dict[str, list[Run]] = {}
-    for run in runs:
-        found.setdefault(run.task["kind"], []).append(run)
-    return [Group(some) for some in found.values()]
+    return [Group(list(alike)) for _, alike in groupby(runs, key=lambda run: run.task["kind"])]
 
 
 def as_of_today(result: Result) -> Result:

@@ -40,18 +40,18 @@ from styleaug.evaluate.records import without_folders
 
 _PARTS = (style, paths, optimum, diversity, defects, others, hallucination, geometry, tradeoff)
 PARTS = {part.__name__: part for part in _PARTS}
-# What a trial takes in place of the defaults.
-QUICK = {
-    "count": 9,
-    "gatys": 1,
-    "gatys_steps": 300,
-    "diversity": 9,
-    "diversity_contents": 2,
-    "defects": 24,
-    "repeats": 1,
-    "free": 9,
-    "geometry": 8,
-    "tradeoff": 6,
+# How much is measured: usually, in a trial, and of what.
+AMOUNTS = {
+    "count": (60, 9, "styles of each group"),
+    "gatys": (4, 1, "optimised pairs of each group"),
+    "gatys_steps": (300, 300, "1000 come closer"),
+    "diversity": (48, 9, "styles of each group"),
+    "diversity_contents": (4, 2, "contents under all of these"),
+    "defects": (300, 24, "images with defects"),
+    "repeats": (2, 1, "draws of each defect"),
+    "free": (100, 9, "defect-free images"),
+    "geometry": (40, 8, "images of each folder"),
+    "tradeoff": (24, 6, "unseen references"),
 }
 
 
@@ -66,16 +66,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--only", nargs="+", choices=list(PARTS), metavar="PART")
     add("--quick", action="store_true", help="a trial of a few minutes")
     add("--size", type=int, default=192, help="side of content pictures")
-    add("--count", type=int, default=60, help="styles of each group")
-    add("--gatys", type=int, default=4, help="optimised pairs of each group")
-    add("--gatys-steps", type=int, default=300, help="1000 come closer")
-    add("--diversity", type=int, default=48, help="styles of each group")
-    add("--diversity-contents", type=int, default=4)
-    add("--defects", type=int, default=300)
-    add("--repeats", type=int, default=2, help="draws of each defect")
-    add("--free", type=int, default=100, help="defect-free images")
-    add("--geometry", type=int, default=40, help="images of each folder")
-    add("--tradeoff", type=int, default=24, help="unseen references")
+    for name, (usual, _, does) in AMOUNTS.items():
+        add(f"--{name.replace('_', '-')}", type=int, default=usual, help=does)
     add("--seed", type=int, default=0)
     add("--out", type=Path, help="default: in benchmarks/results/quality, named as the pack")
     return parser
@@ -116,7 +108,7 @@ def main(arguments: Sequence[str]) -> None:
     """Measure, print, write the result."""
     options = make_parser().parse_args(arguments)
     if options.quick:
-        vars(options).update(QUICK)
+        vars(options).update({name: trial for name, (_, trial, _) in AMOUNTS.items()})
     subjects = Subjects(options)
     name = Path(options.pack).stem
     out = options.out or RESULTS / "quality" / f"{name}.json"

@@ -5,10 +5,8 @@ Each part takes `Subjects` and gives rows, see `measures.Row`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -96,18 +94,26 @@ def others(subjects: Subjects) -> list[Row]:
 def retention(
     subjects: Subjects, changes: Mapping[str, Change]
 ) -> tuple[dict[str, list[list[float]]], list[Defect]]:
-    """Separability after over before, by setting, defect and repeat; and the defects that count.
+    """Separability after over before, by setting, defect and repeat; and the visible defects.
 
     Each repeat of a defect has a draw of its own, from the same seed in every setting.
     """
     kept: dict[str, list[list[float]]] = {name: [] for name in changes}
     chosen = []
-    for seen in visible(subjects):
-        chosen.append(seen.defect)
-        images = seen.image.expand(subjects.options.repeats, -1, -1, -1)
+    for index, defect in enumerate(tqdm(subjects.defects, desc="defects")):
+        # all that the measure looks at: 15 pixels around the mask, and 4 for its two blurs
+        box = around(defect.mask, 20)
+        inside = defect.mask[box]
+        look = partial(separability, inside=inside, ring=surroundings(inside))
+        image = to_tensor(defect.sample.load())[None]
+        before = look(to_float(image)[box]) if surroundings(inside).any() else 0.0
+        if before < 0.2:  # what cannot be seen before cannot be lost
+            continue
+        chosen.append(defect)
+        images = image.expand(subjects.options.repeats, -1, -1, -1)
         for name, change in changes.items():
-            outputs = drawn(change, images, subjects.seed + seen.index)
-            kept[name].append([seen.kept(out) for out in outputs])
+            outputs = to_float(drawn(change, images, subjects.seed + index))
+            kept[name].append([look(out[None][box]) / before for out in outputs])
     return kept, chosen
 
 
@@ -116,52 +122,6 @@ def drawn(change: Change, images: Tensor, seed: int) -> Tensor:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return change(images)
-
-
-@dataclass(frozen=True)
-class Visible:
-    """A defect that can be seen.
-
-    Attributes:
-        index: among all defects.
-        defect: what it is.
-        image: (1, 3, H, W), uint8.
-        box: all that the measure looks at.
-        inside: the mask there.
-        ring: its surroundings there.
-    """
-
-    index: int
-    defect: Defect
-    image: Tensor
-    box: tuple[Any, ...]
-    inside: Tensor
-    ring: Tensor
-
-    def kept(self, changed: Tensor) -> float:
-        """Separability in a changed image (3, H, W) over that before."""
-        return self._look(changed[None]) / self.before
-
-    @cached_property
-    def before(self) -> float:
-        """Separability in the image as it is."""
-        return self._look(self.image)
-
-    def _look(self, image: Tensor) -> float:
-        return separability(to_float(image)[self.box], self.inside, self.ring)
-
-
-def visible(subjects: Subjects) -> Iterator[Visible]:
-    """The defects that can be seen: what cannot be seen before cannot be lost."""
-    for index, defect in enumerate(tqdm(subjects.defects, desc="defects")):
-        box = around(
-            defect.mask, 20
-        )  # 15 pixels around the mask, and 4 for the measure's two blurs
-        inside = defect.mask[box]
-        image = to_tensor(defect.sample.load())[None]
-        found = Visible(index, defect, image, box, inside, surroundings(inside))
-        if found.ring.any() and found.before >= 0.2:
-            yield found
 
 
 def hallucination(subjects: Subjects) -> list[Row]:

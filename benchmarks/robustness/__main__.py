@@ -27,6 +27,8 @@ from typing import Any
 import torch
 
 from benchmarks.robustness.config import CONFIGS, Config, ConfigError
+from benchmarks.rows import RESULTS
+from benchmarks.rows import table as markdown
 from styleaug.errors import StyleAugError
 from styleaug.evaluate.corruptions import SUITES
 from styleaug.evaluate.experiment import Experiment
@@ -35,7 +37,6 @@ from styleaug.evaluate.records import command_line
 from styleaug.evaluate.results import CLEAN, ELSEWHERE, Result
 from styleaug.evaluate.statistics import mean_and_deviation, paired_difference
 
-RESULTS = Path(__file__).parents[1] / "results" / "robustness"
 _PROTOCOL = ("seeds", "task", "protocol", "pack")
 """What must be equal of results whose policies are put together."""
 
@@ -57,7 +58,8 @@ def run(config: Config, options: argparse.Namespace, command: str) -> Result:
     split = {"part_by": config.part_by, "line": config.line}
     told = {**result.meta["protocol"], **{name: v for name, v in split.items() if v}}
     result = replace(result, meta={**result.meta, "protocol": told})
-    out = options.out or RESULTS / f"{config.name}{'-quick' if options.quick else ''}.json"
+    name = f"{config.name}-quick" if options.quick else config.name
+    out = options.out or RESULTS / "robustness" / f"{name}.json"
     if (options.add or options.only) and out.is_file():
         result = join(Result.load(out), result, options.pack)
     result.save(out)
@@ -125,15 +127,15 @@ def table(result: Result) -> str:
         columns[ELSEWHERE] = ELSEWHERE
     first = result.policies[0]
     heads = ["policy", *(part for name in columns for part in (name, f"over {first}"))]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    rows = []
     for policy in result.policies:
-        cells = [policy]
+        cells: list[object] = [policy]
         for conditions in columns.values():
             scores, baseline = (result.scores(name, conditions) for name in (policy, first))
-            change = "" if policy == first else str(paired_difference(scores, baseline))
+            change = None if policy == first else paired_difference(scores, baseline)
             cells += [mean_and_deviation(list(scores.values())), change]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return markdown(heads, rows)
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -15,35 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from torchvision.models import resnet18
 from torchvision.transforms import v2
 
 from benchmarks.rows import RESULTS, Rows, parser_of, provenance, quartiles
 from benchmarks.speed.timing import all_stages, time_in_turn
 from styleaug import StyleAugment
+from styleaug.evaluate.tasks import ImageSet
+from styleaug.evaluate.training import FlippedImages
 from styleaug.hosts.loader import StyledLoader
 from styleaug.runtime import inference_dtype
 
 PLAIN, STYLING = "no styling", "styling alone"
 SETTING = {"images": 96, "batch": 16, "size": 128}
-
-
-class Noise(Dataset[tuple[torch.Tensor, int]]):
-    """Pictures in memory, flipped as a worker would, and styled there if ``augment`` is given."""
-
-    def __init__(self, count: int, size: int, augment: StyleAugment | None) -> None:
-        generator = torch.Generator().manual_seed(0)
-        shape = (count, 3, size, size)
-        self.images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-        steps = [v2.RandomHorizontalFlip()] + ([] if augment is None else [augment])
-        self.transform = v2.Compose(steps)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return self.transform(self.images[index]), index % 2
 
 
 def train(loader: Iterable[Any], device: torch.device) -> None:
@@ -65,9 +50,16 @@ def contestants(
     """What is timed: epochs of training, and the styling of the same batches alone."""
     augment = StyleAugment(all_stages(pack))
 
-    def loader(inside: StyleAugment | None = None) -> DataLoader[Any]:
+    def noise(*styling: StyleAugment) -> FlippedImages:
+        generator = torch.Generator().manual_seed(0)
+        shape = (images, 3, size, size)
+        pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+        flipped = v2.Compose([v2.RandomHorizontalFlip(), *styling])
+        return FlippedImages(ImageSet(pixels, torch.arange(images) % 2), flipped)
+
+    def loader(*styling: StyleAugment) -> DataLoader[Any]:
         return DataLoader(
-            Noise(images, size, inside),
+            noise(*styling),
             batch_size=batch,
             num_workers=workers,
             persistent_workers=workers > 0,
@@ -75,7 +67,7 @@ def contestants(
         )
 
     def style_alone() -> None:
-        for pictures, _ in DataLoader(Noise(images, size, None), batch_size=batch):
+        for pictures, _ in DataLoader(noise(), batch_size=batch):
             augment(pictures.to(device))
 
     plain, inside = loader(), loader(augment)

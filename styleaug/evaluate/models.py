@@ -28,7 +28,6 @@ class SmallCNN(nn.Module):
     """Stages of two convolutions, each stage at half the resolution of the one before."""
 
     def __init__(self, widths: Sequence[int] = (16, 32, 64, 96)) -> None:
-        """Draw the weights from torch's global generator."""
         super().__init__()
         self.channels = list(widths)
         stages, last = [], 3

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,18 +64,6 @@ class Outcome:
         conditions = [c and Condition(*c) for c in stored["conditions"]]
         rows = dict(zip(conditions, (r.numpy() for r in stored["rows"]), strict=True))
         return cls(tuple(tuple(v) for v in stored["values"]), rows, stored["parameters"])
-
-
-class Clock(NamedTuple):
-    """A moment, in seconds of the wall and of this process."""
-
-    wall: float
-    cpu: float
-
-
-def clock() -> Clock:
-    """Now."""
-    return Clock(time.perf_counter(), time.process_time())
 
 
 def score_network(

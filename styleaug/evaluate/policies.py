@@ -28,7 +28,6 @@ class GaussianNoise(nn.Module):
     """
 
     def __init__(self, sigma: float) -> None:
-        """Take the largest standard deviation, as a share of the range."""
         super().__init__()
         self.sigma = float(sigma)
 
@@ -46,7 +45,6 @@ class Photometric(nn.Sequential):
     """What a careful engineer builds of torchvision: jitter often, blur and noise sometimes."""
 
     def __init__(self) -> None:
-        """Build it."""
         super().__init__(
             v2.RandomApply([v2.ColorJitter(0.5, 0.5, 0.3, 0.05)], p=0.8),
             v2.RandomApply([v2.GaussianBlur(5, (0.1, 2.0))], p=0.3),
@@ -93,7 +91,6 @@ class PerImage(nn.Module):
     """A batch transform that lets ``transform`` draw anew for each image."""
 
     def __init__(self, transform: nn.Module) -> None:
-        """Take the transform of one image."""
         super().__init__()
         self.transform = transform
 

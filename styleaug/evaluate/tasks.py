@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torchvision import tv_tensors
 
 from styleaug.datasets import DefectSet, Sample
+from styleaug.evaluate.digests import digest_tensors
 from styleaug.evaluate.models import KINDS, Classifier, Detector, Network, Segmenter
 from styleaug.images.io import to_tensor
 from styleaug.runtime import use_autocast
@@ -44,19 +44,13 @@ class ImageSet:
     targets: Any
 
     def __len__(self) -> int:
-        """Count the images."""
         return len(self.images)
 
     def digest(self) -> str:
         """Equal for equal images and targets."""
-        if isinstance(self.targets, Tensor):
-            tensors = [self.images, self.targets]
-        else:
-            tensors = [self.images, *(v for one in self.targets for v in one.values())]
-        sha = hashlib.sha256()
-        for tensor in tensors:
-            sha.update(repr(tuple(tensor.shape)).encode() + tensor.numpy().tobytes())
-        return sha.hexdigest()[:16]
+        boxes = not isinstance(self.targets, Tensor)
+        targets = [v for one in self.targets for v in one.values()] if boxes else [self.targets]
+        return digest_tensors([self.images, *targets])
 
     def target(self, index: int) -> Any:
         """The target of one image, as the transforms of torchvision turn it with the image."""

@@ -26,15 +26,12 @@ class FlippedImages(Dataset[tuple[Tensor, Any]]):
     """Images in memory with an ordinary torchvision pipeline for each image and its target."""
 
     def __init__(self, part: ImageSet, transform: Callable[..., Any] = FLIPS) -> None:
-        """Take the images and what the loader does to one of them and its target."""
         self.part, self.transform = part, transform
 
     def __len__(self) -> int:
-        """Count the images."""
         return len(self.part)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Any]:
-        """Return one transformed image and its target."""
         image, target = self.transform(
             tv_tensors.Image(self.part.images[index]), self.part.target(index)
         )
