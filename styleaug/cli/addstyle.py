@@ -61,7 +61,7 @@ def add_parser(commands: Any) -> None:
         type=count,
         default=default_of(add_styles, "steps"),
         metavar="N",
-        help="of each fit (default: %(default)s)",
+        help="of each fit",
     )
     parser.add_argument(
         "--limit", type=count, metavar="N", help="take at most N pictures, evenly from all"

@@ -54,7 +54,7 @@ def add_parser(commands: Any) -> None:
         type=Path,
         default=Path("audit"),
         metavar="DIR",
-        help="for the report, the sheet and notes (default: %(default)s)",
+        help="for the report, the sheet and notes",
     )
     add_fields(parser, AuditConfig, budget="share of defects that a stage may lose")
     shared = {n: getattr(AuditConfig, n) for n in ("pack", "limit", "draws", "size", "seed")}

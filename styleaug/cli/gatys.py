@@ -68,14 +68,14 @@ def add_parser(commands: Any) -> None:
         type=int,
         default=512,
         metavar="PIXELS",
-        help="above this short side a smaller copy is optimised (default: %(default)s)",
+        help="above this short side a smaller copy is optimised",
     )
     group.add_argument(
         "--batch",
         type=count,
         default=4,
         metavar="N",
-        help="images of one size that are optimised together (default: %(default)s)",
+        help="images of one size that are optimised together",
     )
     group.add_argument(
         "--steps", type=int, help="at most, at each scale (default: 60; of the textbook 1000)"

@@ -44,15 +44,22 @@ _AMOUNTS: dict[str, tuple[type[Stage], str, str]] = {
 """Options that replace arguments of a preset's stages."""
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help that tells the defaults, and leaves the examples as they are written."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        told, usual = action.help or "", action.default
+        if usual is None or usual is False or usual in ((), argparse.SUPPRESS):
+            return told
+        return told if "(default" in told else f"{told} (default: %(default)s)"
+
+
 def add_command(
     commands: Any, name: str, run: Callable[[argparse.Namespace], int], *, does: str, examples: str
 ) -> argparse.ArgumentParser:
     """The parser of a command, whose help ends with examples."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        description=does,
-        epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        name, description=does, epilog=examples, formatter_class=_Help
     )
     parser.set_defaults(run=run)
     return parser
@@ -72,8 +79,7 @@ def add_fields(parser: argparse._ActionsContainer, config: type, **texts: str) -
         if usual is False:
             parser.add_argument(option, action="store_true", help=does)
         else:
-            told = f"{does} (default: %(default)s)"
-            parser.add_argument(option, type=type(usual), default=usual, help=told)
+            parser.add_argument(option, type=type(usual), default=usual, help=does)
 
 
 def default_of(call: Callable[..., Any], name: str) -> Any:
@@ -88,7 +94,7 @@ def add_preset_options(parser: argparse.ArgumentParser) -> None:
         "--preset",
         default=default_of(StyleAugment, "stages"),
         metavar="NAME",
-        help="stages to begin with; 'styleaug presets' lists them (default: %(default)s)",
+        help="stages to begin with; 'styleaug presets' lists them",
     )
     add_options(group, "pack")
     for option, (kind, name, does) in _AMOUNTS.items():
@@ -189,6 +195,5 @@ _SHARED: dict[str, dict[str, Any]] = {
 def add_options(parser: argparse._ActionsContainer, *names: str, **defaults: Any) -> None:
     """Add shared options: by name, or with a default of the command's own."""
     for name in (*names, *defaults):
-        settings = {**_SHARED[name], **({"default": defaults[name]} if name in defaults else {})}
-        settings["help"] += " (default: %(default)s)"
-        parser.add_argument(f"--{name}", **settings)
+        default = {"default": defaults[name]} if name in defaults else {}
+        parser.add_argument(f"--{name}", **{**_SHARED[name], **default})

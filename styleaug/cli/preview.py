@@ -51,11 +51,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("sources", nargs="*", type=Path, metavar="SRC", help="images or folders")
     parser.add_argument("--data", type=Path, metavar="DIR", help="labelled images")
     parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("preview.png"),
-        metavar="SHEET",
-        help="png or jpg file (default: %(default)s)",
+        "--out", type=Path, default=Path("preview.png"), metavar="SHEET", help="png or jpg file"
     )
     add_options(parser, limit=6, draws=7)
     parser.add_argument(
@@ -63,7 +59,7 @@ def add_parser(commands: Any) -> None:
         type=float,
         default=1.0,
         help="probability that an image is changed at all; less in training, as 'styleaug presets "
-        "NAME' tells (default: %(default)s)",
+        "NAME' tells",
     )
     parser.add_argument(
         "--strengths", type=float, nargs="+", metavar="X", help="Restyle alone: a row for each"
@@ -78,7 +74,7 @@ def add_parser(commands: Any) -> None:
         type=count,
         default=192,
         metavar="PIXELS",
-        help="longer side of each picture on the sheet (default: %(default)s)",
+        help="longer side of each picture on the sheet",
     )
     add_preset_options(parser)
     group = parser.add_argument_group("running")

@@ -46,9 +46,7 @@ def add_parser(commands: Any) -> None:
     parser = add_command(commands, "stylize", run, does=does, examples=EXAMPLES)
     parser.add_argument("sources", nargs="+", type=Path, metavar="SRC", help="images or folders")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
-    parser.add_argument(
-        "--copies", type=count, default=1, metavar="N", help="of each image (default: %(default)s)"
-    )
+    parser.add_argument("--copies", type=count, default=1, metavar="N", help="of each image")
     parser.add_argument(
         "--overwrite", action="store_true", help="write again what is there already"
     )

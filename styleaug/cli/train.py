@@ -77,7 +77,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--sources",
         nargs="+",
-        default=[],
+        default=(),
         metavar="TAG=TEXT",
         help="where a tag's styles come from, and their licence; kept in the pack",
     )
