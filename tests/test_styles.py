@@ -274,7 +274,7 @@ def test_a_finish_that_the_network_knows_is_encoded(base):
 def test_a_method_that_was_asked_for_is_told_from_the_one_that_measurement_chooses(encoded, said):
     ratio = {"encode": encoded, "gatys": 0.98}
     nothing = torch.zeros(0)
-    style = NewStyle("x", "encode", ratio, {"encode": 2, "gatys": 1}, {}, nothing, {})
+    style = NewStyle("x", "encode", nothing, ratio, {"encode": 2, "gatys": 1})
     assert style.explain().startswith(said)
 
 
@@ -361,7 +361,7 @@ def test_a_name_that_is_taken_is_refused_before_anything_takes_time(base, painti
 
 def style_of(pack, name: str, method: str = "encode") -> NewStyle:
     code = pack.codes[0] + torch.rand(pack.codes.shape[1])
-    return NewStyle(name, method, {}, {}, {}, code, {})
+    return NewStyle(name, method, code)
 
 
 def test_old_rows_stay_bit_for_bit(pack, tmp_path):

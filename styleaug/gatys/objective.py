@@ -42,10 +42,13 @@ class Objective:
         mask: Tensor | None,
         config: GatysConfig,
     ) -> None:
-        self.trunk, self.config, self.grams, self.mask = trunk, config, grams, mask
+        self.trunk, self.config, self.grams = trunk, config, grams
         height, width = content.shape[-2:]
         self.tiles = make_tiles(height, width, config.tile)
-        self.masks = {layer: self._mask_of(layer) for layer in GATYS_LAYERS}
+        self.masks = {
+            layer: None if mask is None else F.avg_pool2d(mask, stride_of(layer))
+            for layer in GATYS_LAYERS
+        }
         with torch.no_grad():
             self.wanted = [self._features(content, t, config.content_layers) for t in self.tiles]
         self.content_sizes = {
@@ -57,33 +60,30 @@ class Objective:
         """Weighted parts style, content, smooth, (B, 3); and their sum's gradient (B, 3, H, W)."""
         x = images.detach().requires_grad_()
         if len(self.tiles) == 1:
-            sums, content = self._look(x, 0)
-            parts = torch.stack([self._style(sums), content, self._smooth(x)], 1)
+            parts = self._parts(x)
             return parts.detach(), self._gradient(parts.sum(1), x)
         with torch.no_grad():  # two passes: the Gram matrices of all tiles first
-            looks = [self._look(x, k)[0] for k in range(len(self.tiles))]
-            sums = [torch.stack(layer).sum(0) for layer in zip(*looks, strict=True)]
+            sums, content = self._look_all(x)
         sums = [gram.requires_grad_() for gram in sums]
         style = self._style(sums)
         slopes = torch.autograd.grad(style.sum(), sums)
         smooth = self._smooth(x)
         (gradient,) = torch.autograd.grad(smooth.sum(), x)
-        total = torch.zeros_like(style)
         for k in range(len(self.tiles)):
             part = x.detach().requires_grad_()
-            found, content = self._look(part, k)
+            found, differs = self._look(part, k)
             pull = [(g * s).sum((1, 2)) for g, s in zip(found, slopes, strict=True)]
-            gradient = gradient + self._gradient(torch.stack(pull).sum(0) + content, part)
-            total = total + content.detach()
-        return torch.stack([style.detach(), total, smooth.detach()], 1), gradient
+            gradient = gradient + self._gradient(torch.stack(pull).sum(0) + differs, part)
+        return torch.stack([style.detach(), content, smooth.detach()], 1), gradient
 
     def parts(self, images: Tensor) -> Tensor:
         """The weighted parts alone (B, 3)."""
         with torch.no_grad():
-            looks = [self._look(images, k) for k in range(len(self.tiles))]
-            sums = [torch.stack(g).sum(0) for g in zip(*(look[0] for look in looks), strict=True)]
-            content = torch.stack([look[1] for look in looks]).sum(0)
-            return torch.stack([self._style(sums), content, self._smooth(images)], 1)
+            return self._parts(images)
+
+    def _parts(self, x: Tensor) -> Tensor:
+        sums, content = self._look_all(x)
+        return torch.stack([self._style(sums), content, self._smooth(x)], 1)
 
     def _gradient(self, values: Tensor, x: Tensor) -> Tensor:
         """Gradient of the sum of ``values`` (B,), without underflow in float16."""
@@ -101,6 +101,13 @@ class Objective:
             / _UNIT[self.config.features]
             for layer in layers
         }
+
+    def _look_all(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """The Gram matrices, and the content part (B,)."""
+        looks = [self._look(x, k) for k in range(len(self.tiles))]
+        grams, content = zip(*looks, strict=True)
+        sums = [torch.stack(layer).sum(0) for layer in zip(*grams, strict=True)]
+        return sums, torch.stack(content).sum(0)
 
     def _look(self, x: Tensor, index: int) -> tuple[list[Tensor], Tensor]:
         """A tile's share of the Gram matrices and of the content part (B,)."""
@@ -127,12 +134,6 @@ class Objective:
         if mask is None:
             return count_positions(x.shape[-2:], layer)
         return mask.sum((2, 3)).clamp_min(1)[..., None]
-
-    def _mask_of(self, layer: str) -> Tensor | None:
-        if self.mask is None:
-            return None
-        stride = stride_of(layer)
-        return F.avg_pool2d(self.mask, stride) if stride > 1 else self.mask
 
     def _style(self, grams: Sequence[Tensor]) -> Tensor:
         errors = [

@@ -45,12 +45,12 @@ class NewStyle:
         name: of its row.
         method: one of ``METHODS``: ``encode``, as the encoder read it; ``fit``, its row was fitted;
             ``gatys``, fitted, and still too far from what an optimisation of the pixels reaches.
+        code: of its row (code_size,).
         style_transfer_ratio: ``1 - D(output) / D(content)`` with D the squared relative distance of
             Gram matrices, for each method that was tried: means over probes that were not fitted
             on; of ``gatys``, on at most two of them.
         objective: the same of what is minimised.
         seconds: spent on each method.
-        code: of its row (code_size,).
         style_residual: (P,) if it was fitted, see :func:`~styleaug.styles.fit.fit_style`.
         pictures: the first probe (3, S, S), as each method restyles it.
         source: file that it was read from, if it was.
@@ -58,11 +58,11 @@ class NewStyle:
 
     name: str
     method: str
-    style_transfer_ratio: Mapping[str, float]
-    objective: Mapping[str, float]
-    seconds: Mapping[str, float]
     code: Tensor = field(repr=False)
-    pictures: Mapping[str, Tensor] = field(repr=False)
+    style_transfer_ratio: Mapping[str, float] = field(default_factory=dict)
+    objective: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    pictures: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
     style_residual: Tensor | None = field(default=None, repr=False)
     source: str | None = None
 
@@ -175,7 +175,7 @@ def learn_style(
         taken = choose_method(ratio, objective) if method == "auto" else method
     best = min(rows, key=lambda m: objective[m]) if method == "auto" else method
     code, kept = rows[best]
-    return NewStyle(name, taken, ratio, objective, seconds, code.cpu(), pictures, kept)
+    return NewStyle(name, taken, code.cpu(), ratio, objective, seconds, pictures, kept)
 
 
 def split_contents(contents: Tensor) -> tuple[Tensor, Tensor]:

@@ -119,7 +119,7 @@ def add_styles(
     styles: list[NewStyle] = []
     for row in kept:
         if method == "encode" and styles:
-            style = NewStyle(names[row], method, {}, {}, {}, codes[row], {})
+            style = NewStyle(names[row], method, codes[row])
         else:
             style = learn_style(
                 pack,
