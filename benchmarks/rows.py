@@ -36,11 +36,7 @@ class Rows:
 
     @classmethod
     def load(cls, path: Path) -> Rows:
-        """Read a file.
-
-        Raises:
-            ResultError: if it is none of this format.
-        """
+        """Read a file."""
         meta, columns, rows = read_table(path)
         return cls(meta, [dict(zip(columns, row, strict=True)) for row in rows])
 

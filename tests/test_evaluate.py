@@ -267,7 +267,7 @@ def test_what_cannot_be_adapted_is_refused(model, batches, words):
         ({"metric": "accuracy"}, "metric must be one of"),
         ({"suites": ["imagenet"]}, "suites must be some of imagenet-c, industrial"),
         ({"suites": []}, "suites must be some of"),
-        ({"severities": [0]}, "severities must be some of 1 to 5"),
+        ({"severities": [0]}, "severity must be an integer from 1 to 5, but got 0"),
         ({"severities": []}, "severities must be some of 1 to 5"),
         ({"adapt": True}, "needs a module with batch norms"),
     ],

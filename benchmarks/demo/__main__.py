@@ -77,12 +77,7 @@ def run_demo(
 ) -> Result:
     """Run all phases and write ``sheet.png``, ``report.html`` and ``result.json``.
 
-    Args:
-        data: the user's folder, or None for the solar cells.
-        out: folder of the results, made if missing.
-        protocol: how networks are trained and tested.
-        device: where networks are trained.
-        workers: processes that corrupt images; 0 uses none.
+    ``data`` is the user's folder, or None for the solar cells.
     """
     print(f"Reading {data if data else 'the solar cells of ELPV'} ...")
     if data is None:

@@ -87,11 +87,7 @@ def subjects_record(options: argparse.Namespace, pack_id: str) -> dict[str, Any]
 
 
 def read_earlier(path: Path, record: dict[str, Any]) -> Rows | None:
-    """The result that chosen parts are put into; None if there is none.
-
-    Raises:
-        SystemExit: if it is of another pack or other settings.
-    """
+    """The result that chosen parts are put into; None if there is none."""
     if not path.is_file():
         return None
     earlier = Rows.load(path)

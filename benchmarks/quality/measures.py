@@ -35,11 +35,7 @@ def style_and_root(
 ) -> tuple[Tensor, Tensor]:
     """The training's style distance, and the same of unsquared norms: each (B,), means over layers.
 
-    Args:
-        images: (B, 3, H, W).
-        target: Gram matrices of their styles, one tensor (B, C, C) a layer.
-        typical: median norm of each layer over styles (L,).
-        trunk: the VGG trunk.
+    ``target`` holds Gram matrices (B, C, C), ``typical`` the median norm over styles of each layer.
     """
     layers = style_distances(trunk(images, ENCODER_LAYERS), target, typical)
     return layers.mean(0), layers.sqrt().mean(0)
@@ -54,12 +50,7 @@ def objective(
 ) -> tuple[Tensor, Tensor]:
     """What Gatys et al. 2016 minimize over pixels: its weighted style and content parts, each (B,).
 
-    Args:
-        images: the restyled images.
-        content: features of the content images at the layers of CONTENT_WEIGHTS.
-        target: Gram matrices of the styles.
-        typical: see :func:`style_and_root`.
-        trunk: the VGG trunk.
+    ``content`` holds features of the contents; ``target`` and ``typical``: :func:`style_and_root`.
     """
     found = trunk(images, {*ENCODER_LAYERS, *CONTENT_WEIGHTS})
     style = style_distances(found, target, typical).mean(0)
@@ -120,25 +111,19 @@ def spread_ratio(outputs: Tensor, styles: Tensor) -> tuple[float, float]:
 # hallucination
 
 
-def detections(
-    score: Tensor, before: Tensor | None = None, *, threshold: float = THRESHOLD, least: int = 9
-) -> int:
-    """Connected regions above a threshold, of so many pixels at least.
+def detections(score: Tensor, before: Tensor | None = None) -> int:
+    """Connected regions of :func:`~styleaug.audit.measures.conspicuity`, of 9 pixels at least.
 
-    Args:
-        score: :func:`~styleaug.audit.measures.conspicuity` of the image, (1, 1, H, W).
-        before: of the image before restyling. Regions where it reached two thirds of the threshold
-            anywhere do not count then: what was conspicuous before is no invention.
-        threshold: in robust standard deviations.
-        least: pixels of a region.
+    Where ``before``, the score of the image before restyling, reached two thirds of the threshold
+    anywhere in a region, that does not count: what was conspicuous before is no invention.
     """
     import cv2  # of the bench extra
 
-    hot = (score[0, 0] > threshold).to(torch.uint8).numpy()
+    hot = (score[0, 0] > THRESHOLD).to(torch.uint8).numpy()
     count, labels, regions, _ = cv2.connectedComponentsWithStats(hot, connectivity=8)
-    large = {k for k in range(1, count) if regions[k, cv2.CC_STAT_AREA] >= least}
+    large = {k for k in range(1, count) if regions[k, cv2.CC_STAT_AREA] >= 9}
     if before is not None:
-        large -= set(np.unique(labels[(before[0, 0] > threshold * 2 / 3).numpy()]))
+        large -= set(np.unique(labels[(before[0, 0] > THRESHOLD * 2 / 3).numpy()]))
     return len(large)
 
 
@@ -154,11 +139,6 @@ def displacements(before: Tensor, after: Tensor, patch: int = 64) -> tuple[Tenso
     4 levels. A peak is 1 where ``after`` is ``before`` moved as a whole. The cross-power spectrum
     is weighted by a Gaussian, one pixel wide in space, so that the peak is one, whose logarithm is
     a parabola: it is found to a fraction of a pixel.
-
-    Args:
-        before: images (B, 3, H, W).
-        after: the same restyled.
-        patch: side of the square patches that images are cut into.
     """
     pieces = [_patches(gradient_magnitude(luma(x)), patch) for x in (before, after)]
     structured = pieces[0].flatten(1).std(1) > 4 / 255

@@ -126,11 +126,7 @@ def optimise(
 ) -> Iterator[tuple[int, Tensor, float]]:
     """Gatys et al. 2016 on a batch, whose images do not interact: yields step, images, seconds.
 
-    Args:
-        content: start and content (B, 3, H, W).
-        target: Gram matrices of the styles.
-        typical: see :func:`measures.style_and_root`.
-        marks: steps at which to yield; the last ends it.
+    Start and content is ``content``; the last of ``marks``, at which to yield, ends it.
     """
     trunk = cached_features("vgg16", torch.device("cpu"), inference_dtype(torch.device("cpu")))
     content = content.contiguous(memory_format=torch.channels_last)

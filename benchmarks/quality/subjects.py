@@ -66,11 +66,7 @@ class Defect:
 
 
 class Subjects:
-    """What the parts measure on.
-
-    Args:
-        options: of the command line.
-    """
+    """What the parts measure on, by the options of the command line."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options

@@ -86,11 +86,7 @@ def _chosen(config: Config, options: argparse.Namespace) -> dict[str, str]:
 
 
 def join(old: Result, new: Result, pack: str) -> Result:
-    """The new result, and the policies of the old one whose settings are still the same.
-
-    Raises:
-        ConfigError: if they were not measured alike.
-    """
+    """The new result, and the policies of the old one whose settings are still the same."""
     changed = [name for name in _PROTOCOL if old.meta.get(name) != new.meta[name]]
     if changed:
         raise ConfigError(

@@ -69,12 +69,7 @@ class Config:
 
     @classmethod
     def load(cls, path: Path) -> Config:
-        """Read a config.
-
-        Raises:
-            ConfigError: if it is malformed.
-            OSError: if it cannot be read.
-        """
+        """Read a config."""
         known = {f.name for f in fields(cls)} - {"name"}
         try:
             entries = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -91,15 +86,7 @@ class Config:
         return Protocol.of(self.task, **{"thorough": True, **self.protocol})
 
     def read(self, folder: Path | None, protocol: Protocol) -> Split:
-        """Read the dataset and split it.
-
-        Args:
-            folder: where the folders of datasets lie.
-            protocol: sizes and limits.
-
-        Raises:
-            ConfigError: if there is no folder.
-        """
+        """Read the dataset, whose folder lies in ``folder``, and split it."""
         if self.data == ELPV:
             other = {"mono": "poly", "poly": "mono", None: None}[self.line]
             split = self._split(read_elpv(other), read_elpv(self.line), protocol)

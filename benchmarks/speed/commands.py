@@ -39,11 +39,7 @@ def copy_some(folder: Path, count: int, out: Path) -> int:
 
 
 def time_command(command: Sequence[str]) -> tuple[float, str]:
-    """Run ``styleaug COMMAND``; its seconds and what it prints.
-
-    Raises:
-        SystemExit: if it fails.
-    """
+    """Run ``styleaug COMMAND``; its seconds and what it prints."""
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "styleaug", *command], capture_output=True, text=True

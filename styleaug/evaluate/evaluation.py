@@ -15,6 +15,7 @@ from styleaug.evaluate.corruptions import SUITES, Condition, conditions, corrupt
 from styleaug.evaluate.metrics import Rows
 from styleaug.evaluate.metrics import metric as find_metric
 from styleaug.evaluate.robustness import Robustness
+from styleaug.evaluate.tasks import joined
 from styleaug.images.color import to_dtype, to_float
 
 
@@ -51,7 +52,12 @@ def evaluate(
         MissingExtraError: if a suite or metric needs a package that is not installed.
     """
     chosen = find_metric(metric)
-    wanted = _conditions(suites, severities)
+    if not suites or not set(suites) <= set(SUITES):
+        raise ValueError(f"suites must be some of {', '.join(SUITES)}, but got {list(suites)}.")
+    if not severities:
+        raise ValueError("severities must be some of 1 to 5, but there are none.")
+    names = dict.fromkeys(name for suite in suites for name in SUITES[suite])
+    wanted = conditions(list(names), severities)
     images, targets, batch_size = _collect(loader)
     parameters = model.parameters() if isinstance(model, nn.Module) else ()
     device = next((parameter.device for parameter in parameters), "cpu")
@@ -61,7 +67,7 @@ def evaluate(
         with _evaluating(model) as ready, torch.no_grad():
             adapted = adapt_batchnorm(ready, batches) if adapt else ready
             outputs = [adapted(batch) for batch in batches]
-        return chosen.rows(_joined(outputs), targets)
+        return chosen.rows(joined(outputs), targets)
 
     found: dict[Condition | None, Rows] = {None: rows(images)}
     arrays = images.permute(0, 2, 3, 1).contiguous().numpy()
@@ -70,16 +76,6 @@ def evaluate(
     for condition, corrupted in bar:
         found[condition] = rows(torch.from_numpy(corrupted).permute(0, 3, 1, 2).contiguous())
     return Robustness.of(chosen.name, found, {name: SUITES[name] for name in suites})
-
-
-def _conditions(suites: Sequence[str], severities: Sequence[int]) -> list[Condition]:
-    unknown = [name for name in suites if name not in SUITES]
-    if unknown or not suites:
-        raise ValueError(f"suites must be some of {', '.join(SUITES)}, but got {list(suites)}.")
-    if not severities or not set(severities) <= {1, 2, 3, 4, 5}:
-        raise ValueError(f"severities must be some of 1 to 5, but got {list(severities)}.")
-    names = dict.fromkeys(name for suite in suites for name in SUITES[suite])
-    return conditions(list(names), severities)
 
 
 def _collect(loader: Iterable[Any]) -> tuple[Tensor, Any, int]:
@@ -101,14 +97,7 @@ def _collect(loader: Iterable[Any]) -> tuple[Tensor, Any, int]:
         targets.append(target)
     if not images:
         raise ValueError("evaluate needs images, but the loader yields none.")
-    return torch.cat(images), _joined(targets), len(images[0])
-
-
-def _joined(parts: Sequence[Any]) -> Any:
-    """One tensor, or one list, of all parts."""
-    if isinstance(parts[0], Tensor):
-        return torch.cat([part.cpu() for part in parts])
-    return [one for part in parts for one in part]
+    return torch.cat(images), joined(targets), len(images[0])
 
 
 @contextmanager

@@ -189,12 +189,13 @@ def fast_arithmetic(device: torch.device, kind: str) -> torch.autocast:
 
 @torch.no_grad()
 def predict(network: nn.Module, images: Tensor, *, device: torch.device) -> Any:
-    """What a network answers to (N, 3, S, S) uint8, 128 images at a time, on the CPU."""
-    found: list[Any] = []
-    for part in torch.split(images, 128):
-        answers = network(to_inputs(part.to(device)))
-        if isinstance(answers, Tensor):
-            found.append(answers.float().cpu())
-        else:
-            found += [{name: v.cpu() for name, v in answer.items()} for answer in answers]
-    return torch.cat(found) if isinstance(found[0], Tensor) else found
+    """What a network answers to (N, 3, S, S) uint8, 128 images at a time."""
+    parts = torch.split(images, 128)
+    return joined([network(to_inputs(part.to(device))) for part in parts])
+
+
+def joined(batches: Sequence[Any]) -> Any:
+    """One tensor, on the CPU, or one list, of the tensors or lists of all batches."""
+    if isinstance(batches[0], Tensor):
+        return torch.cat([batch.cpu() for batch in batches])
+    return [one for batch in batches for one in batch]
