@@ -50,6 +50,11 @@ class ImageTransform(v2.Transform):
     def render(self, images: Tensor, drawn: Any, *, strength_mask: Tensor | None = None) -> Tensor:
         """Apply what was drawn to a batch (B, C, H, W)."""
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch's
+    def forward(self, *inputs: Any) -> Any:
+        """Draw for a sample and apply it; ``torch.compile`` of a model around it leaves it out."""
+        return super().forward(*inputs)
+
     def make_params(
         self, flat_inputs: list[Any], generator: torch.Generator | None = None
     ) -> dict[str, Any]:

@@ -324,3 +324,13 @@ def test_settings_of_a_stage_are_all_its_arguments_and_their_defaults(name):
     for key, parameter in parameters.items():
         value = getattr(kind(), key)
         assert value == parameter.default, key
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiled_model_around_it_takes_batches_of_any_size(augment):
+    """What a batch draws is nothing to compile; the last batch of an epoch is smaller."""
+    torch._dynamo.reset()
+    model = nn.Sequential(augment(Relight(), SensorNoise()), nn.Conv2d(3, 2, 3))
+    compiled = torch.compile(model, backend="eager")
+    for count in (4, 4, 3, 1):
+        assert compiled(torch.rand(count, 3, 20, 24)).shape == (count, 2, 18, 22)
