@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
-from tqdm import tqdm, trange
+from tqdm import tqdm
 
 from benchmarks.pictures import spread_pictures
 from benchmarks.rows import RESULTS, Rows, parser_of, provenance, quartiles
+from benchmarks.speed.timing import time_in_turn
 from styleaug.gatys import GatysConfig, GatysProgress, gatys
 
 
@@ -49,15 +50,14 @@ def compare(content: Tensor, style: Tensor, options: argparse.Namespace) -> list
 def time_batch(content: Tensor, style: Tensor, options: argparse.Namespace) -> dict[str, Any]:
     """A row: the time of an image in a batch, over alone."""
     config = GatysConfig(strength=options.strength, steps=5)
-    ratios = []
-    for number in trange(options.rounds + 1, desc="batch"):
-        seconds = []
-        for images in (content[:1], content):
-            start = time.perf_counter()
-            gatys(images, [style], config)
-            seconds.append((time.perf_counter() - start) / len(images))
-        if number:  # the first warms up
-            ratios.append(seconds[1] / seconds[0])
+    contestants = {
+        "alone": lambda: gatys(content[:1], [style], config),
+        "batch": lambda: gatys(content, [style], config),
+    }
+    cpu = torch.device("cpu")
+    seconds = time_in_turn(contestants, rounds=options.rounds, device=cpu, title="batch")
+    pairs = zip(seconds["batch"], seconds["alone"], strict=True)
+    ratios = [batch / len(content) / alone for batch, alone in pairs]
     return {"batch": len(content), **quartiles(ratios)}
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from styleaug.cli.options import add_options
+from styleaug.cli.options import add_command, add_options
 from styleaug.datasets import read_defects
 from styleaug.evaluate import Robustness, bench, write_report
 from styleaug.evaluate.models import KINDS
@@ -30,15 +30,12 @@ class folders. An interrupted bench goes on where it was, by the same command.
 
 def add_parser(commands: Any) -> None:
     """Register the command."""
-    parser = commands.add_parser(
-        "bench",
-        help="what it gains and costs on your own images",
-        description="Train a network on labelled images with flips alone, with "
-        "StyleAugment and with other augmentations, and test all under corruptions and industrial "
-        "shifts. The preset is chosen on images and conditions of its own.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    does = (
+        "Train a network on labelled images with flips alone, with StyleAugment and with other "
+        "augmentations, and test all under corruptions and industrial shifts. The preset is "
+        "chosen on images and conditions of its own."
     )
+    parser = add_command(commands, "bench", run, does=does, examples=EXAMPLES)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled images")
     parser.add_argument(
         "--task", choices=KINDS, help="(default: what the labels allow, in this order)"
@@ -54,7 +51,7 @@ def add_parser(commands: Any) -> None:
         type=Path,
         default=Path("bench"),
         metavar="DIR",
-        help="for the report and what was trained (default: %(default)s)",
+        help="for the report and what was trained",
     )
     parser.add_argument("--quick", action="store_true", help="one seed, short training: minutes")
     parser.add_argument(
@@ -73,11 +70,8 @@ def add_parser(commands: Any) -> None:
         f"{', '.join(n for n in BASELINES if n != FLIPS)} (default: photometric mix)",
     )
     parser.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: 0 1 2)")
-    parser.add_argument(
-        "--workers", type=int, default=0, help="processes that corrupt test images (default: 0)"
-    )
+    parser.add_argument("--workers", type=int, default=0, help="processes that corrupt test images")
     add_options(parser, "pack", "device")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -27,11 +27,11 @@ _WIDTH = 64
 class SmallCNN(nn.Module):
     """Stages of two convolutions, each stage at half the resolution of the one before."""
 
-    def __init__(self, widths: Sequence[int] = (16, 32, 64, 96)) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.channels = list(widths)
+        self.channels = [16, 32, 64, 96]
         stages, last = [], 3
-        for number, width in enumerate(widths):
+        for number, width in enumerate(self.channels):
             layers = _conv_bn_relu(last, width, stride=2)
             if number:  # one convolution is enough at the costly first resolution
                 layers += _conv_bn_relu(width, width, stride=1)

@@ -156,18 +156,14 @@ def make_task(defects: DefectSet, kind: str, size: int) -> Task:
     """
     if kind not in KINDS:
         raise ValueError(f"task must be one of {', '.join(KINDS)}, but got {kind!r}.")
-    lacking = {
-        "classification": len({sample.label for sample in defects.samples}) < 2,
-        "segmentation": not any(s.mask or s.boxes for s in defects.samples),
-        "detection": not any(sample.boxes for sample in defects.samples),
+    needs = {
+        "classification": (len({s.label for s in defects.samples}) > 1, "images of two classes"),
+        "segmentation": (any(s.mask or s.boxes for s in defects.samples), "masks"),
+        "detection": (any(s.boxes for s in defects.samples), "boxes"),
     }
-    if lacking[kind]:
-        wanted = {
-            "classification": "images of two classes at least",
-            "segmentation": "masks",
-            "detection": "boxes",
-        }
-        raise ValueError(f"{kind} needs {wanted[kind]}, but {defects.name} has none.")
+    met, wanted = needs[kind]
+    if not met:
+        raise ValueError(f"{kind} needs {wanted}, but {defects.name} has none.")
     if kind == "classification":
         names = {sample.label or BACKGROUND for sample in defects.samples}
     else:
