@@ -160,10 +160,10 @@ def test_the_package_gets_the_severity_and_images_enlarged_on_both_sides(monkeyp
 
 def test_sets_come_in_the_order_of_their_conditions(images):
     wanted = conditions(["lamp_side", "defocus"], [1, 5])
-    found = list(corrupted_sets(images, iter(wanted), seed=3, workers=0))
+    found = list(corrupted_sets(images, iter(wanted), workers=0))
     assert [condition for condition, _ in found] == wanted
     for condition, corrupted in found:
-        np.testing.assert_array_equal(corrupted, corrupt_images(images, condition, seed=3))
+        np.testing.assert_array_equal(corrupted, corrupt_images(images, condition))
 
 
 def test_few_copies_are_made_ahead(images, monkeypatch):
@@ -203,8 +203,8 @@ def test_without_the_package_our_own_corruptions_are_there(without_package):
 @pytest.mark.slow
 def test_number_of_processes_changes_nothing(images, package):
     wanted = conditions([*OWN, *PACKAGED], [1, 5])
-    alone = list(corrupted_sets(images, wanted, seed=3, workers=0))
-    shared = list(corrupted_sets(images, wanted, seed=3, workers=2))
+    alone = list(corrupted_sets(images, wanted, workers=0))
+    shared = list(corrupted_sets(images, wanted, workers=2))
     assert [condition for condition, _ in shared] == wanted
     for (_, a), (_, b) in zip(alone, shared, strict=True):
         np.testing.assert_array_equal(a, b)

@@ -16,7 +16,6 @@ from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from numbers import Integral
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -135,7 +134,7 @@ def _check_images(images: Images) -> None:
 
 
 def corrupted_sets(
-    images: Images, wanted: Iterable[Condition], *, seed: int = 0, workers: int = 2
+    images: Images, wanted: Iterable[Condition], *, workers: int = 2
 ) -> Iterator[tuple[Condition, Images]]:
     """Yield the corrupted copy of all images for each condition, in order.
 
@@ -144,7 +143,6 @@ def corrupted_sets(
     Args:
         images: (N, H, W, 3) uint8.
         wanted: the conditions, see `conditions`.
-        seed: see `corrupt_images`.
         workers: processes; 0 works in this process. They are spawned: a script that asks for them
             keeps its own work under ``if __name__ == "__main__":``.
 
@@ -156,19 +154,19 @@ def corrupted_sets(
     wanted = list(wanted)
     if any(condition.corruption in _PACKAGED for condition in wanted):
         _corrupt_function()
-    return _sets(images, wanted, seed, workers)
+    return _sets(images, wanted, workers)
 
 
 def _sets(
-    images: Images, wanted: list[Condition], seed: int, workers: int
+    images: Images, wanted: list[Condition], workers: int
 ) -> Iterator[tuple[Condition, Images]]:
     if workers == 0:
         for condition in wanted:
-            yield condition, corrupt_images(images, condition, seed=seed)
+            yield condition, corrupt_images(images, condition)
         return
     # Spawned, not forked: a forked child can hang on a lock that a PyTorch thread held.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (images, seed)) as pool:
+    with ProcessPoolExecutor(workers, context, _start_worker, (images,)) as pool:
         ahead: deque[tuple[Condition, Future[Images]]] = deque()
         for condition in wanted:
             ahead.append((condition, pool.submit(_corrupt_shared, condition)))
@@ -179,19 +177,19 @@ def _sets(
             yield first, future.result()
 
 
-_shared: dict[str, Any] = {}
+_shared: dict[str, Images] = {}
 
 
-def _start_worker(images: Images, seed: int) -> None:
+def _start_worker(images: Images) -> None:
     with suppress(ImportError):  # lamps and shifts do without
         import cv2
 
         cv2.setNumThreads(1)
-    _shared.update(images=images, seed=seed)
+    _shared["images"] = images
 
 
 def _corrupt_shared(condition: Condition) -> Images:
-    return corrupt_images(_shared["images"], condition, seed=_shared["seed"])
+    return corrupt_images(_shared["images"], condition)
 
 
 def _shifted(image: Images, condition: Condition, seeds: np.random.SeedSequence) -> Images:
