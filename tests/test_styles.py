@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from functools import partial
 
@@ -60,13 +59,15 @@ def painting():
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Few steps of the optimisation that methods are compared with: all would take a minute."""
-    monkeypatch.setattr("styleaug.styles.learn.optimise_probes", partial(optimise_probes, steps=5))
+    """Few probes and steps of what methods are compared with: all would take a minute."""
+    monkeypatch.setattr("styleaug.styles.learn.MEASURED", 2)
+    monkeypatch.setattr("styleaug.styles.learn.optimise_probes", partial(optimise_probes, steps=2))
 
 
 @pytest.fixture
 def mastered(monkeypatch, painting):
     """In place of an optimisation of the pixels, the style picture itself: it reaches all."""
+    monkeypatch.setattr("styleaug.styles.learn.MEASURED", 2)
     monkeypatch.setattr(
         "styleaug.styles.learn.optimise_probes",
         lambda probes, targets, count: painting[None, :, :128, :128].expand(count, -1, -1, -1),
@@ -176,8 +177,8 @@ def test_measuring_knows_what_has_not_moved_and_what_has_arrived(probes):
 def test_a_fit_serves_contents_that_it_has_not_seen(base, probes, painting):
     start = encode(base, painting[None])[0]
     seen = []
-    code, residual = fit_style(base, painting, steps=25, progress=lambda *now: seen.append(now))
-    assert seen == [(k, 25) for k in range(1, 26)]
+    code, residual = fit_style(base, painting, steps=15, progress=lambda *now: seen.append(now))
+    assert seen == [(k, 15) for k in range(1, 16)]
     assert not code.requires_grad
     assert not residual.requires_grad
     alone = base.extended(code[None], ["code alone"], [()])
@@ -196,8 +197,8 @@ def test_a_fit_changes_neither_pack_nor_global_randomness(base, painting):
         base.id,
         {k: v.clone() for k, v in stylizer_of(base, CPU, torch.float32).state_dict().items()},
     )
-    first, second = (fit_style(base, painting, steps=2) for _ in range(2))
-    other = fit_style(base, painting, steps=2, seed=1)
+    first, second = (fit_style(base, painting, steps=1) for _ in range(2))
+    other = fit_style(base, painting, steps=1, seed=1)
     for one, again, seeded in zip(first, second, other, strict=True):
         assert torch.equal(one, again)
         assert not torch.equal(one, seeded)
@@ -218,7 +219,7 @@ def test_a_fit_starts_where_it_is_told(base, painting):
 def test_a_fit_leaves_the_shares_of_other_fitted_styles(base, painting):
     residual = torch.ones(sum(layer.out_features for layer in style_layers(base)))
     grown = base.extended(base.codes[:1], ["fitted before"], [()], style_residuals=[residual])
-    code, more = fit_style(grown, painting, steps=2)
+    code, more = fit_style(grown, painting, steps=1)
     assert len(code) == len(base.codes[0]) + 1
     assert code[-1] == 0
     twice = grown.extended(code[None], ["now"], [()], style_residuals=[more])
@@ -256,7 +257,10 @@ def test_the_better_of_two_codes_is_the_one_with_the_lower_objective():
     assert choose_method(ratio, {"encode": 3, "fit": 5}) == "encode"
 
 
-def test_a_finish_that_the_network_knows_is_encoded(base):
+def test_a_finish_that_the_network_knows_is_encoded(base, monkeypatch):
+    monkeypatch.setattr("styleaug.styles.learn.MEASURED", 2)
+    some = partial(optimise_probes, steps=30)
+    monkeypatch.setattr("styleaug.styles.learn.optimise_probes", some)
     style = learn_style(base, draw_finish("glass", 0), "known")
     assert style.method == "encode"
     kinds = (style.style_transfer_ratio, style.objective, style.seconds)
@@ -523,8 +527,6 @@ def test_the_picture_beside_the_pack_stays(pack_file, line):
     [
         (["--name", "random-0"], "names that are free"),
         (["--name", "x", "--out", "x.pt"], "must end in .safetensors"),
-        (["--name", "x", "--limit", "0"], "limit must be at least 1"),
-        (["--name", "x", "--steps", "0", "--method", "fit"], "steps must be at least 1"),
     ],
 )
 def test_the_command_refuses_in_one_sentence(pack_file, line, tmp_path, capsys, more, message):
@@ -534,6 +536,14 @@ def test_the_command_refuses_in_one_sentence(pack_file, line, tmp_path, capsys, 
     assert not out.exists()
 
 
+@pytest.mark.parametrize("option", ["--limit", "--steps"])
+def test_the_command_wants_numbers_of_at_least_one(pack_file, line, tmp_path, capsys, option):
+    with pytest.raises(SystemExit) as stop:
+        add(pack_file, str(line), "--out", str(tmp_path / "n.safetensors"), option, "0")
+    assert stop.value.code == 2
+    assert f"{option}: must be a whole number of at least 1" in capsys.readouterr().err
+
+
 def test_the_old_pack_is_never_overwritten(pack_file, line, capsys):
     before = pack_file.read_bytes()
     assert add(pack_file, str(line), "--name", "x", "--out", str(pack_file)) == 2
@@ -541,22 +551,28 @@ def test_the_old_pack_is_never_overwritten(pack_file, line, capsys):
     assert pack_file.read_bytes() == before
 
 
-def test_a_killed_run_leaves_the_old_pack_or_the_new_one(pack_file, line, tmp_path):
+def test_a_killed_run_leaves_the_old_pack(pack_file, line, tmp_path, monkeypatch):
+    """Killed at the worst moment: when the new pack is about to take the old one's place."""
     out = tmp_path / "new.safetensors"
     StylePack.load(pack_file).save(out)
     old = StylePack.load(out).id
-    start = [sys.executable, "-m", "styleaug", "add-style", str(line), "--name", "x", "--device"]
-    start += ["cpu", "--pack", str(pack_file), "--out", str(out)]
-    ids = set()
-    for delay in (2.5, 4.0):
-        with subprocess.Popen(start, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as run:
-            time.sleep(delay)
-            run.send_signal(signal.SIGKILL)
-        ids.add(StylePack.load(out).id)
-    assert subprocess.run(start, capture_output=True, check=True).returncode == 0
-    new = StylePack.load(out).id
-    assert ids <= {old, new}
-    assert old != new
+    arguments = ["add-style", str(line), "--name", "x", "--pack", str(pack_file), "--out", str(out)]
+    script = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from styleaug.cli import main\n"
+        "from styleaug.styles import NewStyle, rows\n"
+        "rows.learn_style = lambda pack, _, name, **options: NewStyle(name, 'fit', pack.codes[1])\n"
+        "Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "main(sys.argv[1:])\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    assert StylePack.load(out).id == old
+    found = NewStyle("x", "fit", StylePack.load(pack_file).codes[1])
+    monkeypatch.setattr(rows, "learn_style", lambda *_, **__: found)
+    assert main(arguments) == 0
+    assert StylePack.load(out).id != old
     truncated = tmp_path / "half.safetensors"
     truncated.write_bytes(out.read_bytes()[:1000])
     with pytest.raises(WeightsError):
