@@ -305,7 +305,5 @@ def test_a_malformed_plan_is_refused_in_one_sentence(name, value):
         del data["Defocus"][name]
     else:
         data["Defocus"][name] = value
-    with pytest.raises(
-        ValueError, match=r"must be what to_dict\(\) gave, but 'sigma'"
-    ):
+    with pytest.raises(ValueError, match=r"must be what to_dict\(\) gave, but 'sigma'"):
         Plan.from_dict(data)
