@@ -1,16 +1,19 @@
 """benchmarks/newstyles, on tiny folders."""
 
+import sys
 from functools import partial
 
 import pytest
+import torch
 
 from benchmarks.docs.pages import fill
 from benchmarks.newstyles import __main__ as newstyles
 from benchmarks.newstyles import gatys
 from benchmarks.pictures import spread_pictures
 from benchmarks.rows import Rows
+from benchmarks.speed import against
 from helpers import pictures
-from styleaug import StylePack
+from styleaug import Relight, StylePack
 from styleaug.images.io import to_image
 from styleaug.styles import learn
 from styleaug.styles.probes import optimise_probes
@@ -84,3 +87,19 @@ def test_newstyles_judges_every_method_and_the_choice(folders, monkeypatch):
     chosen = found.where(chosen=True)[0]["method"]
     assert "fitted on 1 other images of the same datasets" in text
     assert f"on 1 more images of these datasets: {chosen} 1;" in text
+
+
+def test_another_checkout_is_timed_beside_this_one_and_leaves_it_as_it_was():
+    """Both packages have one name: that of the other checkout must not stay."""
+    before = {name: m for name, m in sys.modules.items() if name.split(".")[0] == "styleaug"}
+    ours, theirs = (
+        against.build("Relight()"),
+        against.build("Relight()", against.RESULTS.parents[1]),
+    )
+    assert type(ours) is Relight
+    assert type(theirs).__name__ == "Relight"
+    assert type(theirs) is not Relight
+    after = {name: m for name, m in sys.modules.items() if name.split(".")[0] == "styleaug"}
+    assert all(after[name] is module for name, module in before.items())
+    batch = torch.zeros(2, 3, 16, 16, dtype=torch.uint8)
+    assert ours(batch).shape == theirs(batch).shape == batch.shape
