@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from styleaug.stages.base import Params, Stage
+from styleaug.stages.base import Stage
+from styleaug.stages.params import Params
 
 
 class Plan(Mapping[str, Params]):

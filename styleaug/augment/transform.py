@@ -18,7 +18,9 @@ from styleaug.augment.schedule import Points, Schedule
 from styleaug.errors import warn
 from styleaug.images.checks import check_fraction
 from styleaug.runtime import prepare_process
-from styleaug.stages.base import Params, Stage, apply_stages, call_of, uniform
+from styleaug.stages.apply import apply_stages
+from styleaug.stages.base import Stage, call_of
+from styleaug.stages.params import Params, uniform
 from styleaug.stages.protect import canvas, marked_by, strength_mask
 from styleaug.stages.sample import IMAGES, LABELS, ImageTransform, measure
 

@@ -18,7 +18,7 @@ from styleaug.errors import warn
 from styleaug.images.checks import check_fraction, check_image_tensor, check_range
 from styleaug.images.color import luma, to_dtype, to_float, to_rgb
 from styleaug.images.io import load_rgb, to_image, to_tensor
-from styleaug.stages.base import Range
+from styleaug.stages.params import Range
 from styleaug.stages.restyle import blend
 
 INDEX = "gatys.json"

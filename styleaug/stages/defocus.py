@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from styleaug.images.checks import check_range
-from styleaug.stages.base import Params, Range, Stage, integers, rows, uniform
+from styleaug.stages.base import Stage
+from styleaug.stages.params import Params, Range, integers, rows, uniform
 
 _POWER = 2
 """Of a uniform draw: most images get little of what hides small defects, and few get much of it."""

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from styleaug.images.checks import check_range
 from styleaug.nn.noise import SEEDS, white_noise
-from styleaug.stages.base import Params, Range, Stage, integers, on_device, rows, uniform
+from styleaug.stages.apply import on_device
+from styleaug.stages.base import Stage
+from styleaug.stages.params import Params, Range, integers, rows, uniform
 
 _POWER = 3
 """Of a uniform draw: most images get little of what hides small defects, and few get much of it."""

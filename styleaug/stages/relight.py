@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from styleaug.images.checks import check_range
-from styleaug.stages.base import Params, Range, Stage, rows, uniform
+from styleaug.stages.base import Stage
+from styleaug.stages.params import Params, Range, rows, uniform
 
 # Each parameter: the value that does nothing, and the range of the full draw. A draw of amount t
 # lies t of the way from the neutral value to a random point of the range.

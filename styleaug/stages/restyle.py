@@ -18,16 +18,9 @@ from styleaug.networks import encode, network_of
 from styleaug.nn.guided import bounded_texture, tone_change, tone_map
 from styleaug.nn.noise import SEEDS, white_noise
 from styleaug.pack import StylePack
-from styleaug.stages.base import (
-    Params,
-    Range,
-    Stage,
-    integers,
-    on_device,
-    put,
-    rows,
-    uniform,
-)
+from styleaug.stages.apply import on_device, put
+from styleaug.stages.base import Stage
+from styleaug.stages.params import Params, Range, integers, rows, uniform
 from styleaug.stages.pool import Reference, StylePool, Styles
 
 WORKING_SIZE = 512

@@ -12,7 +12,9 @@ from helpers import distance, pictures
 from styleaug import Defocus, Relight, Restyle, SensorNoise, StyleAugment
 from styleaug.augment.plan import Plan
 from styleaug.images.checks import check_range
-from styleaug.stages.base import Params, Stage, on_device, rows, uniform
+from styleaug.stages.apply import on_device
+from styleaug.stages.base import Stage
+from styleaug.stages.params import Params, rows, uniform
 from styleaug.stages.relight import NAMES
 
 pytestmark = pytest.mark.usefixtures("seeded", "small_references")

@@ -32,7 +32,7 @@ import sys
 
 class Watch:
     def find_spec(self, name, path=None, target=None):
-        if name != "styleaug.stages.base":
+        if name != "styleaug.stages.apply":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)

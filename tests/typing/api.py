@@ -14,7 +14,8 @@ from styleaug import (
 from styleaug.augment.log import JsonLines
 from styleaug.augment.plan import Plan
 from styleaug.augment.presets import PRESETS, Preset, preset
-from styleaug.stages.base import Params, Stage
+from styleaug.stages.base import Stage
+from styleaug.stages.params import Params
 from styleaug.stages.restyle import RestyleParams
 
 

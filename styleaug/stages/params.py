@@ -1,0 +1,142 @@
+"""``Params``: what a stage draws for each image, and how it draws."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Range = float | tuple[float, float]
+
+
+def rows(dtype: torch.dtype, *shape: int | None) -> Any:
+    """A field of :class:`Params` with a row an image.
+
+    Args:
+        dtype: of its tensor.
+        shape: of a row; None where it is not known beforehand.
+    """
+    return field(metadata={"dtype": dtype, "shape": shape})
+
+
+@dataclass(frozen=True, eq=False)
+class Params:
+    """What a stage does to each of B images: CPU tensors and tuples, one row an image.
+
+    Subclasses declare their tensors by :func:`rows`; a field without it is a tuple.
+    """
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))
+
+    @property
+    @abstractmethod
+    def active(self) -> Tensor:
+        """Which images change at all (B,), bool."""
+
+    @abstractmethod
+    def scaled(self, factor: Tensor) -> Self:
+        """The same with every amount multiplied by a factor in [0, 1] an image (B,)."""
+
+    @abstractmethod
+    def describe(self, row: int) -> dict[str, str | float]:
+        """What one image gets, for people."""
+
+    def select(self, index: Sequence[int] | Tensor) -> Self:
+        """The rows of some images, in that order, one may come twice; or those of a mask, bool."""
+        index = torch.as_tensor(index, device="cpu")
+        index = index.nonzero().flatten() if index.dtype == torch.bool else index.long()
+        values: dict[str, Any] = {n: v.index_select(0, index) for n, v in self.tensors().items()}
+        for name in self._tuples():
+            values[name] = tuple(getattr(self, name)[i] for i in index.tolist())
+        return replace(self, **values)
+
+    def spread(self, count: int, frames: int = 1) -> Self:
+        """The rows of ``count`` images, or clips of ``frames`` frames; one row serves them all.
+
+        Raises:
+            ValueError: if there are fewer rows than images.
+        """
+        if len(self) == count and frames == 1:
+            return self
+        if len(self) < count and len(self) != 1:
+            raise ValueError(
+                f"{len(self)} rows cannot serve {count} images: draw as many, or one for all."
+            )
+        images = torch.zeros(count, dtype=torch.int64, device="cpu")
+        if len(self) != 1:
+            images = torch.arange(count, device="cpu")
+        return self.select(images.repeat_interleave(frames))
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """The rows of several, one after another."""
+        tensors = [part.tensors() for part in parts]
+        values: dict[str, Any] = {n: torch.cat([t[n] for t in tensors]) for n in tensors[0]}
+        for name in parts[0]._tuples():
+            values[name] = tuple(entry for part in parts for entry in getattr(part, name))
+        return cls(**values)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its tensors by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.metadata}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """Rebuild it from :meth:`tensors`, as a framework hands them on; tuples are empty text."""
+        count = len(next(iter(tensors.values())))
+        return cls(**dict.fromkeys(cls._tuples(), ("",) * count), **tensors)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; :meth:`from_dict` gives the same back."""
+        tensors = {name: value.tolist() for name, value in self.tensors().items()}
+        return {**tensors, **{name: list(getattr(self, name)) for name in self._tuples()}}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild what :meth:`to_dict` gave.
+
+        Raises:
+            ValueError: if a field is missing, or is none of these.
+        """
+        values: dict[str, Any] = {}
+        try:
+            for f in fields(cls):
+                value = data[f.name]
+                if not f.metadata:
+                    values[f.name] = tuple(value)
+                    continue
+                tensor = torch.tensor(value, dtype=f.metadata["dtype"], device="cpu")
+                # of no images, JSON keeps no width
+                width = [-1 if n is None and value else n or 0 for n in f.metadata["shape"]]
+                values[f.name] = tensor.reshape(len(value), *width)
+        except (LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"A plan's {cls.__name__} must be what to_dict() gave, but {f.name!r} is missing "
+                f"or malformed ({error!r})."
+            ) from error
+        return cls(**values)
+
+    @classmethod
+    def _tuples(cls) -> list[str]:
+        return [f.name for f in fields(cls) if not f.metadata]
+
+
+def uniform(
+    count: int, generator: torch.Generator | None, low: float = 0.0, high: float = 1.0
+) -> Tensor:
+    """Uniform numbers in [low, high): (count,), float32 on the CPU, whatever torch's defaults."""
+    values = torch.empty(count, dtype=torch.float32, device="cpu").uniform_(generator=generator)
+    return low + (high - low) * values
+
+
+def integers(end: int, count: int, generator: torch.Generator | None) -> Tensor:
+    """Integers in [0, end): (count,), int64 on the CPU."""
+    return torch.randint(end, (count,), generator=generator, device="cpu")
