@@ -21,25 +21,27 @@ import torch
 from benchmarks.rows import RESULTS, Rows, parser_of, provenance, quartiles
 from benchmarks.speed.timing import time_in_turn
 
-_OURS = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "styleaug"}
-
 
 def build(expression: str, folder: Path | None = None) -> Callable[[torch.Tensor], Any]:
     """A transform of this checkout, or of the package in a folder."""
     if folder is None:
         return eval(expression, vars(import_module("styleaug")))
-    for name in _OURS:
-        sys.modules.pop(name, None)
+    ours = _take_out()
     sys.path.insert(0, str(folder.resolve()))
     try:
         transform: Callable[[torch.Tensor], Any] = eval(expression, vars(import_module("styleaug")))
         transform(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))  # what it imports when it is used
     finally:
         sys.path.pop(0)
-        for name in [name for name in sys.modules if name.split(".")[0] == "styleaug"]:
-            del sys.modules[name]
-        sys.modules.update(_OURS)
+        _take_out()
+        sys.modules.update(ours)
     return transform
+
+
+def _take_out() -> dict[str, Any]:
+    """Let the package be imported anew: its modules, which are gone from those that are known."""
+    names = [name for name in sys.modules if name.split(".")[0] == "styleaug"]
+    return {name: sys.modules.pop(name) for name in names}
 
 
 def main() -> None:
