@@ -43,13 +43,25 @@ class _Entry:
     schedule: Points | str | None = None
 
 
-# A later stage on an image sees what an earlier one has made: the part is restyled, then lit, then
-# seen through a lens by a sensor. Restyle, Defocus and SensorNoise come to 0.6 of the images each,
-# so that each is also met without the others; another lighting comes to all, as in a plant.
+def _all_stages(noise: float = 0.09) -> Callable[[Callable[..., Restyle]], list[Stage]]:
+    """Every stage, with noise up to a share of the range.
+
+    A later stage sees what an earlier one has made: the part is restyled, then lit, then seen
+    through a lens by a sensor. Restyle, Defocus and SensorNoise change 0.6 of the images each, so
+    that each is also met without the others; the lighting changes on all, as in a plant.
+    """
+    return lambda restyle: [
+        restyle(p=0.6),
+        Relight(),
+        Defocus(p=0.6),
+        SensorNoise(sigma=(0, noise), p=0.6),
+    ]
+
+
 _ENTRIES: dict[str, _Entry] = {
     "default": _Entry(
         "classes, a pretrained network, and no idea what will change",
-        lambda restyle: [restyle(p=0.6), Relight(), Defocus(p=0.6), SensorNoise(p=0.6)],
+        _all_stages(),
     ),
     "mild": _Entry(
         "defects so faint that the audit finds them lost under the default",
@@ -62,12 +74,7 @@ _ENTRIES: dict[str, _Entry] = {
     ),
     "strong": _Entry(
         "heavy noise ahead, a pretrained network, and 20 epochs or more",
-        lambda restyle: [
-            restyle(p=0.6),
-            Relight(),
-            Defocus(p=0.6),
-            SensorNoise(sigma=(0, 0.3), p=0.6),
-        ],
+        _all_stages(noise=0.3),
     ),
     "lighting": _Entry(
         "lamps age or are replaced, and nothing else will change",
@@ -83,17 +90,12 @@ _ENTRIES: dict[str, _Entry] = {
     ),
     "masks": _Entry(
         "segmentation: plain images first, since masks are learned slowly",
-        lambda restyle: [restyle(p=0.6), Relight(), Defocus(p=0.6), SensorNoise(p=0.6)],
+        _all_stages(),
         schedule="gradual",
     ),
     "boxes": _Entry(
         "detection: plain images first, and heavier noise, in a training of 1,000 steps or more",
-        lambda restyle: [
-            restyle(p=0.6),
-            Relight(),
-            Defocus(p=0.6),
-            SensorNoise(sigma=(0, 0.3), p=0.6),
-        ],
+        _all_stages(noise=0.3),
         schedule="gradual",
     ),
     "scratch": _Entry(
