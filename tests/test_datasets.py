@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from styleaug.datasets import Box, DefectSet, Sample, read_defects
+from styleaug.datasets import Box, DefectSet, MaskFile, Sample, read_defects
 
 WIDTH, HEIGHT = 20, 10
 """Of all images here: sides differ, so that swapping them fails."""
@@ -64,6 +64,12 @@ def read(root: Path, **options) -> tuple[str, dict[str, Sample]]:
 
 def labels(samples: dict[str, Sample]) -> dict[str, str]:
     return {name: sample.label for name, sample in samples.items()}
+
+
+def mask_of(sample: Sample) -> Path | None:
+    """The mask file of a sample, of which it has one at most."""
+    assert len(sample.masks) <= 1
+    return sample.masks[0].path if sample.masks else None
 
 
 def splits(samples: dict[str, Sample]) -> dict[str, str]:
@@ -525,8 +531,8 @@ def test_masks_beside_are_known_by_their_suffix(tmp_path):
     layout, samples = read(tmp_path)
     assert layout == "folders"
     assert list(samples) == ["crack/1.jpg", "crack/2.JPG", "free/1.jpg"]
-    assert samples["crack/2.JPG"].mask == tmp_path / "crack/2.png"
-    assert samples["free/1.jpg"].mask is None
+    assert mask_of(samples["crack/2.JPG"]) == tmp_path / "crack/2.png"
+    assert mask_of(samples["free/1.jpg"]) is None
     assert samples["free/1.jpg"].load_mask() is None
     # and a mask that has lost its image is not taken for one
     draw_mask(tmp_path / "free/9.png", [255])
@@ -541,7 +547,7 @@ def test_masks_beside_are_known_by_what_follows_the_stem(tmp_path, tail):
     layout, samples = read(tmp_path)
     assert layout == "masks"
     assert labels(samples) == {"1.png": "", "2.png": ""}
-    assert samples["1.png"].mask == tmp_path / f"1{tail}.bmp"
+    assert mask_of(samples["1.png"]) == tmp_path / f"1{tail}.bmp"
     assert read_defects(tmp_path).classes == ()
 
 
@@ -554,7 +560,7 @@ def test_of_two_lossless_files_of_one_stem_the_png_is_the_mask(tmp_path):
     draw(tmp_path, "crack/1.bmp", "free/1.bmp")
     draw_mask(tmp_path / "crack/1.png", [255])
     _, samples = read(tmp_path)
-    assert {name: s.mask for name, s in samples.items()} == {
+    assert {name: mask_of(s) for name, s in samples.items()} == {
         "crack/1.bmp": tmp_path / "crack/1.png",
         "free/1.bmp": None,
     }
@@ -574,7 +580,7 @@ def test_mvtec_layout(tmp_path):
     draw_mask(tmp_path / "ground_truth/spot/000.png", [255, 255])
     layout, samples = read(tmp_path)
     assert layout == "folders"
-    marked = {n: s.mask and s.mask.parent.name for n, s in samples.items()}
+    marked = {n: mask_of(s) and mask_of(s).parent.name for n, s in samples.items()}
     assert marked == {
         "test/crack/000.png": "crack",
         "test/good/000.png": None,
@@ -591,8 +597,8 @@ def test_masks_of_another_folder_mirror_the_images(tmp_path, mask):
     draw_mask(tmp_path / "marks" / mask, [255])
     layout, samples = read(tmp_path / "in", masks=tmp_path / "marks")
     assert layout == "folders"
-    assert samples["crack/1.jpg"].mask == tmp_path / "marks" / mask
-    assert samples["spot/2.jpg"].mask is None
+    assert mask_of(samples["crack/1.jpg"]) == tmp_path / "marks" / mask
+    assert mask_of(samples["spot/2.jpg"]) is None
 
 
 def test_masks_may_lie_in_the_folder_itself(tmp_path):
@@ -602,7 +608,7 @@ def test_masks_may_lie_in_the_folder_itself(tmp_path):
     assert layout == "masks"
     assert list(samples) == ["images/test/b.png", "images/train/a.png"]
     (tmp_path / "marks").rename(tmp_path / "masks")  # the name tells
-    assert read(tmp_path)[1]["images/train/a.png"].mask == tmp_path / "masks/train/a.png"
+    assert mask_of(read(tmp_path)[1]["images/train/a.png"]) == tmp_path / "masks/train/a.png"
 
 
 def test_masks_come_with_boxes_too(tmp_path):
@@ -701,6 +707,7 @@ def test_the_mask_of_boxes_is_their_union(tmp_path):
         ([255, 0, 255], "RGBA", [1, 0, 1]),  # opaque everywhere
         ([255, 0, 255], "LA", [1, 0, 1]),
         ([255, 0, 255], "1", [1, 0, 1]),
+        ([50, 100, 200], None, [1, 1, 1]),  # classes, as levels that one can see
         ([200, 1, 0], "P", [1, 1, 0]),  # numbers of colours are classes
         ([0, 0, 0], None, [0, 0, 0]),
     ],
@@ -708,7 +715,7 @@ def test_the_mask_of_boxes_is_their_union(tmp_path):
 def test_masks_of_every_kind(tmp_path, levels, mode, marked):
     draw(tmp_path, "a.png")
     draw_mask(tmp_path / "m.png", levels, mode=mode)
-    mask = Sample(tmp_path / "a.png", mask=tmp_path / "m.png").load_mask()
+    mask = Sample(tmp_path / "a.png", masks=(MaskFile(tmp_path / "m.png"),)).load_mask()
     assert mask.shape == (HEIGHT, WIDTH)
     assert mask[0, :3].tolist() == [bool(value) for value in marked]
     assert mask.sum() == sum(marked)
@@ -717,8 +724,10 @@ def test_masks_of_every_kind(tmp_path, levels, mode, marked):
 def test_a_mask_must_have_the_size_of_its_image(tmp_path):
     draw(tmp_path, "a.png")
     draw(tmp_path, "m.png", size=(HEIGHT, WIDTH))
-    with pytest.raises(ValueError, match=r"m\.png has 10 x 20 pixels and .*a\.png has 20 x 10"):
-        Sample(tmp_path / "a.png", mask=tmp_path / "m.png").load_mask()
+    with pytest.raises(
+        ValueError, match=r"a\.png: A mask .*m\.png has 10 x 20 pixels and its image 20 x 10"
+    ):
+        Sample(tmp_path / "a.png", masks=(MaskFile(tmp_path / "m.png"),)).load_mask()
 
 
 # ---------------------------------------------------------------- splits

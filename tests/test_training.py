@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 
 from helpers import grey_parts
 from styleaug import Relight, StyleAugment
-from styleaug.datasets import read_defects
+from styleaug.datasets import MaskFile, read_defects
 from styleaug.evaluate.metrics import metric
 from styleaug.evaluate.models import LITE, SMALL, make_backbone
 from styleaug.evaluate.protocol import Protocol
@@ -198,7 +198,7 @@ def test_the_task_is_what_the_labels_allow(defect_boxes, labels, kind):
     defects = read_defects(defect_boxes)
     samples = tuple(replace(s, label=labels[k % 2]) for k, s in enumerate(defects.samples))
     assert kind_of(replace(defects, samples=samples)) == kind
-    masked = tuple(replace(s, mask=s.path) for s in samples)
+    masked = tuple(replace(s, masks=(MaskFile(s.path),)) for s in samples)
     expected = "segmentation" if kind == "detection" else kind
     assert kind_of(replace(defects, samples=masked)) == expected
 

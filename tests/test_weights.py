@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from styleaug.errors import WeightsError
-from styleaug.files import atomic_path
+from styleaug.files import atomic_path, remove_leftovers
+from styleaug.images.io import SUFFIXES
 from styleaug.weights import bundled_dir, digest, load_safetensors, save_safetensors
 
 TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.tensor(1, dtype=torch.int64)}
@@ -71,10 +72,25 @@ def test_a_path_takes_the_new_content_only_when_all_went_well(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o644
 
 
-def test_the_temporary_file_keeps_the_suffix(tmp_path):
-    """Pillow and others choose the format by it."""
-    with atomic_path(tmp_path / "x.png") as temporary:
-        assert temporary.suffix == ".png"
+def test_a_temporary_file_is_of_no_format_and_has_room_for_a_long_name(tmp_path):
+    """A folder that is read while one is written, or after a kill, holds no broken picture."""
+    path = tmp_path / f"{'x' * 251}.png"
+    with atomic_path(path) as temporary:
+        assert temporary.suffix not in SUFFIXES
+        assert temporary.name.startswith(".")
+    assert path.is_file()
+
+
+def test_leftovers_of_killed_processes_are_removed_and_files_being_written_are_not(tmp_path):
+    killed = tmp_path / "deep" / ".styleaug-dead.part"
+    killed.parent.mkdir()
+    killed.write_text("half a fi")
+    with atomic_path(tmp_path / "deep" / "file.txt") as temporary:
+        temporary.write_text("all of it")
+        remove_leftovers(tmp_path)
+        assert not killed.exists()
+        assert temporary.exists()
+    assert (tmp_path / "deep" / "file.txt").read_text() == "all of it"
 
 
 @pytest.mark.parametrize("bad", [{"tensors": {"a": "no tensor"}}, {"metadata": {"a": object()}}])

@@ -29,9 +29,8 @@ def copy_some(folder: Path, count: int, out: Path) -> int:
     samples = read_defects(folder).samples
     chosen = [samples[k * len(samples) // count] for k in range(min(count, len(samples)))]
     for sample in chosen:
-        files = [sample.path, sample.mask, sample.path.with_suffix(".txt")]
-        for file in files:
-            if file is not None and file.is_file():
+        for file in (*sample.files, sample.path.with_suffix(".txt")):
+            if file.is_file():
                 target = out / file.relative_to(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(file, target)

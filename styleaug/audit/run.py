@@ -142,7 +142,7 @@ def draws_of(
 
 def choose(defects: DefectSet, limit: int, seed: int) -> list[tuple[Sample, bool]]:
     """Images with defects, classes in turn, then some without; each with whether it is free."""
-    marks = any(sample.mask or sample.boxes for sample in defects.samples)
+    marks = any(sample.masks or sample.boxes for sample in defects.samples)
     order = list(defects.samples)
     random.Random(seed).shuffle(order)
     by_class: dict[str, list[Sample]] = {}
@@ -160,10 +160,8 @@ def _marked(sample: Sample) -> bool:
     """Whether a sample's mask or boxes mark anything."""
     if sample.boxes:
         return True
-    if sample.mask is None:
-        return False
-    with Image.open(sample.mask) as mask:
-        return bool(np.asarray(mask.convert("L")).any())
+    marked = sample.load_mask()
+    return marked is not None and bool(marked.any())
 
 
 class _Subject:
@@ -279,8 +277,8 @@ def _digest(key: Mapping[str, Any], sample: Sample) -> str:
     """Of all that a row depends on: settings, what is known of the image, and its files."""
     text = f"{json.dumps(key, sort_keys=True)} {sample!r}"
     sha = hashlib.sha256(text.encode(errors="surrogateescape"))
-    for file in (sample.path, sample.mask):
-        sha.update(b"" if file is None else hashlib.sha256(file.read_bytes()).digest())
+    for file in sample.files:
+        sha.update(hashlib.sha256(file.read_bytes()).digest())
     return sha.hexdigest()
 
 

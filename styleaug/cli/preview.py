@@ -113,7 +113,7 @@ def _samples(arguments: argparse.Namespace) -> list[Sample]:
     samples = [Sample(path) for path in list_images(arguments.sources)]
     if arguments.data is not None:
         found = read_defects(arguments.data).samples
-        samples += [s for s in found if s.mask or s.boxes] or found
+        samples += [s for s in found if s.masks or s.boxes] or found
     if not samples:
         raise ValueError("preview needs images: name files or folders, or labelled ones by --data.")
     return spread(samples, arguments.limit)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from styleaug.datasets.boxes import read_coco, read_text, read_voc
 from styleaug.datasets.folders import read_class_folders, read_file_names, separate_masks
+from styleaug.datasets.masks import Mask, MaskFile, Polygon, RunLengths
 from styleaug.datasets.samples import Box, DefectSet, Sample
 from styleaug.datasets.yolo import read_yolo
 from styleaug.images.io import find_images
 
-__all__ = ["Box", "DefectSet", "Sample", "read_defects"]
+__all__ = [
+    "Box",
+    "DefectSet",
+    "Mask",
+    "MaskFile",
+    "Polygon",
+    "RunLengths",
+    "Sample",
+    "read_defects",
+]
 
 _READERS = {
     "yolo": read_yolo,
@@ -73,11 +83,16 @@ def read_defects(folder: Path | str, *, masks: Path | str | None = None) -> Defe
         name=root.resolve().name,
         classes=tuple(sorted(names - {""})),
         samples=tuple(
-            replace(s, mask=mask_of.get(s.path), split=splits.get(s.split, s.split))
+            replace(s, masks=_masks_of(s, mask_of), split=splits.get(s.split, s.split))
             for s in sorted(samples, key=lambda sample: sample.path)
         ),
         layout=layout,
     )
+
+
+def _masks_of(sample: Sample, mask_of: Mapping[Path, Path]) -> tuple[Mask, ...]:
+    """The mask files of a sample, or else what its annotations outline."""
+    return (MaskFile(mask_of[sample.path]),) if sample.path in mask_of else sample.masks
 
 
 def _read(root: Path, images: Sequence[Path], *, masked: bool) -> tuple[str, list[Sample]]:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from styleaug.images.io import load_image, load_rgb
+from styleaug.datasets.masks import Mask
+from styleaug.images.io import load_rgb
 
 _ORIENTATION = 0x0112
 """The EXIF tag that says how a camera was held; 5 to 8 mean that the sides are swapped."""
@@ -49,16 +50,21 @@ class Sample:
     Attributes:
         path: the image file.
         label: the class; of an image with boxes, that of the largest; "" if unknown or background.
-        mask: the file that marks the defect's pixels.
+        masks: what marks the defects' pixels; all of them together.
         boxes: the defects, cut to the image.
         split: "train", "test", or "" where the dataset does not say.
     """
 
     path: Path
     label: str = ""
-    mask: Path | None = None
+    masks: tuple[Mask, ...] = ()
     boxes: tuple[Box, ...] = ()
     split: str = ""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The image, then the files of its masks: all that is read of a sample."""
+        return (self.path, *(file for mask in self.masks for file in mask.files))
 
     def load(self) -> Image.Image:
         """Read the image as RGB, turned upright.
@@ -69,31 +75,26 @@ class Sample:
         return load_rgb(self.path)
 
     def load_mask(self) -> NDArray[np.bool_] | None:
-        """Where the defects are: by the mask file, or else by the boxes; None without either.
-
-        A mask whose largest value is below 128 holds classes, and all but 0 counts; so it is with
-        palettes. Above, values over half of the largest count: compression and blur leave others.
+        """Where the defects are: by the masks, or else by the boxes; None without either.
 
         Returns:
             (H, W), True in defects.
 
         Raises:
-            OSError: if the image or the mask cannot be read; the message names the file.
-            ValueError: if the mask has not the size of the image.
+            OSError: if the image or a mask cannot be read; the message names the file.
+            ValueError: if a mask does not fit the image.
         """
-        if self.mask is None and not self.boxes:
+        if not self.masks and not self.boxes:
             return None
         width, height = image_size(self.path) or self.load().size  # load says what is wrong
-        if self.mask is not None:
-            marked = _marked(load_image(self.mask))
-            if marked.shape != (height, width):
-                raise ValueError(
-                    f"A mask must have the size of its image, but {self.mask} has "
-                    f"{marked.shape[1]} x {marked.shape[0]} pixels and {self.path} has "
-                    f"{width} x {height}. Resize the mask, or pair it with its own image."
-                )
-            return marked
         marked = np.zeros((height, width), dtype=np.bool_)
+        if self.masks:
+            try:
+                for mask in self.masks:
+                    marked |= mask.draw(width, height)
+            except ValueError as error:
+                raise ValueError(f"{self.path}: {error}") from error
+            return marked
         for box in self.boxes:
             rows = slice(max(floor(box.top), 0), ceil(box.bottom))
             marked[rows, max(floor(box.left), 0) : ceil(box.right)] = True
@@ -109,12 +110,14 @@ class DefectSet:
         classes: all labels of samples and boxes, sorted; a part keeps those of the whole.
         samples: sorted by path.
         layout: which reader read them, see ``read_defects``.
+        notes: what was left out or read in a way that may surprise, a sentence each.
     """
 
     name: str
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]
     layout: str
+    notes: tuple[str, ...] = ()
 
     def split(self, test_fraction: float = 0.2, seed: int = 0) -> tuple[DefectSet, DefectSet]:
         """Split the dataset in two: to train on, and to test on.
@@ -169,13 +172,3 @@ def image_size(path: Path) -> tuple[int, int] | None:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None  # as in load_image, which reports it when the image is needed
     return (height, width) if swapped else (width, height)
-
-
-def _marked(mask: Image.Image) -> NDArray[np.bool_]:
-    """(H, W) from a mask of any mode; opacity does not count."""
-    levels = np.asarray(mask)
-    if levels.ndim == 3:
-        levels = levels[..., : len(mask.getbands()) - ("A" in mask.getbands())].max(-1)
-    top = 0 if mask.mode == "P" else int(levels.max())
-    marked: NDArray[np.bool_] = levels > (top / 2 if top >= 128 else 0)
-    return marked

@@ -184,8 +184,12 @@ class Experiment:
         sets = corrupted_sets(pixels, wanted, workers=workers)
         bar = tqdm(sets, "corrupt images", len(wanted), unit="condition", leave=False)
         for condition, corrupted in bar:
-            with atomic_path(self._corrupted_file(condition)) as temporary:
-                np.save(temporary, corrupted)
+            # an open file, because NumPy would add its suffix to a path
+            with (
+                atomic_path(self._corrupted_file(condition)) as temporary,
+                temporary.open("wb") as file,
+            ):
+                np.save(file, corrupted)
 
     def _corrupted_file(self, condition: Condition) -> Path:
         return self._corrupted_folder / f"{condition.corruption}-{condition.severity}.npy"

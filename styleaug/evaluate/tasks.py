@@ -139,7 +139,7 @@ def kind_of(defects: DefectSet) -> str:
     """
     if len({sample.label for sample in defects.samples}) > 1:
         return "classification"
-    if any(sample.mask for sample in defects.samples):
+    if any(sample.masks for sample in defects.samples):
         return "segmentation"
     if any(sample.boxes for sample in defects.samples):
         return "detection"
@@ -158,7 +158,7 @@ def make_task(defects: DefectSet, kind: str, size: int) -> Task:
         raise ValueError(f"task must be one of {', '.join(KINDS)}, but got {kind!r}.")
     needs = {
         "classification": (len({s.label for s in defects.samples}) > 1, "images of two classes"),
-        "segmentation": (any(s.mask or s.boxes for s in defects.samples), "masks"),
+        "segmentation": (any(s.masks or s.boxes for s in defects.samples), "masks"),
         "detection": (any(s.boxes for s in defects.samples), "boxes"),
     }
     met, wanted = needs[kind]

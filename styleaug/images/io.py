@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,9 +18,16 @@ T = TypeVar("T")
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 
+_LEFT_BEHIND = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"})
+"""Folders of operating systems and network drives, with previews and remains of images."""
+
 
 def find_images(folder: str | Path) -> list[Path]:
     """All image files below ``folder``, by suffix, sorted.
+
+    Links to folders are followed, but not in circles. What systems and tools leave behind is passed
+    over: hidden files and folders (``._1.jpg``, ``.ipynb_checkpoints``), ``__MACOSX``, ``@eaDir``.
+    A link to a file that is gone is listed, so that its loss is noticed.
 
     Raises:
         ValueError: if it is not a folder, or holds no image.
@@ -27,10 +35,29 @@ def find_images(folder: str | Path) -> list[Path]:
     root = Path(folder)
     if not root.is_dir():
         raise ValueError(f"An image folder must exist at {root}, but there is none.")
-    found = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    found = sorted(p for p in walk(root) if p.suffix.lower() in SUFFIXES)
     if not found:
         raise ValueError(f"{root} must hold images ({', '.join(sorted(SUFFIXES))}), but has none.")
     return found
+
+
+def walk(root: Path, *, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """All files below a folder, in no order; see :func:`find_images` for what is passed over.
+
+    Args:
+        root: the folder.
+        above: the real folders that led here, into which no link leads back.
+    """
+    above = (*above, root.resolve())
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name in _LEFT_BEHIND:
+                continue
+            path = root / entry.name
+            if not entry.is_dir():
+                yield path
+            elif not entry.is_symlink() or path.resolve() not in above:
+                yield from walk(path, above=above)
 
 
 def list_images(sources: str | Path | Iterable[str | Path]) -> list[Path]:
@@ -110,8 +137,10 @@ def to_image(tensor: Tensor) -> Image.Image:
 
 def save_image(path: Path, image: Image.Image) -> None:
     """Write an image atomically; the suffix decides the format."""
+    Image.init()  # all formats, of which Pillow otherwise loads those that a path asks for
+    suffix = path.suffix.lower()
+    if suffix not in Image.EXTENSION:
+        raise ValueError(f"An image must be written as {', '.join(sorted(SUFFIXES))}, not {path}.")
+    quality = {"quality": 95} if suffix in {".jpg", ".jpeg", ".webp"} else {}
     with atomic_path(path) as temporary:
-        if path.suffix.lower() in {".jpg", ".jpeg", ".webp"}:
-            image.save(temporary, quality=95)
-        else:
-            image.save(temporary)
+        image.save(temporary, format=Image.EXTENSION[suffix], **quality)

@@ -1,0 +1,147 @@
+"""``Mask``: what marks defects in an image, as people keep it: a file, an outline, run lengths."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from styleaug.images.io import load_image
+
+_APART = 8
+"""Levels between the values of a mask that each stand for something; compression leaves less."""
+
+
+class Mask(ABC):
+    """The place of defects in an image, in pixels of the upright image."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that must be read to draw it; the rest is in the mask itself."""
+        return ()
+
+    @abstractmethod
+    def draw(self, width: int, height: int) -> NDArray[np.bool_]:
+        """(height, width), True in defects.
+
+        Raises:
+            OSError: if a file cannot be read; the message names it.
+            ValueError: if the mask is of an image of another size.
+        """
+
+
+@dataclass(frozen=True)
+class MaskFile(Mask):
+    """An image of the size of its own image, dark where nothing is marked.
+
+    All values but 0 count if they stand for something: those of palettes, those of masks whose
+    largest is below 128, and those that lie 8 apart. A mask of other values was blurred or
+    compressed; there, values over half of the largest count. Opacity does not.
+
+    Attributes:
+        path: of the file.
+    """
+
+    path: Path
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file."""
+        return (self.path,)
+
+    def draw(self, width: int, height: int) -> NDArray[np.bool_]:
+        """See :meth:`Mask.draw`."""
+        marked = _marked(load_image(self.path))
+        if marked.shape != (height, width):
+            raise ValueError(
+                f"A mask must have the size of its image, but {self.path} has {marked.shape[1]} x "
+                f"{marked.shape[0]} pixels and its image {width} x {height}. Resize the mask, or "
+                "pair it with its own image."
+            )
+        return marked
+
+
+@dataclass(frozen=True)
+class Polygon(Mask):
+    """The area inside an outline.
+
+    Attributes:
+        points: x and y of each corner, in pixels; at least three.
+    """
+
+    points: tuple[tuple[float, float], ...]
+
+    def draw(self, width: int, height: int) -> NDArray[np.bool_]:
+        """See :meth:`Mask.draw`."""
+        canvas = Image.new("1", (width, height))
+        # a corner at x lies between the pixels x - 1 and x; Pillow counts from pixels' centres
+        ImageDraw.Draw(canvas).polygon([(x - 0.5, y - 0.5) for x, y in self.points], fill=1)
+        return np.array(canvas, dtype=np.bool_)
+
+
+@dataclass(frozen=True)
+class RunLengths(Mask):
+    """Lengths of runs of pixels: unmarked, marked, unmarked, and so on.
+
+    Attributes:
+        counts: the lengths, of which the first may be 0; what follows the last is unmarked.
+        width: of the area that is told, in pixels.
+        height: the same.
+        left: where that area begins in the image.
+        top: the same.
+        by_rows: whether runs go along rows, and not, as COCO's, down columns.
+    """
+
+    counts: tuple[int, ...]
+    width: int
+    height: int
+    left: int = 0
+    top: int = 0
+    by_rows: bool = False
+
+    @classmethod
+    def of(cls, marked: NDArray[np.bool_], *, left: int = 0, top: int = 0) -> RunLengths:
+        """The run lengths of an area (height, width), bool, whose corner lies at (left, top)."""
+        flat = np.concatenate([[False], marked.ravel()])
+        changes = np.flatnonzero(flat[1:] != flat[:-1])
+        counts = np.diff(np.concatenate([[0], changes, [marked.size]]))
+        height, width = marked.shape
+        return cls(tuple(counts.tolist()), width, height, left, top, by_rows=True)
+
+    def draw(self, width: int, height: int) -> NDArray[np.bool_]:
+        """See :meth:`Mask.draw`."""
+        total = self.width * self.height
+        if min(self.counts, default=0) < 0 or sum(self.counts) > total or total <= 0:
+            raise ValueError(
+                f"Run lengths must fill an area of {self.width} x {self.height} pixels, but are "
+                f"{sum(self.counts)} pixels long."
+            )
+        if self.left + self.width > width or self.top + self.height > height:
+            raise ValueError(
+                f"A mask must lie in its image, but one of {self.width} x {self.height} pixels at "
+                f"({self.left}, {self.top}) does not fit into {width} x {height}."
+            )
+        runs = np.repeat(np.arange(len(self.counts)) % 2 == 1, self.counts)
+        flat = np.zeros(total, dtype=np.bool_)
+        flat[: len(runs)] = runs
+        shape = (self.height, self.width)
+        area = flat.reshape(shape) if self.by_rows else flat.reshape(shape[::-1]).T
+        marked = np.zeros((height, width), dtype=np.bool_)
+        marked[self.top : self.top + self.height, self.left : self.left + self.width] = area
+        return marked
+
+
+def _marked(mask: Image.Image) -> NDArray[np.bool_]:
+    """(H, W) from a mask of any mode; opacity does not count."""
+    levels = np.asarray(mask)
+    if levels.ndim == 3:
+        levels = levels[..., : len(mask.getbands()) - ("A" in mask.getbands())].max(-1)
+    values = np.unique(levels)
+    apart = bool((np.diff(values, prepend=values.dtype.type(0))[1:] >= _APART).all())
+    coded = mask.mode == "P" or values[-1] < 128 or apart
+    marked: NDArray[np.bool_] = levels > (0 if coded else values[-1] / 2)
+    return marked
