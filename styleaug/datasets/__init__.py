@@ -35,7 +35,9 @@ _READERS = {
 """In the order in which they are asked; a reader returns None if the layout is not its own."""
 
 
-def read_defects(folder: Path | str, *, masks: Path | str | None = None) -> DefectSet:
+def read_defects(
+    folder: Path | str, *, masks: Path | str | None = None, bits: int | None = None
+) -> DefectSet:
     """Read a folder of labelled images of defects, in whichever of these layouts it is.
 
     The first that fits is taken:
@@ -66,6 +68,7 @@ def read_defects(folder: Path | str, *, masks: Path | str | None = None) -> Defe
     Args:
         folder: where the images are.
         masks: the folder of their masks, if it is another or has another name.
+        bits: how many bits the values of 16-bit images use, such as 12; None: all of them.
 
     Raises:
         ValueError: if there is no such folder or no image in it, an annotation is malformed or has
@@ -83,7 +86,7 @@ def read_defects(folder: Path | str, *, masks: Path | str | None = None) -> Defe
         name=root.resolve().name,
         classes=tuple(sorted(names - {""})),
         samples=tuple(
-            replace(s, masks=_masks_of(s, mask_of), split=splits.get(s.split, s.split))
+            replace(s, masks=_masks_of(s, mask_of), split=splits.get(s.split, s.split), bits=bits)
             for s in sorted(samples, key=lambda sample: sample.path)
         ),
         layout=layout,

@@ -53,6 +53,7 @@ class Sample:
         masks: what marks the defects' pixels; all of them together.
         boxes: the defects, cut to the image.
         split: "train", "test", or "" where the dataset does not say.
+        bits: how many bits the values of a 16-bit image use; None: all of them.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class Sample:
     masks: tuple[Mask, ...] = ()
     boxes: tuple[Box, ...] = ()
     split: str = ""
+    bits: int | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -72,7 +74,7 @@ class Sample:
         Raises:
             OSError: if it cannot be read; the message names the file.
         """
-        return load_rgb(self.path)
+        return load_rgb(self.path, bits=self.bits)
 
     def load_mask(self) -> NDArray[np.bool_] | None:
         """Where the defects are: by the masks, or else by the boxes; None without either.

@@ -96,8 +96,12 @@ def load_image(path: Path) -> Image.Image:
     return image
 
 
-def load_rgb(path: Path) -> Image.Image:
+def load_rgb(path: Path, *, bits: int | None = None) -> Image.Image:
     """Read an image completely as RGB; 16-bit gray is scaled to 8 bits.
+
+    Args:
+        path: the file.
+        bits: how many bits the values of a 16-bit image use; None: all of them.
 
     Raises:
         OSError: if it cannot be read; the message names the file.
@@ -105,7 +109,9 @@ def load_rgb(path: Path) -> Image.Image:
     image = load_image(path)
     if image.mode.startswith("I"):
         image = Image.fromarray(
-            (np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
+            (np.asarray(image).astype(np.uint32) >> ((bits or 16) - 8))
+            .clip(0, 255)
+            .astype(np.uint8)
         )
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # Pillow warns of the straight way to RGB
