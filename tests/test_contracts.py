@@ -255,8 +255,8 @@ def test_a_transparent_level_of_a_sixteen_bit_picture_is_no_trouble(transform, m
 
 
 def test_pil_images_of_floats_are_refused_with_advice(transform):
-    with pytest.raises(TypeError, match=r"8 or 16 bits .*but got mode 'F'.*float tensor"):
-        transform(Image.new("F", (32, 32)))
+    with pytest.raises(ValueError, match=r"mode F must hold values in \[0, 1\].*from 7 to 7"):
+        transform(Image.new("F", (32, 32), 7))
 
 
 def test_pil_integers_beyond_sixteen_bits_are_refused(transform):

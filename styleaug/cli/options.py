@@ -15,6 +15,7 @@ import torch
 
 from styleaug.augment.presets import Preset, preset
 from styleaug.augment.transform import StyleAugment
+from styleaug.images.checks import check_bits
 from styleaug.runtime import choose_device
 from styleaug.stages.base import Stage
 from styleaug.stages.defocus import Defocus
@@ -149,6 +150,17 @@ def count(text: str) -> int:
     return int(text)
 
 
+def bits(text: str) -> int:
+    """Bits of 16-bit images, as an option's type."""
+    try:
+        check_bits(int(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from 9 to 16, but is {text!r}"
+        ) from error
+    return int(text)
+
+
 def seed(text: str) -> int:
     """A number that all generators take, as an option's type."""
     if not text.isdecimal() or int(text) >= 2**32:  # numpy takes 32 bits
@@ -179,6 +191,11 @@ _SHARED: dict[str, dict[str, Any]] = {
         "type": device,
         "default": "auto",
         "help": "where to compute: cpu, cuda, cuda:1, ...; auto takes CUDA where there is one",
+    },
+    "bits": {
+        "type": bits,
+        "metavar": "N",
+        "help": "that 16-bit images really have, such as 12 (default: all 16)",
     },
     "seed": {"type": seed, "default": 0, "metavar": "N", "help": "of all draws"},
     "limit": {"type": count, "metavar": "N", "help": "images that are taken, at most"},

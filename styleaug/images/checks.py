@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from numbers import Real
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from styleaug.images.color import WHITE
 
 
-def check_image_tensor(images: Tensor, name: str = "image") -> None:
+def check_image_tensor(images: Tensor, name: str = "image", bits: int | None = None) -> None:
     """Raise unless ``images`` is a valid image tensor ``(..., C, H, W)``.
 
     Values are inspected on the CPU only: on an accelerator a look at them would make the host wait.
@@ -20,6 +20,7 @@ def check_image_tensor(images: Tensor, name: str = "image") -> None:
         images: what should be uint8, uint16, or floating point in [0, 1]; C is 1 or 3; H, W are
             not 0.
         name: how the message calls it.
+        bits: that uint16 values have, see :func:`check_bits`.
 
     Raises:
         TypeError: if the dtype is neither uint8, uint16 nor floating point.
@@ -53,6 +54,29 @@ def check_image_tensor(images: Tensor, name: str = "image") -> None:
                 f"{name} must hold finite values in [0, 1], but they range from {low:.4g} to "
                 f"{high:.4g}. Place StyleAugment before Normalize, and scale 8-bit values by 1/255."
             )
+    if bits is not None and images.dtype == torch.uint16 and images.device.type == "cpu":
+        highest = int(images.numpy().max(initial=0))
+        if highest >= 2**bits:
+            raise ValueError(
+                f"{name} must hold values of {bits} bits, in [0, {2**bits - 1}], but they reach "
+                f"{highest}. Give the bits that it really has."
+            )
+
+
+def check_bits(bits: int | None) -> int | None:
+    """Return ``bits``, the bits that uint16 values have, from 9 to 16; None for all 16.
+
+    Raises:
+        ValueError: if it is neither None nor such a number.
+    """
+    if bits is not None and (
+        isinstance(bits, bool) or not isinstance(bits, Integral) or not 9 <= bits <= 16
+    ):
+        raise ValueError(
+            f"bits must be a whole number from 9 to 16, those of the values in 16-bit images, or "
+            f"None, but got {bits!r}."
+        )
+    return None if bits is None else int(bits)
 
 
 def check_range(

@@ -12,17 +12,30 @@ WHITE = {torch.uint8: 255, torch.uint16: 65535}
 """The integer dtypes that images may have, and what stands for 1 in them."""
 
 
-def to_float(images: Tensor) -> Tensor:
+def white_of(dtype: torch.dtype, bits: int | None = None) -> int | None:
+    """What stands for 1 in images of a dtype; None if it is floating point.
+
+    Args:
+        dtype: of the images.
+        bits: that uint16 images hold, from 9 to 16: cameras of 10, 12 and 14 bits write 16. Other
+            dtypes tell their white themselves.
+    """
+    if dtype == torch.uint16 and bits is not None:
+        return 2**bits - 1
+    return WHITE.get(dtype)
+
+
+def to_float(images: Tensor, bits: int | None = None) -> Tensor:
     """Return images ``(..., C, H, W)`` as float32 in [0, 1]; integers divided by white."""
-    white = WHITE.get(images.dtype)
+    white = white_of(images.dtype, bits)
     if white is None:
         return images.to(torch.float32)
     return images.to(torch.float32).div_(white)
 
 
-def to_dtype(images: Tensor, dtype: torch.dtype) -> Tensor:
+def to_dtype(images: Tensor, dtype: torch.dtype, bits: int | None = None) -> Tensor:
     """Return float images in [0, 1] as ``dtype``, clamped; integers are rounded."""
-    images, white = images.clamp(0, 1), WHITE.get(dtype)
+    images, white = images.clamp(0, 1), white_of(dtype, bits)
     if white is None:
         return images.to(dtype)
     rounded = images.mul(white).round_()

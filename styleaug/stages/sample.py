@@ -6,7 +6,6 @@ from abc import abstractmethod
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -14,7 +13,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from styleaug.images.checks import check_image_tensor
-from styleaug.images.io import to_image, to_tensor
+from styleaug.images.io import image_like, pixels_of
 from styleaug.runtime import prepare_process
 
 if TYPE_CHECKING:
@@ -89,31 +88,9 @@ class ImageTransform(v2.Transform):
 
     def _transform_pil(self, image: Image.Image, params: dict[str, Any]) -> Image.Image:
         """One PIL image: gray modes as gray, others as RGB, alpha kept; back to the same mode."""
-        if image.mode == "F":
-            raise TypeError(
-                "PIL images must have 8 or 16 bits a channel, but got mode 'F'. Scale it to 'L', "
-                "or use a float tensor in [0, 1]."
-            )
-        deep = image.mode.startswith("I")
-        plain, alpha = image, None
-        if image.has_transparency_data and not deep:
-            plain = image.convert("RGBA")
-            alpha = plain.getchannel("A")
-        if not deep:
-            plain = plain.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
-        tensor = to_tensor(plain)
+        tensor = pixels_of(image)
         out = self._transform_tensor(tensor, 1, params)
-        if torch.equal(out, tensor):
-            return image.copy()
-        result = to_image(out)
-        if alpha is not None:
-            result.putalpha(alpha)
-        if image.mode.startswith("I;16"):  # convert() would clip to 8 bits
-            levels = np.asarray(result).astype(np.asarray(image).dtype)
-            return Image.frombytes(image.mode, image.size, levels.tobytes())
-        if image.mode == "P":  # convert() would dither to a fixed palette of 216 colours
-            return result.quantize()
-        return result if result.mode == image.mode else result.convert(image.mode)
+        return image.copy() if torch.equal(out, tensor) else image_like(out, image)
 
 
 def measure(image: Any) -> tuple[int, tuple[int, int]]:
