@@ -8,7 +8,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-hosts test-oldest test-all check docs
+.PHONY: help demo test test-hosts test-oldest test-all fuzz check docs
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,6 +30,9 @@ test-oldest: .venv-oldest/.ready ## Run the tests of the core with the oldest ve
 test-all: .venv/.dev .venv-hosts/.ready ## Run all tests, slow ones too, and measure coverage
 	$(BIN)/python -m pytest --cov
 	.venv-hosts/bin/python -m pytest tests/hosts
+
+fuzz: .venv/.dev ## Run the tests with random input on ten thousand examples each: an hour
+	FUZZ_PROFILE=long $(BIN)/python -m pytest tests/fuzz
 
 check: .venv/.dev ## Check format, lint, types and documentation
 	$(BIN)/ruff format --check

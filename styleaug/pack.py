@@ -60,6 +60,8 @@ class StylePack:
                 f"{len(codes)} codes, {len(names)} names ({len(set(names))} unique) and "
                 f"{len(tags)} tags."
             )
+        if not all(isinstance(text, str) for texts in (names, *tags) for text in texts):
+            raise TypeError(f"Names and tags of a pack must be texts, but are {names} and {tags}.")
         self.config: StyleNetConfig = stylizer.net.config
         if codes.shape[1:] != (self.config.code_size,):
             raise ValueError(

@@ -107,9 +107,15 @@ class Plan(Mapping[str, Params]):
         """Rebuild what :meth:`to_dict` gave.
 
         Raises:
-            ValueError: if it names a stage that there is not.
+            ValueError: if it is none of these, or names a stage that there is not.
         """
-        return cls({name: _type(name).from_dict(values) for name, values in data.items()})
+        if not isinstance(data, Mapping):
+            raise ValueError(f"A plan must be what to_dict() gave, but is {data!r:.60}.")
+        plan = cls({name: _type(name).from_dict(values) for name, values in data.items()})
+        counts = {name: len(params) for name, params in plan.items()}
+        if len(set(counts.values())) > 1:
+            raise ValueError(f"A plan must have a row for each image, but has {counts}.")
+        return plan
 
 
 def named(stages: Sequence[Stage]) -> dict[str, Stage]:

@@ -16,7 +16,7 @@ from styleaug.augment.plan import Plan, named, share
 from styleaug.augment.presets import Preset, preset
 from styleaug.augment.schedule import Points, Schedule
 from styleaug.errors import warn
-from styleaug.images.checks import check_fraction
+from styleaug.images.checks import check_bits, check_fraction
 from styleaug.runtime import prepare_process
 from styleaug.stages.apply import apply_stages
 from styleaug.stages.base import Stage, call_of
@@ -50,6 +50,8 @@ class StyleAugment(ImageTransform):
         protect: how much of the new material is taken away inside masks and boxes of the sample, in
             [0, 1]. Lighting, blur and noise act there too: a patch without would give the defect
             away.
+        bits: that uint16 images have, from 9 to 16: of values of 12 bits white is 4095. By default
+            all 16. Images of other dtypes tell their white themselves.
         callback: is called with each plan, in the process that draws it, such as
             :class:`styleaug.augment.log.JsonLines`, which logs what each image got.
 
@@ -84,6 +86,7 @@ class StyleAugment(ImageTransform):
         p: float | None = None,
         schedule: Points | str | None = None,
         protect: float = 0.0,
+        bits: int | None = None,
         callback: Callback | None = None,
     ) -> None:
         super().__init__()
@@ -98,6 +101,7 @@ class StyleAugment(ImageTransform):
         self.schedule = deepcopy(schedule)  # the caller may change his
         self._schedule = Schedule(schedule or {}, _scalable(named(self.stages)))
         self.protect = check_fraction("protect", float(protect) if protect is True else protect)
+        self.bits = check_bits(bits)
         self.callback = callback
         self._progress = torch.full((), math.nan, device="cpu")  # NaN: not yet told
         self._share_progress()
@@ -178,7 +182,8 @@ class StyleAugment(ImageTransform):
                 f"The plan must be of the stages {', '.join(stages)}, but is of {', '.join(drawn)}."
             )
         steps = [(stage, drawn[name]) for name, stage in stages.items()]
-        return apply_stages(images, steps, strength_mask=strength_mask)
+        self.notice_bits(images)
+        return apply_stages(images, steps, strength_mask=strength_mask, bits=self.bits)
 
     def make_params(
         self, flat_inputs: list[Any], generator: torch.Generator | None = None
@@ -233,6 +238,7 @@ class StyleAugment(ImageTransform):
             "p": self.p,
             "schedule": schedule,
             "protect": self.protect,
+            "bits": self.bits,
         }
 
     @classmethod
@@ -242,7 +248,7 @@ class StyleAugment(ImageTransform):
         Raises:
             ValueError: if it names a stage or a setting that there is not.
         """
-        entries = data.get("stages")
+        entries = data.get("stages") if isinstance(data, Mapping) else data
         if not isinstance(entries, list | tuple):
             raise ValueError(
                 f"Settings need a list of stages, as of to_dict(), but got {entries!r}."
@@ -262,6 +268,7 @@ class StyleAugment(ImageTransform):
             "p": self.p,
             "schedule": self.schedule,
             "protect": self.protect,
+            "bits": self.bits,
             "callback": self.callback,
         }
         if self.p == (usual.p if usual else 1.0):

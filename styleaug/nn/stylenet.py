@@ -19,6 +19,16 @@ from styleaug.nn.norm import (
 )
 
 
+_BOUNDS = {
+    "stem": (1, 4096),
+    "width": (4, 4096),
+    "blocks": (0, 256),
+    "embedding": (1, 4096),
+    "style_residuals": (0, 65536),
+}
+"""A config may come from a damaged file: beyond these, building the network takes for ever."""
+
+
 @dataclass(frozen=True)
 class StyleNetConfig:
     """Shape of a style network.
@@ -49,9 +59,14 @@ class StyleNetConfig:
         Raises:
             ValueError: naming the first that is out of bounds.
         """
-        for name, least in (("stem", 1), ("width", 4), ("blocks", 0), ("embedding", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, but got {getattr(self, name)}.")
+        for name, (least, most) in _BOUNDS.items():
+            value = getattr(self, name)
+            if type(value) is not int or value < least:
+                raise ValueError(f"{name} must be at least {least}, but got {value!r}.")
+            if value > most:
+                raise ValueError(f"{name} must be at most {most}, but got {value!r}.")
+        if not 0 < self.floor <= 1:
+            raise ValueError(f"floor must lie in (0, 1], but got {self.floor!r}.")
 
     @property
     def code_size(self) -> int:

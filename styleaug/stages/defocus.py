@@ -13,6 +13,9 @@ from styleaug.images.checks import check_range
 from styleaug.stages.base import Stage
 from styleaug.stages.params import Params, Range, integers, rows, uniform
 
+LARGEST_SIGMA = 100
+"""In pixels: more blurs to nothing, and takes minutes."""
+
 _POWER = 2
 """Of a uniform draw: most images get little of what hides small defects, and few get much of it."""
 
@@ -25,7 +28,7 @@ class DefocusParams(Params):
         sigma: standard deviation along the columns and along the rows, in pixels (B, 2).
     """
 
-    sigma: Tensor = rows(torch.float32, 2)
+    sigma: Tensor = rows(torch.float32, 2, low=0, high=LARGEST_SIGMA)
 
     @property
     def active(self) -> Tensor:
@@ -65,7 +68,7 @@ class Defocus(Stage):
 
     def __init__(self, *, sigma: Range = (0.0, 4.0), p: float = 1.0) -> None:
         super().__init__(p)
-        self.sigma = check_range("sigma", sigma, 0, 100)
+        self.sigma = check_range("sigma", sigma, 0, LARGEST_SIGMA)
 
     def draw(self, count: int, generator: torch.Generator | None = None) -> DefocusParams:
         """Draw the blur of each image."""

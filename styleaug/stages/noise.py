@@ -26,8 +26,8 @@ class SensorNoiseParams(Params):
         seed: of the noise (B,), see :func:`~styleaug.nn.noise.white_noise`.
     """
 
-    sigma: Tensor = rows(torch.float32)
-    seed: Tensor = rows(torch.int64)
+    sigma: Tensor = rows(torch.float32, low=0, high=1)
+    seed: Tensor = rows(torch.int64, low=0, high=SEEDS - 1)
 
     @property
     def active(self) -> Tensor:

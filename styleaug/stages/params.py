@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,15 +15,26 @@ if TYPE_CHECKING:
 
 Range = float | tuple[float, float]
 
+LARGEST = 1e4
+"""No value of a style code or of any amount comes near: more is damage, and overflows."""
+_ROUNDING = 1e-5
 
-def rows(dtype: torch.dtype, *shape: int | None) -> Any:
+
+Bound = float | tuple[float, ...]
+
+
+def rows(
+    dtype: torch.dtype, *shape: int | None, low: Bound = -LARGEST, high: Bound = LARGEST
+) -> Any:
     """A field of :class:`Params` with a row an image.
 
     Args:
         dtype: of its tensor.
         shape: of a row; None where it is not known beforehand.
+        low: the least that its values can be; one number, or one for each entry of a row.
+        high: the most.
     """
-    return field(metadata={"dtype": dtype, "shape": shape})
+    return field(metadata={"dtype": dtype, "shape": shape, "low": low, "high": high})
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,29 +115,55 @@ class Params:
         """Rebuild what :meth:`to_dict` gave.
 
         Raises:
-            ValueError: if a field is missing, or is none of these.
+            ValueError: if a field is missing, is none of these, or holds what cannot be drawn.
         """
         values: dict[str, Any] = {}
-        try:
-            for f in fields(cls):
-                value = data[f.name]
-                if not f.metadata:
-                    values[f.name] = tuple(value)
-                    continue
-                tensor = torch.tensor(value, dtype=f.metadata["dtype"], device="cpu")
-                # of no images, JSON keeps no width
-                width = [-1 if n is None and value else n or 0 for n in f.metadata["shape"]]
-                values[f.name] = tensor.reshape(len(value), *width)
-        except (LookupError, RuntimeError, TypeError, ValueError) as error:
+        for f in fields(cls):
+            try:
+                values[f.name] = _read(f, data[f.name])
+            except (LookupError, RuntimeError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f"A plan's {cls.__name__} must be what to_dict() gave, but {f.name!r} is "
+                    f"missing or malformed ({error!r})."
+                ) from error
+        counts = {name: len(value) for name, value in values.items()}
+        if len(set(counts.values())) > 1:
             raise ValueError(
-                f"A plan's {cls.__name__} must be what to_dict() gave, but {f.name!r} is missing "
-                f"or malformed ({error!r})."
-            ) from error
+                f"A plan's {cls.__name__} must have a row for each image, but the numbers of rows "
+                f"differ: {counts}."
+            )
         return cls(**values)
 
     @classmethod
     def _tuples(cls) -> list[str]:
         return [f.name for f in fields(cls) if not f.metadata]
+
+
+def _read(f: Field[Any], value: Any) -> Any:
+    """A field's value from what JSON holds.
+
+    Raises:
+        TypeError: if it is of another type.
+        ValueError: if it is out of bounds.
+        RuntimeError: if it is of another shape.
+    """
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"needs a list, not {value!r:.40}")
+    if not f.metadata:
+        if not all(isinstance(entry, str) for entry in value):
+            raise TypeError("needs texts")
+        return tuple(value)
+    tensor = torch.tensor(value, dtype=f.metadata["dtype"], device="cpu")
+    # of no images, JSON keeps no width
+    width = [-1 if n is None and value else n or 0 for n in f.metadata["shape"]]
+    tensor = tensor.reshape(len(value), *width)
+    low, high = (
+        torch.tensor(f.metadata[name], dtype=torch.float64, device="cpu")
+        for name in ("low", "high")
+    )
+    if not ((tensor >= low - _ROUNDING) & (tensor <= high + _ROUNDING)).all():  # false for NaN
+        raise ValueError(f"needs values from {f.metadata['low']} to {f.metadata['high']}")
+    return tensor
 
 
 def uniform(

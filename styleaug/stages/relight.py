@@ -81,7 +81,12 @@ class RelightParams(Params):
         values: by the names of :data:`PARAMETERS` (B, 25).
     """
 
-    values: Tensor = rows(torch.float32, len(NAMES))
+    values: Tensor = rows(
+        torch.float32,
+        len(NAMES),
+        low=tuple(min(values) for values in PARAMETERS.values()),
+        high=tuple(max(values) for values in PARAMETERS.values()),
+    )
 
     @property
     def active(self) -> Tensor:

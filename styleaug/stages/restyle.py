@@ -46,10 +46,10 @@ class RestyleParams(Params):
     """
 
     codes: Tensor = rows(torch.float32, None)
-    strength: Tensor = rows(torch.float32)
-    texture: Tensor = rows(torch.float32)
-    seed: Tensor = rows(torch.int64)
-    donors: Tensor = rows(torch.int64)
+    strength: Tensor = rows(torch.float32, low=0, high=1)
+    texture: Tensor = rows(torch.float32, low=0, high=1)
+    seed: Tensor = rows(torch.int64, low=0, high=SEEDS - 1)
+    donors: Tensor = rows(torch.int64, low=-1, high=2**31)
     styles: tuple[str, ...] = ()
 
     @classmethod
