@@ -16,6 +16,10 @@ class WeightsError(StyleAugError):
     """A weights file is missing, damaged, or not of the expected kind."""
 
 
+class UnknownLayoutError(StyleAugError, ValueError):
+    """A folder of images is laid out as no reader of labels knows it."""
+
+
 class MissingExtraError(StyleAugError, ImportError):
     """An optional dependency is not installed."""
 

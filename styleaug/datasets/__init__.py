@@ -11,6 +11,7 @@ from styleaug.datasets.folders import read_class_folders, read_file_names, separ
 from styleaug.datasets.masks import Mask, MaskFile, Polygon, RunLengths
 from styleaug.datasets.samples import Box, DefectSet, Sample
 from styleaug.datasets.yolo import read_yolo
+from styleaug.errors import UnknownLayoutError
 from styleaug.images.io import find_images
 
 __all__ = [
@@ -71,8 +72,9 @@ def read_defects(
         bits: how many bits the values of 16-bit images use, such as 12; None: all of them.
 
     Raises:
-        ValueError: if there is no such folder or no image in it, an annotation is malformed or has
-            no image, or no layout fits. Damaged images are found when they are loaded.
+        UnknownLayoutError: if no layout fits.
+        ValueError: if there is no such folder or no image in it, or an annotation is malformed or
+            has no image. Damaged images are found when they are loaded.
     """
     root = Path(folder)
     images, mask_of = separate_masks(
@@ -105,7 +107,7 @@ def _read(root: Path, images: Sequence[Path], *, masked: bool) -> tuple[str, lis
             return layout, samples
     if masked:
         return "masks", [Sample(image) for image in images]
-    raise ValueError(
+    raise UnknownLayoutError(
         f"{root} must be laid out as YOLO, COCO, Pascal VOC, text files beside the images, one "
         "folder for each of at least two classes, images named after at least two classes, or "
         f"with masks, but none of these fits its {len(images)} images, the first {images[0]}. "
