@@ -240,7 +240,7 @@ def test_mistakes_in_a_yaml_file_are_named(tmp_path, text, message):
     [
         "0 0.5 0.5",
         "0 0.5 0.5 0.5",
-        "0 0.5 0.5 0.5 0.5 0.9",
+        "0 0.5 0.5 0.5 0.5 0.9 0.1 0.2",
         "crack 0.5 0.5 0.5 0.5",
         "0 a 0.5 0.5 0.5",
     ],
@@ -284,7 +284,8 @@ def test_mistakes_in_a_yolo_set_are_named(tmp_path):
         read_defects(tmp_path)
     write(tmp_path / "more.yaml", "train: images\nnames: [crack]")
     with pytest.raises(
-        ValueError, match=r"one YOLO dataset, .* 2 YAML files .*data\.yaml, more\.yaml"
+        ValueError,
+        match=r"one YOLO dataset, .* 2 files that describe one: .*data\.yaml, more\.yaml",
     ):
         read_defects(tmp_path)
 
@@ -343,7 +344,7 @@ def test_coco_files_of_no_split_leave_it_to_the_folders_of_the_images(tmp_path):
         (coco({1: "a.png"}, [(1, 0, [0, 15, 1, 1])]), "must be a box in the image"),
         (coco({1: "a.png"}, [(1, 0, [-3, 0, 1, 1])]), "must be a box in the image"),
         (coco({1: "a.png"}, [(1, 0, [0, -3, 1, 1])]), "must be a box in the image"),
-        ('{"images": [1], "annotations": [], "categories": []}', "image, must be an object with"),
+        ('{"images": [1], "annotations": [], "categories": []}', "image 0, must be an object with"),
     ],
 )
 def test_mistakes_in_a_coco_file_are_named(tmp_path, text, message):

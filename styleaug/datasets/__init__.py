@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from styleaug.datasets.boxes import read_coco, read_text, read_voc
-from styleaug.datasets.folders import read_class_folders, read_file_names, separate_masks
+from styleaug.datasets.coco import read_coco
+from styleaug.datasets.cvat import read_cvat
+from styleaug.datasets.folder import Folder, Reading
+from styleaug.datasets.folders import read_class_folders, read_file_names, read_masks_alone
+from styleaug.datasets.labelme import read_labelme
 from styleaug.datasets.masks import Mask, MaskFile, Polygon, RunLengths
 from styleaug.datasets.samples import Box, DefectSet, Sample
+from styleaug.datasets.separate import separate_masks
+from styleaug.datasets.supervisely import read_supervisely
+from styleaug.datasets.tables import read_tables
+from styleaug.datasets.text import read_text
+from styleaug.datasets.voc import read_voc
 from styleaug.datasets.yolo import read_yolo
-from styleaug.errors import UnknownLayoutError
-from styleaug.images.io import find_images
+from styleaug.images.io import find_images, walk
 
 __all__ = [
     "Box",
@@ -25,15 +32,21 @@ __all__ = [
     "read_defects",
 ]
 
-_READERS = {
+_READERS: dict[str, Callable[[Folder], Reading | str | None]] = {
+    "supervisely": read_supervisely,
     "yolo": read_yolo,
+    "labelme": read_labelme,
     "coco": read_coco,
+    "cvat": read_cvat,
     "voc": read_voc,
     "text": read_text,
+    "csv": read_tables,
     "folders": read_class_folders,
     "names": read_file_names,
+    "masks": read_masks_alone,
 }
-"""In the order in which they are asked; a reader returns None if the layout is not its own."""
+"""In the order in which they are asked. A reader returns None if there is no sign of its layout, or
+a text: what does not fit."""
 
 
 def read_defects(
@@ -45,26 +58,35 @@ def read_defects(
 
     | ``layout`` | is told by | label |
     |---|---|---|
-    | yolo | a dataset's YAML file; or ``images/``, and text files in ``labels/`` | of the boxes |
-    | coco | a ``*.json`` with COCO's keys in the folder or one below | of the boxes |
+    | supervisely | ``ann/1.png.json`` of ``img/1.png`` | of the shapes |
+    | yolo | its YAML file, or Darknet's; or text files in ``labels/`` or beside | of the boxes |
+    | labelme | JSON files with ``shapes`` | of the shapes |
+    | coco | a JSON file with COCO's keys | of the boxes |
+    | cvat | an XML file of "CVAT for images" | of the shapes, or the tag |
     | voc | ``*.xml`` in ``annotations/``, or beside an image of the same stem | of the boxes |
-    | text | ``*.txt`` beside an image of the same stem | of the boxes |
+    | text | ``*.txt`` beside an image of the same stem, or DeepPCB's lists | of the boxes |
+    | csv | a table of run lengths (Severstal's), boxes, or labels | of the largest area, or told |
     | folders | every image lies in a class folder, of at least two classes | the folder |
     | names | ``crazing_1.jpg``: every image is named so, after at least two classes | the name |
     | masks | none of these fits, but there are masks | "" |
 
-    Of several boxes, the largest tells the label; an image without any is background, "". The
-    docstring of each reader tells more.
+    Of several boxes, the largest tells the label; an image without any is background, "". Masks
+    alone tell no label, because an image without defects may have one, too, which is empty. The
+    docstring of each reader tells more. Other formats can be converted to COCO, by CVAT, Label
+    Studio or datumaro.
 
-    **Masks** come with any layout: from ``masks``; else from folders ``masks`` or
-    ``ground_truth``; else from beside the images, with the same stem and another suffix
-    (``1.jpg``, ``1.png``), or with ``_mask``, ``_label`` or ``_gt`` after the stem. In their
-    folders they lie as the images do, but for folders that may be left out:
-    ``ground_truth/crack/1_mask.png`` belongs to ``test/crack/1.png``.
+    **Masks** come with any layout: from ``masks``; else from folders ``masks``, ``ground_truth``,
+    ``gt``, ``labels`` and the like, if image files lie in them; else from beside the images, with
+    the same stem and another suffix (``1.jpg``, ``1.png``), or with ``_mask``, ``_label``, ``_GT``,
+    ``_seg`` or the like after the stem. In their folders they lie as the images do, but for folders
+    that may be left out: ``ground_truth/crack/1_mask.png`` belongs to ``test/crack/1.png``, and so
+    do all files in ``ground_truth/crack/1/``. Without such files, masks are what annotations
+    outline. Masks are never taken for images.
 
-    **Splits** are folders named train, val, test or the like; keys of the YAML file; or words in
-    the name of the COCO file. "trainval" counts as train. Images to validate on are to test on; in
-    a dataset that has a test split too, they are to train on.
+    **Splits** are folders named train, val, test or the like, such as ``train2017``,
+    ``images_train`` and ``test_public``; keys of the YAML file; lists in ``ImageSets/Main``; a
+    column of a table; or words in the name of the COCO file. "trainval" counts as train. Images to
+    validate on are to test on; in a dataset that has a test split too, they are to train on.
 
     Args:
         folder: where the images are.
@@ -72,44 +94,48 @@ def read_defects(
         bits: how many bits the values of 16-bit images use, such as 12; None: all of them.
 
     Raises:
-        UnknownLayoutError: if no layout fits.
-        ValueError: if there is no such folder or no image in it, or an annotation is malformed or
-            has no image. Damaged images are found when they are loaded.
+        ValueError: if there is no such folder or no image in it, an annotation is malformed or has
+            no image, or no layout fits. Damaged images are found when they are loaded.
     """
     root = Path(folder)
-    images, mask_of = separate_masks(
-        root, find_images(root), None if masks is None else Path(masks)
-    )
-    layout, samples = _read(root, images, masked=bool(mask_of))
-    names = {s.label for s in samples} | {box.label for s in samples for box in s.boxes}
-    tested = any(sample.split == "test" for sample in samples)
+    found = find_images(root)
+    images, mask_files = separate_masks(root, found, None if masks is None else Path(masks))
+    known = {*found}
+    others = sorted(path for path in walk(root) if path not in known)
+    listing = Folder(root, tuple(images), mask_files, tuple(others))
+    layout, reading = _read(listing)
+    names = {s.label for s in reading.samples} | {b.label for s in reading.samples for b in s.boxes}
+    tested = any(sample.split == "test" for sample in reading.samples)
     splits = {"val": "train" if tested else "test"}
     return DefectSet(
         name=root.resolve().name,
         classes=tuple(sorted(names - {""})),
         samples=tuple(
-            replace(s, masks=_masks_of(s, mask_of), split=splits.get(s.split, s.split), bits=bits)
-            for s in sorted(samples, key=lambda sample: sample.path)
+            replace(
+                sample,
+                masks=tuple(map(MaskFile, mask_files.get(sample.path, ()))) or sample.masks,
+                split=splits.get(sample.split, sample.split),
+                bits=bits,
+            )
+            for sample in sorted(reading.samples, key=lambda sample: sample.path)
         ),
         layout=layout,
+        notes=reading.notes,
     )
 
 
-def _masks_of(sample: Sample, mask_of: Mapping[Path, Path]) -> tuple[Mask, ...]:
-    """The mask files of a sample, or else what its annotations outline."""
-    return (MaskFile(mask_of[sample.path]),) if sample.path in mask_of else sample.masks
-
-
-def _read(root: Path, images: Sequence[Path], *, masked: bool) -> tuple[str, list[Sample]]:
+def _read(folder: Folder) -> tuple[str, Reading]:
+    reasons = []
     for layout, reader in _READERS.items():
-        samples = reader(root, images)
-        if samples is not None:
-            return layout, samples
-    if masked:
-        return "masks", [Sample(image) for image in images]
-    raise UnknownLayoutError(
-        f"{root} must be laid out as YOLO, COCO, Pascal VOC, text files beside the images, one "
-        "folder for each of at least two classes, images named after at least two classes, or "
-        f"with masks, but none of these fits its {len(images)} images, the first {images[0]}. "
-        "Name the folder that holds the classes or annotations, or give the folder of the masks."
+        reading = reader(folder)
+        if isinstance(reading, Reading):
+            return layout, reading
+        if reading is not None:
+            reasons.append(f"{layout}: {reading}")
+    raise ValueError(
+        f"{folder.root} must be laid out as one folder for each of at least two classes, images "
+        "named after at least two classes, with masks, or with annotations of YOLO, COCO, Pascal "
+        "VOC, labelme, CVAT, Supervisely, or CSV or text files, but none of these fits its "
+        f"{len(folder.images)} images, the first {folder.images[0]} ({'; '.join(reasons)}). Name "
+        "the folder that holds the classes or annotations, or give the folder of the masks."
     )

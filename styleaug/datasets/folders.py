@@ -1,100 +1,108 @@
-"""Readers that take labels from folders and file names, and the finding of masks."""
+"""Readers that take labels from the names of folders and files."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from styleaug.datasets.pairing import (
-    MASK_FOLDERS,
-    MASK_TAILS,
-    folders_of,
-    pair,
-    split_word,
-    telling_folders,
-)
+from styleaug.datasets.folder import Folder, Reading, note_left_out
+from styleaug.datasets.names import are_parts, folders_of, is_role, split_word, telling_folders
 from styleaug.datasets.samples import Sample
-from styleaug.images.io import find_images
-
-_MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".pgm", ".ppm")
-"""Of two files of one stem, that with the earlier of these is the mask: it has no lossy pixels."""
 
 
-def read_class_folders(root: Path, images: Sequence[Path]) -> list[Sample] | None:
-    """Take labels from the uppermost folders, apart from those of splits."""
-    samples = []
-    for image in images:
-        names = [name for name in telling_folders(image, root) if not split_word([name])]
-        if not names:
-            return None
-        samples.append(
-            Sample(image, label=names[0], split=split_word(telling_folders(image, root)))
-        )
-    return samples if len({sample.label for sample in samples}) > 1 else None
+def read_class_folders(folder: Folder) -> Reading | str:
+    """Take labels from folders, or tell why they are none.
+
+    The label is the folder below that of a split, or below ``images``; else the one above. So it is
+    ``crack`` in ``train/crack/1.png``, in ``crack/train/1.png`` and in
+    ``bottle/train/crack/1.png``. Folders with one stem and numbers, such as ``kos01`` and
+    ``kos02``, are parts of a dataset; classes are then looked for below them. Images to test on
+    that lie in no class folder are left out, if others do.
+
+    Where each class holds images with masks and images without, as in DAGM 2007, classes are kinds
+    of pieces: those without are background.
+    """
+    places = {image: _place(image, folder) for image in folder.images}
+    kept = {image: place for image, place in places.items() if place[0]}
+    lost = [image for image in places if image not in kept]
+    if kept and any(folder.split_of(image) != "test" for image in lost):
+        return f"{lost[0]} lies in no class folder, as others do"
+    labels = _choose_level(kept or places)
+    if isinstance(labels, str):
+        return labels
+    notes = note_left_out(len(places) - len(labels), "they are to test on, and in no class folder")
+    products = sorted({above[-1] for image, (_, above) in places.items() if above})
+    if len(products) > 1 and not {*products} & {*labels.values()}:
+        notes += (f"{_some(products)} are taken for products, not for classes.",)
+    samples = [Sample(i, label, split=folder.split_of(i)) for i, label in labels.items()]
+    return _tell_pieces(Reading(samples, notes), folder)
 
 
-def read_file_names(root: Path, images: Sequence[Path]) -> list[Sample] | None:
+def _place(image: Path, folder: Folder) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The folders below the last that means a split or a role, and the others above it."""
+    names = folders_of(image, folder.root)
+    plain = [not (is_role(name) or split_word([name])) for name in names]
+    last = max((k + 1 for k, tells in enumerate(plain) if not tells), default=0)
+    return names[last:], tuple(n for n, tells in zip(names[:last], plain, strict=False) if tells)
+
+
+def _choose_level(
+    places: Mapping[Path, tuple[tuple[str, ...], tuple[str, ...]]],
+) -> dict[Path, str] | str:
+    """Labels from the first level of folders at which there are classes, or why there are none."""
+    reason = "the images lie in no class folders"
+    for part in (0, 1):  # below, then above
+        for level in range(min(len(place[part]) for place in places.values())):
+            labels = {image: place[part][level] for image, place in places.items()}
+            names = sorted({*labels.values()})
+            if are_parts(names):
+                reason = f"{_some(names)} are numbered as parts of a dataset, not named as classes"
+            elif len(names) > 1:
+                return labels
+            else:
+                reason = f"there is one class folder only, {names[0]}"
+    return reason
+
+
+def _tell_pieces(reading: Reading, folder: Folder) -> Reading:
+    """Where classes are kinds of pieces, images without masks are background."""
+    kinds: defaultdict[str, set[bool]] = defaultdict(set)
+    for sample in reading.samples:
+        kinds[sample.label].add(sample.path in folder.masks)
+    if any(len(kind) == 1 for kind in kinds.values()):
+        return reading
+    samples = [s if s.path in folder.masks else replace(s, label="") for s in reading.samples]
+    note = "Every class has images with masks and without; those without are taken for background."
+    return Reading(samples, (*reading.notes, note))
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) < 4 else f"{names[0]}, {names[1]}, ... {names[-1]}"
+
+
+def read_file_names(folder: Folder) -> Reading | str:
     """Take labels from names such as ``crazing_1.jpg``: a word, then a number."""
     samples = []
-    for image in images:
-        words = telling_folders(image, root)
+    for image in folder.images:
+        words = telling_folders(image, folder.root)
         named = re.fullmatch(r"(.*[^\W\d_].*?)[\s_-]*\d+", image.stem)
         if named is None or any(not split_word([word]) for word in words):
-            return None
-        samples.append(Sample(image, label=named[1], split=split_word(words)))
-    return samples if len({sample.label for sample in samples}) > 1 else None
+            return f"{image.name} is not named after a class, as crack_1.png is"
+        samples.append(Sample(image, label=named[1], split=folder.split_of(image)))
+    if len({sample.label for sample in samples}) == 1:
+        return f"all images are named after one class, {samples[0].label!r}"
+    return Reading(samples)
 
 
-def separate_masks(
-    root: Path, images: Sequence[Path], masks: Path | None
-) -> tuple[list[Path], dict[Path, Path]]:
-    """Tell masks from images, and pair them.
-
-    Args:
-        root: the folder of the images.
-        images: all image files in it.
-        masks: the folder of the masks; None to find them in ``root``.
-
-    Returns:
-        The images, and the mask of each that has one.
-
-    Raises:
-        ValueError: if nothing but masks is there, or masks and images cannot be paired.
-    """
-    if masks is not None:
-        notes, notes_root = find_images(masks), masks
-    else:
-        notes, notes_root = _find_masks(root, images), root
-    marks = {note.resolve() for note in notes}
-    pictures = [image for image in images if image.resolve() not in marks]
-    if not pictures:
-        raise ValueError(
-            f"{root} must hold images besides masks, but all of its {len(images)} images are "
-            "masks. Put images and masks into folders of their own."
-        )
-    return pictures, pair(notes, pictures, notes_root=notes_root, root=root, kind="mask")
-
-
-def _find_masks(root: Path, images: Sequence[Path]) -> list[Path]:
-    """Images in folders of masks, or those that stand beside others as their masks."""
-    inside = [i for i in images if MASK_FOLDERS & set(map(str.lower, folders_of(i, root)))]
-    if inside:
-        return inside
-    suffixes: defaultdict[tuple[Path, str], set[str]] = defaultdict(set)
-    for image in images:
-        suffixes[image.parent, image.stem].add(image.suffix.lower())
-    # what serves as a mask once does so throughout: a mask without its image is no image
-    kinds = {
-        min(mates & set(_MASK_SUFFIXES), key=_MASK_SUFFIXES.index)
-        for mates in suffixes.values()
-        if len(mates) > 1 and mates & set(_MASK_SUFFIXES)
-    }
-    tails = tuple(
-        tail
-        for tail in MASK_TAILS
-        for folder, stem in suffixes
-        if stem.lower().endswith(tail) and (folder, stem[: -len(tail)]) in suffixes
-    )
-    return [i for i in images if i.suffix.lower() in kinds or i.stem.lower().endswith(tails)]
+def read_masks_alone(folder: Folder) -> Reading | str:
+    """Images of which nothing is known but masks; what their masks mark is not looked at."""
+    if not folder.masks:
+        return "there are no masks, in folders masks or ground_truth, or beside as 1_mask.png"
+    samples = [Sample(image, split=folder.split_of(image)) for image in folder.images]
+    folders = (telling_folders(image, folder.root) for image in folder.images)
+    parts = sorted({names[0] for names in folders if names and not split_word(names[:1])})
+    notes = (f"{_some(parts)} are taken for parts of the dataset, not for classes.",)
+    return Reading(samples, notes if parts else ())

@@ -15,6 +15,9 @@ from styleaug.images.io import load_image
 _APART = 8
 """Levels between the values of a mask that each stand for something; compression leaves less."""
 
+_LARGEST = 2**34
+"""Pixels of the largest area that run lengths may tell: more than Pillow opens."""
+
 
 class Mask(ABC):
     """The place of defects in an image, in pixels of the upright image."""
@@ -23,6 +26,9 @@ class Mask(ABC):
     def files(self) -> tuple[Path, ...]:
         """The files that must be read to draw it; the rest is in the mask itself."""
         return ()
+
+    def check(self, width: int, height: int) -> None:  # noqa: B027 - most masks fit any image
+        """Raise ValueError if this cannot be the mask of an image of that size; reads no file."""
 
     @abstractmethod
     def draw(self, width: int, height: int) -> NDArray[np.bool_]:
@@ -67,19 +73,23 @@ class MaskFile(Mask):
 
 @dataclass(frozen=True)
 class Polygon(Mask):
-    """The area inside an outline.
+    """The area inside an outline, but for its holes.
 
     Attributes:
-        points: x and y of each corner, in pixels; at least three.
+        points: x and y of each corner, in pixels; at least three, or two of a line.
+        holes: the same of each hole.
     """
 
     points: tuple[tuple[float, float], ...]
+    holes: tuple[tuple[tuple[float, float], ...], ...] = ()
 
     def draw(self, width: int, height: int) -> NDArray[np.bool_]:
         """See :meth:`Mask.draw`."""
         canvas = Image.new("1", (width, height))
-        # a corner at x lies between the pixels x - 1 and x; Pillow counts from pixels' centres
-        ImageDraw.Draw(canvas).polygon([(x - 0.5, y - 0.5) for x, y in self.points], fill=1)
+        drawing = ImageDraw.Draw(canvas)
+        for fill, points in ((1, self.points), *((0, hole) for hole in self.holes)):
+            # a corner at x lies between the pixels x - 1 and x; Pillow counts from their centres
+            drawing.polygon([(x - 0.5, y - 0.5) for x, y in points], fill=fill)
         return np.array(canvas, dtype=np.bool_)
 
 
@@ -112,19 +122,50 @@ class RunLengths(Mask):
         height, width = marked.shape
         return cls(tuple(counts.tolist()), width, height, left, top, by_rows=True)
 
-    def draw(self, width: int, height: int) -> NDArray[np.bool_]:
-        """See :meth:`Mask.draw`."""
+    @property
+    def area(self) -> int:
+        """Marked pixels."""
+        return sum(self.counts[1::2])
+
+    def bounds(self) -> tuple[float, float, float, float] | None:
+        """Left, top, right, bottom around what is marked; None if nothing is."""
+        length = self.width if self.by_rows else self.height
+        ends = np.cumsum(self.counts, dtype=np.int64)
+        starts, ends = ends[:-1:2], ends[1::2]
+        starts, ends = starts[ends > starts], ends[ends > starts]
+        if not len(starts):
+            return None
+        # a line is a row or a column; a run that leaves its first line reaches across
+        lines, last = starts // length, (ends - 1) // length
+        across = bool((last > lines).any())
+        low, high = (0, length) if across else (starts % length, (ends - 1) % length + 1)
+        along = (float(np.min(low)), float(np.max(high)))
+        other = (float(lines.min()), float(last.max()) + 1)
+        (x0, x1), (y0, y1) = (along, other) if self.by_rows else (other, along)
+        return x0 + self.left, y0 + self.top, x1 + self.left, y1 + self.top
+
+    def check(self, width: int | None = None, height: int | None = None) -> None:
+        """See :meth:`Mask.check`; without a size, only whether the lengths fill their own area."""
         total = self.width * self.height
-        if min(self.counts, default=0) < 0 or sum(self.counts) > total or total <= 0:
+        fits = min(self.width, self.height) > 0 and total <= _LARGEST and sum(self.counts) <= total
+        if not fits or min(self.counts, default=0) < 0:
             raise ValueError(
                 f"Run lengths must fill an area of {self.width} x {self.height} pixels, but are "
                 f"{sum(self.counts)} pixels long."
             )
-        if self.left + self.width > width or self.top + self.height > height:
+        if width is None or height is None:
+            return
+        inside = min(self.left, self.top) >= 0
+        if not inside or self.left + self.width > width or self.top + self.height > height:
             raise ValueError(
                 f"A mask must lie in its image, but one of {self.width} x {self.height} pixels at "
                 f"({self.left}, {self.top}) does not fit into {width} x {height}."
             )
+
+    def draw(self, width: int, height: int) -> NDArray[np.bool_]:
+        """See :meth:`Mask.draw`."""
+        self.check(width, height)
+        total = self.width * self.height
         runs = np.repeat(np.arange(len(self.counts)) % 2 == 1, self.counts)
         flat = np.zeros(total, dtype=np.bool_)
         flat[: len(runs)] = runs

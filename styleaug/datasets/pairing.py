@@ -3,36 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-MASK_FOLDERS = frozenset({"masks", "ground_truth", "segmentationclass"})
-"""Image files in folders of these names are masks."""
-MASK_TAILS = ("_mask", "_label", "_gt")
-"""What the stem of a mask may end with, beside the stem of its image."""
-
-_ROLES = MASK_FOLDERS | {"images", "jpegimages", "annotations", "labels"}
-_SPLITS = {
-    **dict.fromkeys(("train", "training", "trainval"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-
-
-def folders_of(file: Path, root: Path) -> tuple[str, ...]:
-    """The folders from ``root`` down to ``file``."""
-    return file.relative_to(root).parts[:-1]
-
-
-def telling_folders(file: Path, root: Path) -> tuple[str, ...]:
-    """``folders_of`` without those that tell images from annotations."""
-    return tuple(name for name in folders_of(file, root) if name.lower() not in _ROLES)
-
-
-def split_word(names: Iterable[str]) -> str:
-    """The first of ``names`` that means a split, as "train", "val" or "test"; else ""."""
-    words = (name.lower().rstrip("0123456789") for name in names)  # train2017
-    return next((_SPLITS[word] for word in words if word in _SPLITS), "")
+from styleaug.datasets.names import telling_folders, without_image_affix, without_mask_affix
 
 
 def pair(
@@ -46,11 +20,11 @@ def pair(
     """Find the image of each annotation: the same stem, in corresponding folders.
 
     Folders correspond if the annotation's are among the image's, in order:
-    ``ground_truth/crack/1_mask.png`` fits ``test/crack/1.png`` and not ``test/good/1.png``. The
-    same folders come before others.
+    ``ground_truth/crack/1.xml`` fits ``test/crack/1.png`` and not ``test/good/1.png``. The same
+    folders come before others.
 
     Args:
-        notes: annotation files; stems of masks may end with one of ``MASK_TAILS``.
+        notes: annotation files.
         images: image files.
         notes_root: the folder that ``notes`` lie below.
         root: the same for ``images``.
@@ -62,39 +36,57 @@ def pair(
     Raises:
         ValueError: if annotations have no image, or are not one to one with images.
     """
-    by_stem: defaultdict[str, list[Path]] = defaultdict(list)
-    for image in images:
-        by_stem[image.stem].append(image)
+    by_stem = _by_stem(images)
     found: dict[Path, Path] = {}
     missing = []
     for note in notes:
         where = telling_folders(note, notes_root)
-        named = by_stem.get(note.stem) or by_stem.get(without_tail(note.stem), [])
-        fitting = [image for image in named if _within(where, telling_folders(image, root))]
-        fitting = [image for image in fitting if telling_folders(image, root) == where] or fitting
-        if len(fitting) > 1:
-            raise ValueError(
-                f"Every {kind} must belong to one image, but {note} fits {fitting[0]} and "
-                f"{fitting[1]}. Give the images different names, or keep each {kind} in a folder "
-                "named as that of its image."
-            )
-        if not fitting:
+        image = _only(note, _fitting(where, by_stem.get(note.stem, []), root), kind)
+        if image is None:
             missing.append(note)
-        elif fitting[0] in found:
-            raise ValueError(
-                f"An image must have one {kind}, but {fitting[0]} has {found[fitting[0]]} and "
-                f"{note}. Remove one."
-            )
         else:
-            found[fitting[0]] = note
+            if image in found:
+                raise ValueError(
+                    f"An image must have one {kind}, but {image} has {found[image]} and {note}. "
+                    "Remove one."
+                )
+            found[image] = note
     check_none_missing(missing, kind)
     return found
 
 
-def without_tail(stem: str) -> str:
-    """``stem`` without the first of ``MASK_TAILS`` that it ends with."""
-    tail = next((tail for tail in MASK_TAILS if stem.lower().endswith(tail)), "")
-    return stem[: len(stem) - len(tail)]
+def pair_masks(
+    masks: Sequence[Path], images: Sequence[Path], *, masks_root: Path, root: Path
+) -> dict[Path, tuple[Path, ...]]:
+    """Find the image of each mask, as :func:`pair` does.
+
+    Stems need not be quite the same: ``1_mask.png`` and ``mask_1.png`` belong to ``1.png`` or
+    ``img_1.png``. All masks in a folder that is named like an image belong to that image:
+    ``ground_truth/crack/1/0.png``.
+
+    Returns:
+        The masks of each image that has any.
+
+    Raises:
+        ValueError: if masks have no image, or one of them fits several images.
+    """
+    by_stem, by_core = _by_stem(images), defaultdict(list)
+    for image in images:
+        by_core[without_image_affix(image.stem)].append(image)
+    found: defaultdict[Path, list[Path]] = defaultdict(list)
+    missing = []
+    for mask in masks:
+        where, core = telling_folders(mask, masks_root), without_mask_affix(mask.stem)
+        named = [(where, by_stem, mask.stem), (where, by_stem, core), (where, by_core, core)]
+        named += [(where[:-1], by_stem, where[-1])] if where else []
+        fitting = (_fitting(place, by.get(name, []), root) for place, by, name in named)
+        owner = _only(mask, next(filter(None, fitting), []), "mask")
+        if owner is None:
+            missing.append(mask)
+        else:
+            found[owner].append(mask)
+    check_none_missing(missing, "mask")
+    return {image: tuple(sorted(several)) for image, several in found.items()}
 
 
 def check_none_missing(missing: Sequence[Path | str], kind: str = "annotation") -> None:
@@ -104,6 +96,30 @@ def check_none_missing(missing: Sequence[Path | str], kind: str = "annotation") 
             f"Every {kind} must have its image, but {len(missing)} have none, the first: "
             f"{missing[0]}. Add the images, or remove what has none."
         )
+
+
+def _by_stem(images: Sequence[Path]) -> defaultdict[str, list[Path]]:
+    found: defaultdict[str, list[Path]] = defaultdict(list)
+    for image in images:
+        found[image.stem].append(image)
+    return found
+
+
+def _fitting(where: tuple[str, ...], images: Sequence[Path], root: Path) -> list[Path]:
+    """Images in corresponding folders; if some are in the same, only those."""
+    folders = {image: telling_folders(image, root) for image in images}
+    within = [image for image in images if _within(where, folders[image])]
+    return [image for image in within if folders[image] == where] or within
+
+
+def _only(note: Path, images: Sequence[Path], kind: str) -> Path | None:
+    if len(images) > 1:
+        raise ValueError(
+            f"Every {kind} must belong to one image, but {note} fits {images[0]} and {images[1]}. "
+            f"Give the images different names, or keep each {kind} in a folder named as that of "
+            "its image."
+        )
+    return images[0] if images else None
 
 
 def _within(few: Sequence[str], many: Sequence[str]) -> bool:

@@ -103,6 +103,17 @@ class Sample:
         return marked
 
 
+LABELS = {
+    **dict.fromkeys(("yolo", "coco", "voc", "text"), "those of the largest boxes"),
+    **dict.fromkeys(("supervisely", "labelme", "cvat"), "those of the largest shapes"),
+    "csv": "told in a table",
+    "folders": "the names of folders",
+    "names": "what file names begin with",
+    "masks": "unknown",
+}
+"""Where the labels of samples come from, by the layout of their dataset."""
+
+
 @dataclass(frozen=True)
 class DefectSet:
     """Labelled images of one folder.
@@ -144,7 +155,8 @@ class DefectSet:
         if not test:
             raise ValueError(
                 f"{self.name} must have two images of a label to be split, but each of its labels "
-                "has one. Add images."
+                f"has one. It was read as {self.layout!r}, whose labels are "
+                f"{LABELS.get(self.layout, 'given')}. Add images, or name another folder."
             )
         parts = (
             tuple(sample for sample in self.samples if (sample in test) == tested)

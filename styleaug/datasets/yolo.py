@@ -1,137 +1,133 @@
-"""The reader of YOLO's layout: images, labels, and the YAML file that describes them."""
+"""The reader of YOLO's layouts: images, and text files with shares of their sides."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import yaml
+from styleaug.datasets.folder import Folder, Reading, note_left_out
+from styleaug.datasets.marks import Mark, make_samples, outlined
+from styleaug.datasets.names import folders_of
+from styleaug.datasets.pairing import check_none_missing, pair
+from styleaug.datasets.parsing import floats, malformed, read_lines
+from styleaug.datasets.samples import image_size
+from styleaug.datasets.yolo_config import Config, find_config, is_class_list
 
-from styleaug.datasets.boxes import clip_box, make_sample, malformed, read_lines
-from styleaug.datasets.pairing import check_none_missing, folders_of, split_word
-from styleaug.datasets.samples import Box, Sample, image_size
-
-_NAMES_FILE = "classes.txt"
-"""One class a line: what annotation tools write, in the folder or among the labels."""
-
-
-@dataclass(frozen=True)
-class _Config:
-    """What the YAML file of a dataset says, or nothing."""
-
-    base: str = ""
-    entries: dict[str, list[str]] = field(default_factory=dict)
-    """Of each split: folders, or text files that list images."""
-    names: dict[int, str] = field(default_factory=dict)
+_FOLDERS = ("images", "jpegimages")
+"""What ``labels`` stands for in the path of a label file."""
 
 
-def read_yolo(root: Path, images: Sequence[Path]) -> list[Sample] | None:
-    """Read ``images/`` with ``labels/``: as a YAML file lists the images, or all.
+def read_yolo(folder: Folder) -> Reading | None:
+    """Read ``images/`` with ``labels/``, or text files beside images: as a file lists them, or all.
 
     The YAML file of a dataset has ``names`` and ``train`` or ``val``, folders or text files that
-    list images; its own name does not matter. Lines of labels are ``class cx cy w h``, in shares of
-    the image's sides, or ``class x1 y1 x2 y2 x3 y3 ...``, a polygon, of which the box is kept.
-    Class names come from the YAML file, or from ``classes.txt``; without these they are the
-    numbers.
+    list images; its own name does not matter. Darknet's ``obj.data`` says the same. Lines of labels
+    are ``class cx cy w h``, in shares of the image's sides, perhaps with a confidence after them,
+    or ``class x1 y1 x2 y2 x3 y3 ...``, a polygon or a turned box. Class names come from the YAML
+    file, or from a list such as ``classes.txt``; without these they are the numbers.
     """
-    config = _find_config(root)
-    notes = [
-        file
-        for file in sorted(root.rglob("*.txt"))
-        if "labels" in folders_of(file, root) and file.name != _NAMES_FILE
-    ]
-    if config.entries:
-        listed = _list_images(root, images, config)
-    else:
-        inside = [image for image in images if "images" in folders_of(image, root)]
-        listed = {image: split_word(folders_of(image, root)) for image in inside}
-        if not (notes and listed):
+    config = find_config(folder)
+    files = {image: _label_of(image, folder.root) for image in folder.images}
+    labels = [file for file in _label_files(folder) if not is_class_list(file)]
+    listed, notes = _list_images(folder, config) if config.file is not None else ({}, ())
+    # labels/train/1.txt of train/1.png
+    astray = sorted({*labels} - {*files.values()})
+    files |= pair(astray, folder.images, notes_root=folder.root, root=folder.root)
+    if config.file is None:
+        listed = _guess_images(folder, files, {*labels})
+        if not listed:
             return None
-    files = {image: _label_file(image, root) for image in images}
     if not any(files[image].is_file() for image in listed):
         raise ValueError(
             "A YOLO dataset must have labels in labels/ as its images lie in images/, but "
-            f"{root} has none for its {len(listed)} images. Add them; images without defects need "
-            "none."
+            f"{folder.root} has none for its {len(listed)} images. Add them; images without "
+            "defects need none."
         )
-    check_none_missing(sorted({*notes} - {*files.values()}))
-    names = config.names or _read_class_list(root)
-    return [make_sample(i, _read_boxes(files[i], i, names), split) for i, split in listed.items()]
+    marks = {image: _read_marks(files[image], image, config) for image in listed}
+    why = "no split lists them" if config.file else "no labels lie beside them"
+    notes += note_left_out(len(folder.images) - len(listed), why)
+    return Reading(make_samples(marks, listed), notes)
 
 
-def _find_config(root: Path) -> _Config:
-    """The YAML file that describes a YOLO dataset; an empty config if there is none."""
-    found = {}
-    for file in sorted([*root.glob("*.yaml"), *root.glob("*.yml")]):
-        content = _load_yaml(file)
-        if isinstance(content, dict) and content.get("names"):
-            entries = {
-                split: _read_entries(content.get(split), f"{split} in {file}")
-                for split in ("train", "val", "test")
-            }
-            if entries["train"] or entries["val"]:
-                names = _read_names(content["names"], file)
-                found[file] = _Config(str(content.get("path", "")), entries, names)
-    if len(found) > 1:
-        raise ValueError(
-            f"A folder must hold one YOLO dataset, but {root} has {len(found)} YAML files of "
-            f"datasets: {', '.join(file.name for file in found)}. Keep one of them."
+def _guess_images(folder: Folder, files: dict[Path, Path], labels: set[Path]) -> dict[Path, str]:
+    """The split of all images in folders ``images``, or where one has a label file."""
+    homes = {image.parent for image, file in files.items() if file in labels}
+    return {
+        image: folder.split_of(image)
+        for image in folder.images
+        if labels
+        and (
+            image.parent in homes
+            or {*map(str.lower, folders_of(image, folder.root))}.intersection(_FOLDERS)
         )
-    return next(iter(found.values()), _Config())
+    }
 
 
-def _load_yaml(file: Path) -> Any:
-    """The first document of a YAML file, all scalars as text: a class may be called ``no``."""
-    text = file.read_text(encoding="utf-8-sig", errors="replace")
+def _label_files(folder: Folder) -> list[Path]:
+    """Text files in folders ``labels``; without any, those beside images, if they are YOLO's."""
+    texts = folder.others(".txt")
+    inside = [t for t in texts if "labels" in map(str.lower, folders_of(t, folder.root))]
+    if inside:
+        return inside
+    images = {image.with_suffix(".txt") for image in folder.images}
+    beside = [text for text in texts if text in images]
+    for text in beside:
+        line = next((line for _, line in read_lines(text)), None)
+        if line is not None:
+            return beside if _is_yolo_line(line) else []
+    return beside if any(map(is_class_list, folder.files)) else []
+
+
+def _is_yolo_line(line: str) -> bool:
+    """Whether a line holds a class and shares, unlike the corners of other text files."""
     try:
-        # like SafeLoader it makes no objects, and unlike it neither numbers nor truth values
-        return next(yaml.load_all(text, Loader=yaml.BaseLoader), None)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{file}, line {mark.line + 1}," if mark else f"{file}"
-        raise malformed(where, "YAML", getattr(error, "problem", None) or str(error)) from None
+        index, *shares = floats(line.split())
+    except ValueError:
+        return False
+    return index.is_integer() and len(shares) >= 4 and all(-0.5 <= s <= 1.5 for s in shares)
 
 
-def _read_entries(value: Any, where: str) -> list[str]:
-    items = value if isinstance(value, list) else [value or ""]
-    if not all(isinstance(item, str) for item in items):
-        raise malformed(where, "a path or a list of paths", value)
-    return [item for item in items if item not in ("", "~", "null")]
-
-
-def _read_names(value: Any, file: Path) -> dict[int, str]:
-    """Names by index, of a list or a mapping; what has an empty name keeps its number."""
-    names = dict(enumerate(value)) if isinstance(value, list) else value
-    try:
-        return {int(index): name.strip() or str(int(index)) for index, name in names.items()}
-    except (AttributeError, TypeError, ValueError):
-        must = "a list of class names, or a mapping of numbers to names"
-        raise malformed(f"names in {file}", must, value) from None
-
-
-def _list_images(root: Path, images: Sequence[Path], config: _Config) -> dict[Path, str]:
-    """The split of each image that the YAML file leads to."""
+def _list_images(folder: Folder, config: Config) -> tuple[dict[Path, str], tuple[str, ...]]:
+    """The split of each image that the file leads to, and notes about what is not there."""
+    root = folder.root
     # path leads elsewhere where a dataset was moved
     base = _below(root, root / config.base) or root
     listed: dict[Path, str] = {}
+    lost = []
     for split, entries in config.entries.items():
         for entry in entries:
-            # some exporters write ../train/images, and mean train/images
-            tries = (base / entry, root / re.sub(r"^(\.\./)+", "", entry))
-            found = next(filter(None, (_below(root, path) for path in tries)), None)
-            chosen = [] if found is None else _images_of(found, root, images)
+            chosen = _images_of(entry, base, folder, config)
             if not chosen:
-                raise ValueError(
-                    f"{split} in a YOLO dataset's YAML file must lead to images in {root}, but "
-                    f"{entry!r} does not. Correct the path, or name the folder that holds it."
-                )
+                lost.append(f"{split} in {config.file}, {entry!r}")
             for image in chosen:
                 listed.setdefault(image, split)
-    return listed
+    if not listed:
+        raise ValueError(
+            f"{lost[0].partition(' in ')[0]} in a YOLO dataset's YAML file must lead to images in "
+            f"{root}, but {lost[0].rpartition(', ')[2]} does not. Correct the path, or name the "
+            "folder that holds it."
+        )
+    return listed, tuple(f"There are no images at {entry}." for entry in lost)
+
+
+def _images_of(entry: str, base: Path, folder: Folder, config: Config) -> list[Path]:
+    """The images of a folder, or those that a text file lists."""
+    root, plain = folder.root, entry.replace("\\", "/")
+    # some exporters write ../train/images, and mean train/images
+    tries = [base / plain, root / re.sub(r"^(\.\./)+", "", plain)]
+    if re.match("/|[a-zA-Z]:", plain) or config.darknet:
+        # written before the dataset was moved: the end of the path that is there
+        parts = Path(plain).parts
+        tries += [root.joinpath(*parts[i:]) for i in range(1, len(parts))]
+    found = next(filter(None, (_below(root, path) for path in tries)), None)
+    if found is None or found.is_dir():
+        return [] if found is None else [i for i in folder.images if i.is_relative_to(found)]
+    lines = [line for _, line in read_lines(found)]
+    images = [folder.find(line, near=found.parent, moved=True) for line in lines]
+    check_none_missing([n for n, image in zip(lines, images, strict=True) if image is None])
+    return [image for image in images if image is not None]
 
 
 def _below(root: Path, path: Path) -> Path | None:
@@ -142,60 +138,50 @@ def _below(root: Path, path: Path) -> Path | None:
     )
 
 
-def _images_of(entry: Path, root: Path, images: Sequence[Path]) -> list[Path]:
-    """Those of ``images`` that are in a folder, or listed in a text file."""
-    if entry.is_dir():
-        return [image for image in images if image.is_relative_to(entry)]
-    lines = [line for _, line in read_lines(entry)]
-    found = [_below(root, entry.parent / line) for line in lines]
-    known = {*images}
-    check_none_missing([n for n, image in zip(lines, found, strict=True) if image not in known])
-    return [image for image in found if image is not None]
-
-
-def _label_file(image: Path, root: Path) -> Path:
+def _label_of(image: Path, root: Path) -> Path:
     """The last folder ``images`` becomes ``labels``; without one, the file lies beside."""
     names = list(folders_of(image, root))
-    if "images" in names:
-        names[len(names) - 1 - names[::-1].index("images")] = "labels"
+    lower = [name.lower() for name in names]
+    last = max((k for k, name in enumerate(lower) if name in _FOLDERS), default=None)
+    if last is not None:
+        names[last] = "Labels" if names[last] == "Images" else "labels"
     return root.joinpath(*names, image.with_suffix(".txt").name)
 
 
-def _read_class_list(root: Path) -> dict[int, str]:
-    """Class names by index, of ``classes.txt``; none without that file."""
-    for file in (root / _NAMES_FILE, root / "labels" / _NAMES_FILE):
-        if file.is_file():
-            return dict(enumerate(line for _, line in read_lines(file)))
-    return {}
-
-
-def _read_boxes(file: Path, image: Path, names: dict[int, str]) -> list[Box]:
+def _read_marks(file: Path, image: Path, config: Config) -> list[Mark]:
     if not file.is_file():
         return []
     # of an image that cannot be read the boxes stay shares of its sides
     size = image_size(image)
-    width, height = size or (1, 1)
-    boxes = []
+    marks = []
     for where, line in read_lines(file):
         try:
-            index, *numbers = line.split()
-            label = names[int(index)] if names else str(int(index))
-            left, top, right, bottom = _corners([float(number) for number in numbers])
+            index, *shares = floats(re.split(r"[\s,]+", line))
+            if not index.is_integer():
+                raise ValueError("no class")
+            label = config.names[int(index)] if config.names else str(int(index))
+            marks.append(_read_mark(label, shares, size, where, keypoints=config.keypoints))
         except (ValueError, KeyError):
-            known = f" with a class in {sorted(names)}" if names else ""
-            raise malformed(
-                where, f"class cx cy w h, or class x1 y1 x2 y2 x3 y3 ...{known}", line
-            ) from None
-        corners = (left * width, top * height, right * width, bottom * height)
-        boxes += clip_box(label, corners, size, where)
-    return boxes
+            known = f" with a class in {sorted(config.names)}" if config.names else ""
+            must = f"class cx cy w h, or class x1 y1 x2 y2 x3 y3 ...{known}"
+            raise malformed(where, must, line) from None
+    return marks
 
 
-def _corners(shares: list[float]) -> tuple[float, float, float, float]:
-    """The corners of a box, or of the box around a polygon, as shares of the image's sides."""
-    if len(shares) == 4:
-        x, y, width, height = shares
-        return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+def _read_mark(
+    label: str,
+    shares: Sequence[float],
+    size: tuple[int, int] | None,
+    where: str,
+    *,
+    keypoints: bool,
+) -> Mark:
+    width, height = size or (1, 1)
+    if len(shares) in (4, 5) or (keypoints and len(shares) > 5):  # the fifth is a confidence
+        x, y, w, h = (n * side for n, side in zip(shares, (width, height) * 2, strict=False))
+        return Mark(label, (x - w / 2, y - h / 2, x + w / 2, y + h / 2), where)
     if len(shares) < 6 or len(shares) % 2:
-        raise ValueError
-    return min(shares[::2]), min(shares[1::2]), max(shares[::2]), max(shares[1::2])
+        raise ValueError("no polygon")
+    corners = zip(shares[::2], shares[1::2], strict=True)
+    area = outlined(label, tuple((x * width, y * height) for x, y in corners), where)
+    return area if size else Mark(label, area.corners, where)

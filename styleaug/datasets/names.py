@@ -1,0 +1,109 @@
+"""What the names of folders and files say: splits, roles, masks, and parts of one dataset."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from functools import cache
+from pathlib import Path
+
+_SPLITS = {
+    **dict.fromkeys(("train", "training", "trainval"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+_IMAGE_WORDS = frozenset(
+    {"image", "images", "img", "imgs", "jpegimages", "picture", "pictures", "photos", "data"}
+)
+_MASK_WORDS = frozenset(
+    {"mask", "masks", "gt", "gts", "groundtruth", "label", "labels", "annotation", "annotations"}
+    | {"annot", "annots", "seg", "segmentation", "segmentations", "segmentationclass"}
+)
+_NOTE_WORDS = frozenset({"ann", "anns", "xml", "xmls", "json", "jsons", "lable", "txt"})
+_SIDE_WORDS = frozenset({"set", "dataset", "obj", "split", "public", "private", "mixed", "all"})
+"""What may stand beside the word of a split: ``obj_train_data``, ``test_public``."""
+_CLASS_WORDS = frozenset({"class", "cls", "category", "cat", "type", "label", "defect", "grade"})
+"""``Class1`` is a class; ``kos01`` is a part of a dataset."""
+
+_NUMBERED = re.compile(r"(.*?)[\s_.-]*\d[\d\s_.:-]*")
+_MASK_AFFIX = re.compile(
+    r"^(?:mask|label|gt)[ _.-]+"
+    r"|[ _.-]+(?:masks?|labels?|gt|groundtruth|ground[ _-]truth|seg|segmentation|annotations?)"
+    r"(?:[ _-]?\d+)?$",
+    re.IGNORECASE,
+)
+_IMAGE_AFFIX = re.compile(r"^(?:image|img)[ _.-]+|[ _.-]+(?:image|img)$", re.IGNORECASE)
+
+
+def folders_of(file: Path, root: Path) -> tuple[str, ...]:
+    """The folders from ``root`` down to ``file``."""
+    return file.relative_to(root).parts[:-1]
+
+
+def telling_folders(file: Path, root: Path) -> tuple[str, ...]:
+    """``folders_of`` without those that tell images from annotations."""
+    return tuple(name for name in folders_of(file, root) if not is_role(name))
+
+
+@cache
+def is_role(name: str) -> bool:
+    """Whether a folder's name tells images from annotations, and nothing else."""
+    roles = _IMAGE_WORDS | _MASK_WORDS | _NOTE_WORDS | {"ground", "truth", "segmentationobject"}
+    words = _words(name)
+    return bool(words) and roles.issuperset(words)
+
+
+@cache
+def is_mask_folder(name: str) -> bool:
+    """Whether image files in a folder of this name are masks."""
+    words = {*_words(name)}
+    marks = words & _MASK_WORDS or {"ground", "truth"} <= words
+    rest = words - _MASK_WORDS - _IMAGE_WORDS - {"ground", "truth", "binary"}
+    return bool(marks) and all(word in _SPLITS for word in rest)
+
+
+def split_word(names: Iterable[str]) -> str:
+    """The first of ``names`` that means a split, as "train", "val" or "test"; else ""."""
+    return next(filter(None, map(_split_of, names)), "")
+
+
+@cache
+def _split_of(name: str) -> str:
+    """``train2017``, ``TrainingSet``, ``images_val``; but not ``test_pieces``."""
+    words = [word.removesuffix("set") or word for word in _words(name)]
+    found = [_SPLITS[word] for word in words if word in _SPLITS]
+    beside = _IMAGE_WORDS | _MASK_WORDS | _SIDE_WORDS
+    plain = all(word in _SPLITS or word in beside for word in words)
+    return found[0] if found and plain else ""
+
+
+def _words(name: str) -> list[str]:
+    """Its words in lower case, without digits: those of ``train_Images2`` and ``TrainImages``."""
+    apart = re.sub(r"(?<!Segmentation)(?<=[a-z])(?=[A-Z][a-z])", " ", name)
+    return re.findall(r"[^\W\d_]+", apart.lower())
+
+
+def are_parts(names: Collection[str]) -> bool:
+    """Whether folders are parts of one dataset, no classes: one stem, then numbers.
+
+    ``kos01`` and ``kos02``, ``roll 1`` and ``roll 2``, dates. Not so ``Class1``, whose stem says
+    what it is, and bare numbers of one or two digits, as which classes are often numbered.
+    """
+    found = [_NUMBERED.fullmatch(name) for name in names]
+    stems = {match[1].lower() for match in found if match}
+    if len(names) < 2 or len(stems) != 1 or not all(found):
+        return False
+    stem = next(iter(stems))
+    if not stem:
+        return any(len(name) > 2 for name in names)
+    return not _CLASS_WORDS & {*_words(stem)}
+
+
+def without_mask_affix(stem: str) -> str:
+    """The stem of a mask without what says that it is one: ``1_mask``, ``mask_1``, ``1-GT``."""
+    return _MASK_AFFIX.sub("", stem, count=1) or stem
+
+
+def without_image_affix(stem: str) -> str:
+    """The stem of an image without what says that it is one: ``img_1``, ``1_image``."""
+    return _IMAGE_AFFIX.sub("", stem, count=1) or stem
