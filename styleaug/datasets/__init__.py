@@ -19,6 +19,7 @@ from styleaug.datasets.tables import read_tables
 from styleaug.datasets.text import read_text
 from styleaug.datasets.voc import read_voc
 from styleaug.datasets.yolo import read_yolo
+from styleaug.errors import UnknownLayoutError
 from styleaug.images.io import find_images, walk
 
 __all__ = [
@@ -94,8 +95,9 @@ def read_defects(
         bits: how many bits the values of 16-bit images use, such as 12; None: all of them.
 
     Raises:
-        ValueError: if there is no such folder or no image in it, an annotation is malformed or has
-            no image, or no layout fits. Damaged images are found when they are loaded.
+        UnknownLayoutError: if no layout fits; the message tells what was looked for.
+        ValueError: if there is no such folder or no image in it, or an annotation is malformed or
+            has no image. Damaged images are found when they are loaded.
     """
     root = Path(folder)
     found = find_images(root)
@@ -132,7 +134,7 @@ def _read(folder: Folder) -> tuple[str, Reading]:
             return layout, reading
         if reading is not None:
             reasons.append(f"{layout}: {reading}")
-    raise ValueError(
+    raise UnknownLayoutError(
         f"{folder.root} must be laid out as one folder for each of at least two classes, images "
         "named after at least two classes, with masks, or with annotations of YOLO, COCO, Pascal "
         "VOC, labelme, CVAT, Supervisely, or CSV or text files, but none of these fits its "
