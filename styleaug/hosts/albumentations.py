@@ -47,6 +47,7 @@ class StyleAugment(A.ImageOnlyTransform):
         schedule: how amounts grow with :meth:`set_progress`.
         log: a file to which a line of JSON is added for each sample that is changed.
         p: probability that a sample is changed at all.
+        bits: that uint16 images have, from 9 to 16; by default as ``stages`` says, or all.
 
     Targets:
         image, images, volume, volumes
@@ -77,6 +78,7 @@ class StyleAugment(A.ImageOnlyTransform):
         schedule: dict[str, list[tuple[float, float]]] | str | None
         log: str | Path | None
         p: float | None
+        bits: int | None
 
         def model_dump(self, **options: Any) -> dict[str, Any]:
             """All values as they were given: a preset is no dict."""
@@ -90,9 +92,10 @@ class StyleAugment(A.ImageOnlyTransform):
         schedule: Points | str | None = None,
         log: str | Path | None = None,
         p: float | None = None,
+        bits: int | None = None,
     ) -> None:
         callback = None if log is None else JsonLines(log)
-        self._augment, p = inner(stages, p=p, schedule=schedule, protect=protect)
+        self._augment, p = inner(stages, p=p, schedule=schedule, protect=protect, bits=bits)
         self._augment.callback = callback
         super().__init__(p=p)
         if any(isinstance(s, Restyle) and s.styles == "batch" for s in self._augment.stages):
@@ -104,7 +107,7 @@ class StyleAugment(A.ImageOnlyTransform):
         settings = self._augment.to_dict()
         self.stages = stages if isinstance(stages, str) else settings["stages"]
         self.protect, self.schedule = settings["protect"], settings["schedule"]
-        self.channel_order = channel_order
+        self.bits, self.channel_order = settings["bits"], channel_order
         self.log = None if log is None else str(log)
         self._further: dict[str, str] = {}
 

@@ -19,6 +19,7 @@ def inner(
     p: float | None = None,
     schedule: Points | str | None = None,
     protect: float | None = None,
+    bits: int | None = None,
     callback: Callback | None = None,
 ) -> tuple[StyleAugment, float]:
     """The transform inside a twin, and the probability with which the twin lets it act.
@@ -29,6 +30,7 @@ def inner(
         p: by default, here and below, as ``stages`` has it.
         schedule: see :class:`styleaug.StyleAugment`.
         protect: the same.
+        bits: the same.
         callback: the same.
 
     Returns:
@@ -44,6 +46,7 @@ def inner(
         p = stages.p if p is None else p
         schedule = stages.schedule if schedule is None else schedule
         protect = stages.protect if protect is None else protect
+        bits = stages.bits if bits is None else bits
         callback = callback or stages.callback
         chosen = stages.stages
     elif isinstance(stages, Sequence) and not isinstance(stages, str):
@@ -53,6 +56,7 @@ def inner(
         p=p,
         schedule=schedule,
         protect=0.0 if protect is None else protect,
+        bits=bits,
         callback=callback,
     )
     probability, augment.p = augment.p, 1.0

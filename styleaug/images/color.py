@@ -21,7 +21,7 @@ def white_of(dtype: torch.dtype, bits: int | None = None) -> int | None:
             dtypes tell their white themselves.
     """
     if dtype == torch.uint16 and bits is not None:
-        return 2**bits - 1
+        return (1 << bits) - 1
     return WHITE.get(dtype)
 
 

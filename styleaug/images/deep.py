@@ -73,7 +73,7 @@ def encode_deep_colours(tensor: Tensor, like: Path) -> bytes:
     return _tiff_with_profile(tiff, profile) if profile else tiff
 
 
-def _stored(file: Image.Image) -> str | None:
+def _stored(file: Any) -> str | None:
     """The channels of 16 bits that a file holds where Pillow would give 8; None otherwise."""
     if not file.tile or file.mode.startswith(("I", "F")):
         return None

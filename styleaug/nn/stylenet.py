@@ -18,7 +18,6 @@ from styleaug.nn.norm import (
     adain,
 )
 
-
 _BOUNDS = {
     "stem": (1, 4096),
     "width": (4, 4096),

@@ -22,6 +22,7 @@ def apply_stages(
     steps: Sequence[tuple[Stage, Params]],
     *,
     strength_mask: Tensor | None = None,
+    bits: int | None = None,
 ) -> Tensor:
     """Apply stages in turn, each to the images that it changes; without gradients.
 
@@ -30,6 +31,7 @@ def apply_stages(
         steps: stages with their params, of one row an image, or of one row that serves all.
         strength_mask: factor at each pixel, in [0, 1], on what stages that are ``protectable``
             change: (B, 1, H, W); 0 protects.
+        bits: that uint16 images have, see :func:`~styleaug.images.color.white_of`.
 
     Returns:
         A new tensor of the same shape, dtype, device and memory format. Images that no stage
@@ -40,7 +42,7 @@ def apply_stages(
         TypeError: if the dtype is neither uint8, uint16 nor floating point.
     """
     prepare_process(images.device)
-    check_image_tensor(images, "images")
+    check_image_tensor(images, "images", bits)
     if images.ndim != 4 or any(len(params) not in (1, len(images)) for _, params in steps):
         raise ValueError(
             f"Rendering needs images (B, C, H, W) and a plan of B rows, or of one for all, but got "
@@ -60,12 +62,13 @@ def apply_stages(
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
         if not len(touched):
             return images.clone()
-        x = to_float(take(images, touched))
+        whole = images if bits is None else to_float(images, bits)  # what stages may look at
+        x = to_float(take(whole, touched))
         for (stage, params), changes in zip(steps, active, strict=True):
             every = changes.nonzero().flatten()
             if not len(every):
                 continue
-            params = stage.prepare(images, params.select(every))
+            params = stage.prepare(whole, params.select(every))
             among = changes[touched].nonzero().flatten()
             before = take(x, among)
             after = stage.apply(before, params)
@@ -73,7 +76,7 @@ def apply_stages(
                 mask = take(strength_mask.to(x.device, torch.float32), every)
                 after = torch.lerp(before, after, mask)
             x = put(x, among, after)
-        out = put(images, touched, to_dtype(x, images.dtype))
+        out = put(images, touched, to_dtype(x, images.dtype, bits))
         if images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous():
             return out.contiguous(memory_format=torch.channels_last)
         return out.contiguous()

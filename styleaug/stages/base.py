@@ -113,6 +113,7 @@ class Stage(ImageTransform):
         self, images: Tensor, drawn: Params, *, strength_mask: Tensor | None = None
     ) -> Tensor:
         """Apply params to a batch, see :func:`apply_stages`."""
+        self.notice_bits(images)
         return apply_stages(images, [(self, drawn)], strength_mask=strength_mask)
 
     def settings(self) -> dict[str, Any]:

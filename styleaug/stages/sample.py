@@ -12,12 +12,18 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from styleaug.errors import warn
 from styleaug.images.checks import check_image_tensor
 from styleaug.images.io import image_like, pixels_of
 from styleaug.runtime import prepare_process
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_DARK = (1023, 4095)
+"""White of 10 and of 12 bits. 14 bits reach a quarter of 16, as dark images do, too."""
+_PATIENCE = 20
+"""Images to see before it is said that none of them is bright: a single one may be dark."""
 
 IMAGES = (tv_tensors.Image, tv_tensors.Video, Image.Image)
 LABELS = (tv_tensors.BoundingBoxes, tv_tensors.Mask)
@@ -31,6 +37,29 @@ class Drawn(Protocol):
         ...
 
 
+class Bits:
+    """How many bits the values of the uint16 images seen so far have."""
+
+    def __init__(self) -> None:
+        self._images = self._highest = 0
+
+    def see(self, images: Tensor) -> None:
+        """Look at images (B, C, H, W) on the CPU; warn once if 20 have 10 or 12 bits at most."""
+        if self._highest > _DARK[-1] or self._images >= _PATIENCE:
+            return
+        self._images += len(images)
+        self._highest = max(self._highest, int(images.numpy().max(initial=0)))
+        if self._images < _PATIENCE or not 255 < self._highest <= _DARK[-1]:
+            return
+        white = next(white for white in _DARK if self._highest <= white)
+        bits = white.bit_length()
+        warn(
+            f"None of {self._images} uint16 images has a value above {white}, so they look like "
+            f"{bits} bits and are taken for nearly black: give bits={bits}, as in "
+            f"StyleAugment(..., bits={bits})."
+        )
+
+
 class ImageTransform(v2.Transform):
     """Base of torchvision transforms that draw for each image of a batch, and then change it.
 
@@ -41,6 +70,9 @@ class ImageTransform(v2.Transform):
 
     _transformed_types: tuple[Any, ...] = (v2.functional.is_pure_tensor, *IMAGES)
 
+    bits: int | None = None
+    """Those that uint16 images have; None: all 16."""
+
     @abstractmethod
     def draw(self, count: int, generator: torch.Generator | None = None) -> Drawn:
         """Draw for ``count`` images."""
@@ -48,6 +80,12 @@ class ImageTransform(v2.Transform):
     @abstractmethod
     def render(self, images: Tensor, drawn: Any, *, strength_mask: Tensor | None = None) -> Tensor:
         """Apply what was drawn to a batch (B, C, H, W)."""
+
+    def notice_bits(self, images: Tensor) -> None:
+        """Warn, once, where uint16 images look as if they had fewer bits than they are taken to."""
+        if self.bits is None and images.dtype == torch.uint16 and images.device.type == "cpu":
+            watch: Bits = self.__dict__.setdefault("_bits_seen", Bits())
+            watch.see(images)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch's
     def forward(self, *inputs: Any) -> Any:

@@ -617,3 +617,16 @@ def test_each_line_has_the_hook_that_it_asks_for():
     hooks = set(vars(host.StyleAugment))
     assert ("sample_parameters" in hooks) == X
     assert ("get_params_dependent_on_data" in hooks) != X
+
+
+@pytest.mark.parametrize("shape", [(24, 20), (24, 20, 1), (24, 20, 3)])
+def test_twelve_bits_in_sixteen_are_scaled_by_their_own_white(shape):
+    image = np.random.default_rng(0).integers(0, 4096, shape, dtype=np.uint16)
+    transform = A.Compose([StyleAugment([Relight()], bits=12, p=1)], seed=0)
+    out = transform(image=image)["image"]
+    assert out.dtype == np.uint16
+    assert out.shape == image.shape
+    assert 255 < out.max() <= 4095
+    assert not np.array_equal(out, image)
+    with pytest.raises(ValueError, match="values of 10 bits"):
+        A.Compose([StyleAugment([Relight()], bits=10, p=1)])(image=image)
