@@ -1,0 +1,46 @@
+"""What is said of folders that cannot be read."""
+
+import pytest
+
+from labelled import draw, write
+from styleaug.datasets import read_defects
+
+
+def test_a_missing_folder_and_one_without_images_are_errors(tmp_path):
+    draw(tmp_path, "in/a_1.png", "in/b_1.png")
+    (tmp_path / "empty").mkdir()
+    for folder, masks in [("none", None), ("in", "none")]:
+        with pytest.raises(ValueError, match=r"must exist at .*none"):
+            read_defects(tmp_path / folder, masks=masks and tmp_path / masks)
+    with pytest.raises(ValueError, match="must hold images"):
+        read_defects(str(tmp_path / "empty"))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a.png", "b.png"],  # no numbers
+        ["1.png", "2.png"],  # nothing else
+        ["20240101_1.png", "20240102_1.png"],  # dates
+        ["crack_1.png", "crack_2.png"],  # one class
+        ["crack/1.png", "crack/2.png"],
+        ["crack/1.png", "spot/1.png", "overview.png"],
+        ["train/a.png", "test/b.png"],
+        ["images/x.png", "preview/x.png"],
+    ],
+)
+def test_a_layout_that_cannot_be_told_is_an_error(tmp_path, names):
+    draw(tmp_path, *names)
+    with pytest.raises(ValueError, match=f"must be laid out as .* its {len(names)} images"):
+        read_defects(tmp_path)
+
+
+def test_damaged_images_are_found_when_loaded(tmp_path):
+    write(tmp_path / "images/a.png", "no picture")
+    write(tmp_path / "labels/a.txt", "0 0.9 0.5 0.1 0.1\n2 0.5 0.5 0.5 0.5")
+    (sample,) = read_defects(tmp_path).samples
+    assert sample.label == "2"
+    with pytest.raises(OSError, match=r"a\.png must be a readable image"):
+        sample.load()
+    with pytest.raises(OSError, match=r"a\.png must be a readable image"):
+        sample.load_mask()
