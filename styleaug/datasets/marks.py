@@ -100,8 +100,8 @@ def bitmap(label: str, png: bytes, left: int, top: int, where: str) -> Mark | No
         with Image.open(BytesIO(png)) as file:
             alpha = "A" in file.getbands()
             levels = np.asarray(file.getchannel("A") if alpha else file.convert("L"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise malformed(where, "a mask as a picture", str(error)) from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise malformed(where, "a mask as a picture", png[:20]) from None
     return run_lengths(label, RunLengths.of(levels > 0, left=left, top=top), where)
 
 

@@ -89,7 +89,7 @@ class Polygon(Mask):
         drawing = ImageDraw.Draw(canvas)
         for fill, points in ((1, self.points), *((0, hole) for hole in self.holes)):
             # a corner at x lies between the pixels x - 1 and x; Pillow counts from their centres
-            drawing.polygon([(x - 0.5, y - 0.5) for x, y in points], fill=fill)
+            drawing.polygon([(x - 0.5, y - 0.5) for x, y in points], fill=fill, outline=1)
         return np.array(canvas, dtype=np.bool_)
 
 

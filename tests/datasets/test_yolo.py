@@ -215,3 +215,112 @@ def test_mistakes_in_a_yolo_set_are_named(tmp_path):
         match=r"one YOLO dataset, .* 2 files that describe one: .*data\.yaml, more\.yaml",
     ):
         read_defects(tmp_path)
+
+
+def test_yolo_polygons_and_turned_boxes_are_masks_and_boxes_are_then_too(tmp_path):
+    draw(tmp_path, "images/a.png", "images/b.png")
+    write(tmp_path / "labels/a.txt", "0 0.1 0.2 0.5 0.2 0.5 0.8 0.1 0.8\n1 0.8 0.5 0.2 0.4\n")
+    _, samples = read(tmp_path)
+    sample = samples["images/a.png"]
+    assert sample.boxes == (Box("0", 2, 2, 10, 8), Box("1", 14, 3, 18, 7))
+    assert len(sample.masks) == 2
+    mask = sample.load_mask()
+    assert mask[2:8, 2:10].all()
+    assert mask[3:7, 14:18].all()
+    assert not mask[:, 11:13].any()
+    assert samples["images/b.png"].load_mask() is None
+    write(tmp_path / "labels/a.txt", "1 0.8 0.5 0.2 0.4\n")
+    assert read(tmp_path)[1]["images/a.png"].masks == ()  # boxes alone are none
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["0.0 0.5 0.5 0.2 0.4", "0\t0.5  0.5 0.2 0.4\r", "0 0.5 0.5 0.2 0.4 0.93", "0, .5, .5, .2, .4"],
+)
+def test_yolo_lines_may_have_class_floats_tabs_commas_and_a_confidence(tmp_path, line):
+    draw(tmp_path, "images/a.png")
+    write(tmp_path / "labels/a.txt", f"{line}\n")
+    assert read(tmp_path)[1]["images/a.png"].boxes == (Box("0", 8, 3, 12, 7),)
+
+
+def test_yolo_keypoints_are_no_polygons(tmp_path):
+    draw(tmp_path, "images/a.png")
+    write(tmp_path / "labels/a.txt", "0 0.5 0.5 0.2 0.4 0.1 0.1 2 0.9 0.9 2\n")
+    write(tmp_path / "data.yaml", "train: images\nnames: [a]\nkpt_shape: [2, 3]\n")
+    sample = read(tmp_path)[1]["images/a.png"]
+    assert (sample.boxes, sample.masks) == ((Box("a", 8, 3, 12, 7),), ())
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["./images/a.png", "images/a.png", "/home/me/set/images/a.png", "D:\\set\\images\\a.png"],
+)
+def test_yolo_lists_may_have_paths_of_another_machine(tmp_path, line):
+    draw(tmp_path, "images/a.png", "images/b.png", "other/a.png")
+    write(tmp_path / "labels/a.txt", "0 0.5 0.5 0.2 0.4\n")
+    write(tmp_path / "lists/train.txt", f"{line}\r\n")
+    write(tmp_path / "data.yaml", "path: /home/me/set\ntrain: lists/train.txt\nnames: [dent]\n")
+    assert labels(read(tmp_path)[1]) == {"images/a.png": "dent"}
+    assert read_defects(tmp_path).notes == ("2 of the images are left out: no split lists them.",)
+
+
+def test_yolo_splits_that_are_not_there_are_told_if_another_is(tmp_path):
+    draw(tmp_path, "train/images/a.png")
+    write(tmp_path / "train/labels/a.txt", "0 0.5 0.5 0.2 0.4\n")
+    write(
+        tmp_path / "data.yaml",
+        "train: ../train/images\nval: ../valid/images\ntest: ../test/images\nnc: 1\nnames: ['x']\n",
+    )
+    found = read_defects(tmp_path)
+    assert [sample.label for sample in found.samples] == ["x"]
+    assert len(found.notes) == 2
+    assert "There are no images at val in" in found.notes[0]
+
+
+def test_darknet_keeps_labels_beside_the_images(tmp_path):
+    """As CVAT exports it, with paths from wherever Darknet runs."""
+    draw(tmp_path, "obj_train_data/a.png", "obj_train_data/b.png", "obj_valid_data/c.png")
+    write(tmp_path / "obj_train_data/a.txt", "1 0.5 0.5 0.2 0.4\n")
+    write(tmp_path / "obj_train_data/b.txt", "")
+    write(tmp_path / "obj_valid_data/c.txt", "0 0.5 0.5 0.2 0.4\n")
+    write(tmp_path / "obj.names", "crack\nspot\n")
+    write(
+        tmp_path / "obj.data",
+        "classes = 2\ntrain = data/train.txt\nvalid = data/valid.txt\nnames = data/obj.names\n"
+        "backup = backup/\n",
+    )
+    write(tmp_path / "train.txt", "data/obj_train_data/a.png\ndata/obj_train_data/b.png\n")
+    write(tmp_path / "valid.txt", "data/obj_valid_data/c.png\n")
+    layout, samples = read(tmp_path)
+    assert layout == "yolo"
+    assert list(labels(samples).values()) == ["spot", "", "crack"]
+    assert list(splits(samples).values()) == ["train", "train", "test"]
+
+
+def test_yolo_labels_beside_the_images_are_told_by_their_lines(tmp_path):
+    """As labelImg writes them."""
+    draw(tmp_path, "a.png", "b.png", "c.png")
+    write(tmp_path / "a.txt", "15 0.5 0.5 0.2 0.4\n")
+    write(tmp_path / "b.txt", "")
+    layout, samples = read(tmp_path)
+    assert (layout, list(labels(samples).values())) == ("yolo", ["15", "", ""])
+    write(tmp_path / "classes.txt", "\n".join(f"kind {k}" for k in range(16)))
+    assert read_defects(tmp_path).classes == ("kind 15",)
+
+
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [
+        ("train/a.png", "labels/train/a.txt"),
+        ("train/a.png", "train/labels/a.txt"),
+        ("JPEGImages/a.png", "labels/a.txt"),
+        ("Images/a.png", "Labels/a.txt"),
+        ("images/train/lot 1/a.png", "labels/train/lot 1/a.txt"),
+    ],
+)
+def test_yolo_labels_lie_in_a_folder_of_their_own(tmp_path, image, label):
+    draw(tmp_path, image)
+    write(tmp_path / label, "3 0.5 0.5 0.2 0.4\n")
+    layout, samples = read(tmp_path)
+    assert (layout, labels(samples)) == ("yolo", {image: "3"})
+    assert set(splits(samples).values()) == {"train" if "train" in image else ""}
