@@ -1,12 +1,14 @@
-"""Writing files so that nothing half-written stays behind."""
+"""Writing files so that nothing half-written stays behind, and telling them by their content."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 try:
     import fcntl
@@ -43,11 +45,41 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete what killed processes left half-written below ``folder``; never what one writes."""
-    for leftover in folder.rglob(f"{_PREFIX}*{_SUFFIX}"):
+def remove_leftovers(folder: Path, *, below: bool = True) -> None:
+    """Delete what killed processes left half-written in ``folder``; never what one writes.
+
+    Args:
+        folder: that they wrote to; it need not exist.
+        below: whether in its subfolders, too.
+    """
+    find = folder.rglob if below else folder.glob
+    for leftover in find(f"{_PREFIX}*{_SUFFIX}"):
         with suppress(OSError):  # locked by its writer, open on Windows, or not ours to delete
             if fcntl is not None:
                 with leftover.open("r+b") as file:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             leftover.unlink()
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    sha = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            sha.update(block)
+    return sha.hexdigest()
+
+
+def lock(file: IO[bytes]) -> bool:
+    """Take a file for this process until it is closed; False if another process has it.
+
+    Where there are no locks, on Windows and some network drives, nobody has it.
+    """
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+    return True

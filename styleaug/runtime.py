@@ -79,6 +79,16 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the machine, or the GPU, had too little memory: torch says so in several ways."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    said = str(error).lower()
+    return isinstance(error, RuntimeError) and any(
+        words in said for words in ("can't allocate memory", "not enough memory", "out of memory")
+    )
+
+
 def use_autocast(precision: str, device: torch.device) -> bool:
     """Whether to compute in bfloat16: ``"auto"`` where the hardware multiplies it."""
     if precision == "auto":

@@ -1,10 +1,8 @@
 """Restylings made ahead: found by pixels, blended as the transform blends, the rest passes by."""
 
-import json
 import pickle
 import warnings
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -13,8 +11,9 @@ from torchvision.transforms import v2
 
 from helpers import pictures, torch_generator_stays
 from styleaug.cli import main
-from styleaug.gatys.cached import CachedStylization, digest
+from styleaug.gatys.cached import PIXELS, CachedStylization, digest_pixels
 from styleaug.images.io import load_image, to_image, to_tensor
+from styleaug.manifest import LINES, Manifest
 from styleaug.stages.restyle import blend
 
 ALWAYS = {"p": 1, "strength": 1, "texture": 1}
@@ -138,39 +137,24 @@ def test_labels_come_back_and_pipelines_pickle(photos, restyled):
 
 def test_a_digest_tells_pixels_and_shape():
     image = pictures(3, 8, 12)
-    assert digest(image) == digest(image.clone())
-    assert digest(image) != digest(image.flip(2))
-    assert digest(image) != digest(image.reshape(3, 12, 8))
-    assert digest(image[:1]) == digest(image[:1].expand(3, -1, -1))
+    assert digest_pixels(image) == digest_pixels(image.clone())
+    assert digest_pixels(image) != digest_pixels(image.flip(2))
+    assert digest_pixels(image) != digest_pixels(image.reshape(3, 12, 8))
+    assert digest_pixels(image[:1]) == digest_pixels(image[:1].expand(3, -1, -1))
 
 
-def test_a_run_notes_what_it_made_and_repeats_nothing(photos, tmp_path):
-    out = tmp_path / "out"
-    assert run(photos, out) == 0
-    images = json.loads((out / "gatys.json").read_text())["images"]
-    assert set(images) == {"colour.png", "gray.png", "twin.png"}
-    assert images["gray.png"] == images["twin.png"] == digest(pictures(1, 24, 32, seed=1))
-    before = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
-    run(photos, out)
-    assert {path: path.stat().st_mtime_ns for path in out.glob("*.png")} == before
+def test_a_run_notes_what_each_picture_was_made_of(photos, tmp_path):
+    assert run(photos, tmp_path / "out") == 0
+    entries = Manifest(tmp_path / "out").entries
+    assert set(entries) == {"colour.png", "gray.png", "twin.png"}
+    pixels = digest_pixels(pictures(1, 24, 32, seed=1))
+    assert entries["gray.png"].drawn == entries["twin.png"].drawn == {PIXELS: pixels}
 
 
-def test_pictures_that_the_index_lacks_are_made_anew(photos, tmp_path):
-    out = tmp_path / "out"
-    run(photos, out)
-    index = json.loads((out / "gatys.json").read_text())
-    del index["images"]["gray.png"]
-    (out / "gatys.json").write_text(json.dumps(index))
-    Image.new("L", (32, 24), 77).save(out / "gray.png")
-    run(photos, out)
-    assert (np.asarray(load_image(out / "gray.png")) != 77).any()
-    assert "gray.png" in json.loads((out / "gatys.json").read_text())["images"]
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"images": 3}', '{"images": {"a": []}}'])
-def test_a_damaged_index_is_one_sentence(tmp_path, text):
-    (tmp_path / "gatys.json").write_text(text)
-    with pytest.raises(ValueError, match="must be what 'styleaug gatys' wrote, but is damaged"):
+@pytest.mark.parametrize("text", ["[]\n", "{}\n", "half a li\n"])
+def test_a_damaged_record_is_one_sentence(tmp_path, text):
+    (tmp_path / LINES).write_text(text)
+    with pytest.raises(ValueError, match="must be what styleaug wrote, but its line 1 is damaged"):
         CachedStylization(tmp_path)
 
 
@@ -188,7 +172,7 @@ def test_bad_settings_are_refused(restyled, settings, message):
 
 
 def test_bad_folders_and_images_are_refused(photos, restyled, tmp_path):
-    with pytest.raises(ValueError, match=r"there is no gatys\.json in"):
+    with pytest.raises(ValueError, match=r"no manifest\.jsonl in .* tells of any"):
         CachedStylization(photos)
     with pytest.raises(ValueError, match=r"one image \(C, H, W\) on the CPU"):
         CachedStylization(restyled)(pictures(2, 3, 24, 32))

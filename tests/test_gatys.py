@@ -1,10 +1,5 @@
 """Optimisation of pixels: the objective and its gradient, the optimisers, inputs of every kind."""
 
-import json
-import signal
-import subprocess
-import sys
-import time
 from copy import deepcopy
 
 import numpy as np
@@ -14,12 +9,14 @@ from PIL import Image
 
 from helpers import DTYPES, pictures
 from styleaug.cli import main
+from styleaug.files import digest_file
 from styleaug.gatys import GatysConfig, gatys
 from styleaug.gatys.descent import APPROACH, NonFiniteObjective, descend
 from styleaug.gatys.objective import ChunkedObjective, Objective, style_grams
 from styleaug.gatys.optimizers import Adam, Lbfgs
 from styleaug.gatys.restyle import _list_sizes
 from styleaug.images.color import luma
+from styleaug.manifest import LINES, TABLE, Manifest
 from styleaug.nn.features import cached_features
 
 CPU = torch.device("cpu")
@@ -410,14 +407,14 @@ def test_adam_is_that_of_torch():
         ({"variant": "quick"}, "variant must be one of fast, textbook"),
         ({"optimizer": "sgd"}, "optimizer must be one of lbfgs, adam"),
         ({"precision": "int8"}, "precision must be one of auto, bf16"),
-        ({"steps": 0}, "steps must be at least 1"),
+        ({"steps": 0}, "steps must be a whole number of at least 1"),
         ({"content_layers": ("conv9_1",)}, "content_layers must name layers of vgg16"),
         ({"content_layers": ()}, "content_layers must name"),
         ({"features": "resnet"}, "features must be one of"),
         ({"tile": 200}, "tile must be a multiple of 16"),
         ({"tile": 64}, "tile must be a multiple of 16"),
-        ({"tv": -1}, "tv must be at least 0"),
-        ({"working_size": 8}, "working_size must be at least 32"),
+        ({"tv": -1}, "tv must be a number of at least 0"),
+        ({"working_size": 8}, "working_size must be a whole number of at least 32"),
     ],
 )
 def test_config_refuses(settings, message):
@@ -473,9 +470,10 @@ def test_the_command_mirrors_a_folder(photos, tmp_path):
         with Image.open(path) as before, Image.open(out / path.relative_to(photos)) as after:
             assert (before.size, before.mode) == (after.size, after.mode)
             assert (np.asarray(before) != np.asarray(after)).any()
-    settings = json.loads((out / "gatys.json").read_text())["settings"]
-    assert settings["steps"] == 2
-    assert settings["reference"] == [str(tmp_path / "style.png")]
+    entries = Manifest(out).entries
+    assert set(entries) == {"a.png", "b.png", "sub/c.jpg"}
+    assert entries["a.png"].settings["steps"] == 2
+    assert entries["a.png"].settings["reference"] == [digest_file(tmp_path / "style.png")]
 
 
 def test_the_command_keeps_what_is_there_and_minds_other_settings(photos, tmp_path, capsys):
@@ -487,7 +485,7 @@ def test_the_command_keeps_what_is_there_and_minds_other_settings(photos, tmp_pa
     assert (out / "a.png").is_file()
     assert (out / "b.png").stat().st_mtime_ns == before
     assert main(command(photos, out, "--steps", "3")) == 2
-    assert "made with another steps" in capsys.readouterr().err
+    assert "a.png was made with another steps. Choose another --out" in capsys.readouterr().err
     assert main(command(photos, out, "--steps", "3", "--overwrite")) == 0
     assert (out / "b.png").stat().st_mtime_ns > before
 
@@ -503,6 +501,7 @@ def test_the_command_skips_what_it_cannot_read(photos, tmp_path, capsys):
     ("more", "message"),
     [
         (("--weights", "1", "2"), "--weights must be one number for each"),
+        (("--weights", "-1"), "weights must be finite, not negative"),
         (("--strength", "2"), "strength must be a number in"),
     ],
 )
@@ -511,6 +510,7 @@ def test_the_command_refuses_in_one_sentence(photos, tmp_path, capsys, more, mes
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_wants_batches_of_at_least_one(photos, tmp_path, capsys):
@@ -520,42 +520,55 @@ def test_the_command_wants_batches_of_at_least_one(photos, tmp_path, capsys):
     assert "--batch: must be a whole number of at least 1" in capsys.readouterr().err
 
 
-def named(out):
-    """Pictures that the index says are done: it is whole at any moment."""
-    index = out / "gatys.json"
-    return (
-        [out / name for name in json.loads(index.read_text())["images"]] if index.exists() else []
-    )
+@pytest.fixture
+def scarce(monkeypatch):
+    """``scarce(n)``: memory for n images at a time. What has been tried is listed."""
+    import styleaug.cli.gatys
+
+    optimise, tried = styleaug.cli.gatys.gatys, []
+
+    def limit(most: int) -> list[int]:
+        def short_of_memory(images, *args, **options):
+            tried.append(len(images))
+            if len(images) > most:
+                raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+            return optimise(images, *args, **options)
+
+        monkeypatch.setattr(styleaug.cli.gatys, "gatys", short_of_memory)
+        return tried
+
+    return limit
 
 
-@pytest.mark.parametrize("text", ['{"settings"', "[1, 2]", '{"settings": {}, "images": 3}'])
-def test_a_damaged_index_is_told(photos, tmp_path, capsys, text):
-    arguments = command(photos, tmp_path, "--steps", "1")
-    (tmp_path / "gatys.json").write_text(text)
-    assert main(arguments) == 2
-    assert "is damaged" in capsys.readouterr().err
-    assert (tmp_path / "gatys.json").read_text() == text
-    assert main([*arguments, "--overwrite"]) == 0
-    assert len(named(tmp_path)) == 3
+def test_with_too_little_memory_fewer_images_are_tried_at_a_time(photos, tmp_path, scarce):
+    tried = scarce(1)
+    assert main(command(photos, tmp_path / "out", "--steps", "1", "--batch", "2")) == 0
+    assert tried == [2, 1, 1, 1]
+    assert len(Manifest(tmp_path / "out").entries) == 3
 
 
-def test_a_killed_run_leaves_whole_pictures_and_goes_on(photos, tmp_path):
-    out = tmp_path / "out"
-    arguments = command(photos, out, "--steps", "12", "--batch", "1")
-    start = [sys.executable, "-m", "styleaug", *arguments]
-    with subprocess.Popen(start, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 60
-        while not named(out) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-    for path in out.rglob("[!.]*.png"):
-        with Image.open(path) as image:
-            image.load()
-    done = {path: path.stat().st_mtime_ns for path in named(out)}
-    assert done
+def test_what_finds_too_little_memory_alone_is_skipped_and_told(photos, tmp_path, scarce, caplog):
+    scarce(0)
+    assert main(command(photos, tmp_path / "out", "--steps", "1")) == 1
+    assert "a.png: out of memory. Try it alone, with a smaller --working-size" in caplog.text
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_batch_of_which_a_part_is_lost_is_made_again_as_a_whole(photos, tmp_path, scarce):
+    """The rounding of a picture depends on how many are made with it."""
+    out, tried = tmp_path / "out", scarce(9)
+    arguments = command(photos, out, "--steps", "2", "--batch", "2")
+    main(arguments)
+    made = [*out.rglob("*.png"), *out.rglob("*.jpg"), out / TABLE]
+    whole = {path: path.read_bytes() for path in made}
+    first, *_ = (out / LINES).read_bytes().splitlines(keepends=True)
+    (out / LINES).write_bytes(first)
+    for name in ("b.png", "sub/c.jpg"):
+        (out / name).unlink()
+    del tried[:]
     assert main(arguments) == 0
-    assert {path: path.stat().st_mtime_ns for path in done} == done
-    assert len([p for p in out.rglob("[!.]*.*") if p.suffix in (".png", ".jpg")]) == 3
+    assert tried == [2, 1]
+    assert {path: path.read_bytes() for path in made} == whole
 
 
 def test_a_run_in_pieces_gives_the_same_pictures(photos, tmp_path):

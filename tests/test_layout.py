@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = [
     "styleaug.errors",
     "styleaug.files",
+    "styleaug.manifest",
     "styleaug.images",
     "styleaug.runtime",
     "styleaug.weights",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,20 @@ from torch import Tensor
 from tqdm import tqdm
 
 from styleaug.cli.options import add_command, add_fields, add_options, count
-from styleaug.cli.pictures import load_picture, mirrored
-from styleaug.files import atomic_path
+from styleaug.cli.outputs import OUT_OF_MEMORY, Content, Outputs, Picture, list_pictures
+from styleaug.files import digest_file
 from styleaug.gatys import GatysConfig, GatysProgress, gatys
-from styleaug.gatys.cached import INDEX, digest
+from styleaug.gatys.cached import PIXELS, digest_pixels
 from styleaug.gatys.config import OPTIMIZERS, PRECISIONS, VARIANTS
-from styleaug.images.io import load_rgb, save_image, to_image, to_tensor
+from styleaug.gatys.restyle import normalize_weights
+from styleaug.images.color import to_dtype, to_float
+from styleaug.images.io import encode_picture, load_rgb, to_tensor
+from styleaug.runtime import is_out_of_memory
 
 log = logging.getLogger(__name__)
+
+Batch = list[tuple[Picture, Content]]
+"""What to make, with what it is made of."""
 
 EXAMPLES = """examples:
   styleaug gatys part.png --reference rust.jpg --out restyled/
@@ -31,9 +37,8 @@ EXAMPLES = """examples:
 
 Slow (tens of seconds an image on a CPU), and for any style, also those that the network of a pack
 does not master. Folders are mirrored: SRC/a/b.png becomes OUT/a/b.png. Run the same command again
-after an interruption: what is there already is kept. OUT/gatys.json holds the settings, and which
-picture is of which image: styleaug.gatys.cached.CachedStylization("OUT") takes them over in
-training.
+after an interruption: what is there already is kept. OUT/manifest.jsonl tells of each picture what
+it was made of, and how: styleaug.gatys.cached.CachedStylization("OUT") takes them over in training.
 """
 
 
@@ -90,7 +95,7 @@ def add_parser(commands: Any) -> None:
         precision=f"auto, the fastest that the device computes well in, or {', '.join(PRECISIONS)}",
         tile="side, in pixels, above which images are looked at tile by tile",
     )
-    add_options(group, "device")
+    add_options(group, "bits", "device")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -103,99 +108,83 @@ def run(arguments: argparse.Namespace) -> int:
             f"--weights must be one number for each picture of --reference, but got "
             f"{len(arguments.weights)} for {len(styles)}."
         )
-    jobs = [
-        (source, targets[0][0]) for source, targets in mirrored(arguments.sources, arguments.out)
-    ]
-    index = _Index(arguments, config)
-    missing = [job for job in jobs if job[1] not in index or not job[1].is_file()]
-    failed = 0
-    with tqdm(total=len(jobs), initial=len(jobs) - len(missing), desc="gatys", unit="image") as bar:
+    normalize_weights(arguments.weights, len(styles), 1)  # says what is wrong with them
+    pictures = list_pictures(arguments.sources, arguments.out, others=arguments.reference)
+    settings = {
+        "command": "gatys",
+        "bits": arguments.bits,
+        "reference": [digest_file(path) for path in arguments.reference],
+        "weights": arguments.weights,
+        # a tile bounds the memory and changes nothing else
+        **{name: value for name, value in asdict(config).items() if name != "tile"},
+    }
+    bits, overwrite = arguments.bits, arguments.overwrite
+    with (
+        Outputs(arguments.out, pictures, settings, overwrite=overwrite) as outputs,
+        tqdm(total=len(pictures), desc="gatys", unit="image") as bar,
+    ):
 
         def tell(now: GatysProgress) -> None:
             place = f"{now.step}/{now.steps} at {now.size[0]} x {now.size[1]}"
             bar.set_postfix_str(f"step {place}, objective {now.objective:.4g}")
 
-        for found, skipped in _batches(missing, arguments.batch):
-            failed += skipped
-            bar.update(skipped)
-            if not found:
-                continue
-            images = torch.stack([image for _, image in found]).to(arguments.device)
-            result = gatys(images, styles, config, weights=arguments.weights, progress=tell)
-            for (target, _), restyled in zip(found, result.images, strict=True):
-                save_image(target, to_image(restyled))
-            index.add(found)
-            bar.update(len(found))
-    written = len(jobs) - failed
-    print(f"{written} images in {arguments.out}" + (f", {failed} skipped" if failed else ""))
-    return 1 if failed else 0
+        def restyle(images: Tensor) -> Tensor:
+            given = images.to(arguments.device)
+            return gatys(given, styles, config, weights=arguments.weights, progress=tell).images
+
+        for batch in _batches(outputs, arguments.batch, bits):
+            found = _restyle_all([to_float(read.image, bits) for _, read in batch], restyle)
+            _write(outputs, batch, found, bits)
+            bar.update(len(batch))
+    return outputs.report()
 
 
-class _Index:
-    """What the pictures of a folder were made with and of, kept beside them.
-
-    Raises:
-        ValueError: if those that are there were made otherwise.
-    """
-
-    def __init__(self, arguments: argparse.Namespace, config: GatysConfig) -> None:
-        self.path = arguments.out / INDEX
-        self.settings: dict[str, Any] = {
-            **asdict(config),
-            "content_layers": list(config.content_layers),
-            "reference": [str(path.resolve()) for path in arguments.reference],
-            "weights": arguments.weights,
-        }
-        self.images: dict[str, str] = {}
-        if self.path.is_file() and not arguments.overwrite:
-            try:
-                before = json.loads(self.path.read_text(encoding="utf-8"))
-                made, self.images = dict(before["settings"]), dict(before["images"])
-            except (ValueError, TypeError, LookupError) as error:
-                raise ValueError(
-                    f"{self.path} must be what this command wrote, but is damaged ({error!r}). "
-                    "Choose another --out, or make its pictures anew with --overwrite."
-                ) from error
-            changed = [name for name, value in self.settings.items() if made.get(name) != value]
-            if changed:
-                raise ValueError(
-                    f"{arguments.out} holds pictures that were made with another "
-                    f"{', '.join(changed)}. Choose another --out, or make them anew with "
-                    "--overwrite."
-                )
-        self._write()
-
-    def __contains__(self, target: Path) -> bool:
-        """Whether a picture has been made."""
-        return target.relative_to(self.path.parent).as_posix() in self.images
-
-    def add(self, made: Sequence[tuple[Path, Tensor]]) -> None:
-        """Note pictures that have been made, each with its image (C, H, W)."""
-        for target, image in made:
-            self.images[target.relative_to(self.path.parent).as_posix()] = digest(image)
-        self._write()
-
-    def _write(self) -> None:
-        text = json.dumps({"settings": self.settings, "images": self.images}, indent=1)
-        with atomic_path(self.path) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def _batches(
-    jobs: Sequence[tuple[Path, Path]], count: int
-) -> Iterator[tuple[list[tuple[Path, Tensor]], int]]:
-    """Targets with images of one size, at most ``count``; and how many could not be read."""
-    waiting: list[tuple[Path, Tensor]] = []
-    for source, target in jobs:
-        try:
-            image = to_tensor(load_picture(source))
-        except (OSError, ValueError) as error:
-            log.warning("skipped %s: %s", source, error)
-            yield [], 1
+def _batches(outputs: Outputs, count: int, bits: int | None) -> Iterator[Batch]:
+    """Images of one size, at most ``count``, as they follow each other."""
+    waiting: Batch = []
+    for picture in outputs.missing:
+        read = outputs.attempt([picture], partial(Content.read, picture.source, bits))
+        if read is None:
             continue
-        if waiting and (len(waiting) == count or waiting[0][1].shape != image.shape):
-            yield waiting, 0
+        if waiting and (len(waiting) == count or waiting[0][1].image.shape != read.image.shape):
+            yield waiting
             waiting = []
-        waiting.append((target, image))
+        waiting.append((picture, read))
     if waiting:
-        yield waiting, 0
+        yield waiting
+
+
+def _restyle_all(
+    images: Sequence[Tensor], restyle: Callable[[Tensor], Tensor]
+) -> list[Tensor | None]:
+    """Restyled images; None of those that find too little memory even alone."""
+    try:
+        return list(restyle(torch.stack(list(images))))
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    if len(images) == 1:
+        return [None]
+    half = len(images) // 2
+    log.warning("out of memory with %d images at a time; trying %d", len(images), half)
+    return _restyle_all(images[:half], restyle) + _restyle_all(images[half:], restyle)
+
+
+def _write(
+    outputs: Outputs, batch: Batch, found: Sequence[Tensor | None], bits: int | None
+) -> None:
+    """Write what became of a batch."""
+    made = []
+    for (picture, read), restyled in zip(batch, found, strict=True):
+        if restyled is None:
+            outputs.skip([picture], OUT_OF_MEMORY)
+            continue
+        out = to_dtype(restyled, read.image.dtype, bits)
+        encode = partial(encode_picture, out, like=picture.source, suffix=picture.suffix)
+        file = outputs.attempt([picture], encode)
+        if file is not None:
+            made.append((picture, read, file))
+    for number, (picture, read, file) in enumerate(made, 1):
+        drawn = {PIXELS: digest_pixels(to_dtype(to_float(read.image, bits), torch.uint8))}
+        # a batch of which a part is lost is made again as a whole: its rounding depends on its size
+        outputs.write(picture, file, source=read, drawn=drawn, left=len(made) - number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,17 @@ from styleaug.errors import warn
 from styleaug.images.checks import check_fraction, check_image_tensor, check_range
 from styleaug.images.color import luma, to_dtype, to_float, to_rgb
 from styleaug.images.io import load_rgb, to_image, to_tensor
+from styleaug.manifest import LINES, Manifest
 from styleaug.stages.params import Range
 from styleaug.stages.restyle import blend
 
-INDEX = "gatys.json"
-"""What ``styleaug gatys`` writes beside its pictures: settings, and :func:`digest` of images."""
+PIXELS = "pixels"
+"""Of what is drawn, the name of :func:`digest_pixels` of a picture's source."""
 
 _PATIENCE = 20
 
 
-def digest(image: Tensor) -> str:
+def digest_pixels(image: Tensor) -> str:
     """What tells an image (C, H, W), uint8: equal for equal pixels, gray or the same as RGB."""
     rgb = to_rgb(image).permute(1, 2, 0).contiguous().cpu().numpy()
     return hashlib.sha256(str(rgb.shape).encode() + rgb.tobytes()).hexdigest()[:32]
@@ -47,8 +47,8 @@ class CachedStylization(v2.Transform):
         texture: range of the share of the new texture; 0 changes colour and tone only.
 
     Raises:
-        ValueError: if an argument is out of bounds, or the folder holds no index; at call, if an
-            image is not (C, H, W), or not on the CPU.
+        ValueError: if an argument is out of bounds, or the folder tells of no restylings; at call,
+            if an image is not (C, H, W), or not on the CPU.
         OSError: at call, if a restyling cannot be read.
 
     Shape:
@@ -110,7 +110,7 @@ class CachedStylization(v2.Transform):
         if not params["taken"]:
             return None
         seen = image if image.dtype == torch.uint8 else to_dtype(to_float(image), torch.uint8)
-        files = self._files.get(digest(seen), [])
+        files = self._files.get(digest_pixels(seen), [])
         if self._unknown is not None:
             self._unknown = None if files else self._unknown + 1
             if self._unknown is not None and self._unknown == _PATIENCE:
@@ -139,21 +139,14 @@ class CachedStylization(v2.Transform):
 
 def _read(folder: Path) -> dict[str, list[Path]]:
     """The restylings of each known image."""
-    indices = sorted(folder.rglob(INDEX))
-    if not indices:
-        raise ValueError(
-            f"folder must hold what 'styleaug gatys --out' wrote, but there is no {INDEX} in "
-            f"{folder}."
-        )
     files: dict[str, list[Path]] = defaultdict(list)
-    for index in indices:
-        try:
-            images = json.loads(index.read_text(encoding="utf-8"))["images"]
-            for name, key in images.items():
-                files[key].append(index.parent / name)
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
-            raise ValueError(
-                f"{index} must be what 'styleaug gatys' wrote, but is damaged ({error!r}). Run "
-                "the command again with --overwrite."
-            ) from error
+    for path in sorted(folder.rglob(LINES)):
+        for entry in Manifest(path.parent).entries.values():
+            if PIXELS in entry.drawn:  # stylize keeps a record, too
+                files[str(entry.drawn[PIXELS])].append(path.parent / entry.output)
+    if not files:
+        raise ValueError(
+            f"folder must hold what 'styleaug gatys --out' wrote, but no {LINES} in {folder} tells "
+            "of any."
+        )
     return dict(files)

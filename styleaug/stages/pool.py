@@ -8,12 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from styleaug.files import digest_file
 from styleaug.images.io import find_images, load_rgb, to_tensor
 from styleaug.networks import encode
 from styleaug.pack import StylePack
 
 Styles = str | Path | Iterable[str | Path]
-Reference = tuple[str, str, int]
+Reference = tuple[str, str]
+"""A pack's id, and the SHA-256 of an image's file."""
 
 _encoded: dict[Reference, Tensor] = {}
 """Codes of reference images, each encoded once per process."""
@@ -30,7 +32,9 @@ class StylePool:
     Attributes:
         names: of the styles.
         codes: (N, code_size).
-        references: codes (1, code_size) of its reference images, for other processes.
+        rows: the entries that stand for rows of the pack.
+        files: of its reference images, in their order.
+        references: codes (1, code_size) of these, for other processes.
 
     Raises:
         ValueError: if there is no style, or one is unknown or unreadable.
@@ -48,19 +52,22 @@ class StylePool:
         self.references: dict[Reference, Tensor] = {}
         rows_known = {"all", *pack.names, *(tag for tags in pack.tags for tag in tags)}
         # a Path is never a tag or a name
-        rows = pack.rows(str(e) for e in entries if e in rows_known)
+        self.rows = [str(entry) for entry in entries if entry in rows_known]
+        self.files: list[Path] = []
+        rows = pack.rows(self.rows)
         self.names, codes = [pack.names[r] for r in rows], [pack.codes[rows]]
         for entry in entries:
             if entry in rows_known:
                 continue
             for file in _files(pack, entry):
+                self.files.append(file)
                 self.names.append(str(file))
                 codes.append(self._code(pack, file))
         self.codes = torch.cat(codes)
 
     def _code(self, pack: StylePack, file: Path) -> Tensor:
         """The code (1, code_size) of a reference image."""
-        key = (pack.id, str(file.resolve()), file.stat().st_mtime_ns)
+        key = (pack.id, digest_file(file))
         if key not in _encoded:
             try:
                 image = to_tensor(load_rgb(file))

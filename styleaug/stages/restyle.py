@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from styleaug.files import digest_file
 from styleaug.images.checks import check_fraction, check_range
 from styleaug.images.color import luma, to_rgb
 from styleaug.networks import encode, network_of
 from styleaug.nn.guided import bounded_texture, tone_change, tone_map
 from styleaug.nn.noise import SEEDS, white_noise
-from styleaug.pack import StylePack
+from styleaug.pack import StylePack, bundled_packs
 from styleaug.stages.apply import on_device, put
 from styleaug.stages.base import Stage
 from styleaug.stages.params import Params, Range, integers, rows, uniform
@@ -196,6 +197,11 @@ class Restyle(Stage):
         return pool
 
     @property
+    def pack_id(self) -> str:
+        """What tells its pack from others, see :class:`~styleaug.StylePack`."""
+        return self._pack.id
+
+    @property
     def pool(self) -> StylePool:
         """The styles that it draws from."""
         if self._pool is None:  # just unpickled
@@ -312,7 +318,12 @@ def blend(
     return restyled
 
 
-@functools.lru_cache(maxsize=8)
 def _load_pack(source: str) -> StylePack:
-    """Packs are read once per process."""
+    """Packs are read once per process, and again if their file has changed."""
+    path = bundled_packs().get(source, Path(source)).resolve()
+    return _read_pack(source, path, digest_file(path) if path.is_file() else "")
+
+
+@functools.lru_cache(maxsize=8)
+def _read_pack(source: str, path: Path, digest: str) -> StylePack:
     return StylePack.load(source)
