@@ -41,8 +41,18 @@ def folders_of(file: Path, root: Path) -> tuple[str, ...]:
 
 
 def telling_folders(file: Path, root: Path) -> tuple[str, ...]:
-    """``folders_of`` without those that tell images from annotations."""
-    return tuple(name for name in folders_of(file, root) if not is_role(name))
+    """``folders_of`` without what tells images from annotations: ``train_masks`` is ``train``."""
+    return tuple(filter(None, map(_without_role, folders_of(file, root))))
+
+
+@cache
+def _without_role(name: str) -> str:
+    if is_role(name):
+        return ""
+    if not _split_of(name):
+        return name
+    kept = [word for word in _words(name) if word not in _IMAGE_WORDS | _MASK_WORDS]
+    return "_".join([*kept, *re.findall(r"\d+", name)])
 
 
 @cache

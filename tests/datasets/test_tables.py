@@ -1,0 +1,86 @@
+"""CSV files that tell the labels of images."""
+
+import pytest
+
+from labelled import draw, labels, read, splits, write
+from styleaug.datasets import Box, read_defects
+
+
+def test_one_hot_columns_of_roboflow_are_classes(tmp_path):
+    for split in ("train", "valid", "test"):
+        draw(tmp_path, f"{split}/a.jpg", f"{split}/b.jpg", f"{split}/c.jpg")
+        write(
+            tmp_path / split / "_classes.csv",
+            "filename, Dent, red rust\na.jpg, 1, 0\nb.jpg, 1, 1\nc.jpg, 0, 0\n",
+        )
+    layout, samples = read(tmp_path)
+    assert layout == "csv"
+    assert [labels(samples)[f"valid/{n}.jpg"] for n in "abc"] == ["Dent", "Dent", ""]
+    assert splits(samples)["valid/a.jpg"] == "train"
+    assert read_defects(tmp_path).notes == (
+        "3 images have several labels, of which the first counts.",
+    )
+    write(tmp_path / "test/_classes.csv", "filename,Dent,rust\na.jpg,1,yes\n")
+    with pytest.raises(ValueError, match=r"_classes\.csv, line 2, must be 0 or 1 for each class"):
+        read_defects(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,20,10,dent,2,3,8,6\n",
+        "Image_ID;x1;y1;x2;y2;Label\na;2.0;3.0;8.0;6.0;dent\n",
+        "\ufeffpath,class,xmin,ymin,xmax,ymax\nimages\\a.jpg,dent,2,3,8,6\nimages/b.jpg,,,,,\n",
+    ],
+)
+def test_tables_of_boxes(tmp_path, text):
+    draw(tmp_path, "images/a.jpg", "images/b.jpg", "other/c.jpg")
+    write(tmp_path / "annotations.csv", text)
+    layout, samples = read(tmp_path)
+    assert layout == "csv"
+    assert labels(samples) == {"images/a.jpg": "dent", "images/b.jpg": ""}
+    assert samples["images/a.jpg"].boxes == (Box("dent", 2, 3, 8, 6),)
+
+
+@pytest.mark.parametrize("cells", ["2,3,8,x", "2,3,8,", "2,3,8", "9,3,8,6", "nan,3,8,6"])
+def test_malformed_boxes_of_tables_are_named(tmp_path, cells):
+    draw(tmp_path, "a.jpg")
+    write(tmp_path / "boxes.csv", f"filename,class,xmin,ymin,xmax,ymax\na.jpg,dent,{cells}\n")
+    with pytest.raises(ValueError, match=r"boxes\.csv, line 2, must be a box"):
+        read_defects(tmp_path)
+
+
+def test_tables_of_labels_may_tell_splits_and_leave_images_out(tmp_path):
+    draw(tmp_path, "images/1.jpg", "images/2.jpg", "images/3.jpg")
+    write(tmp_path / "labels.csv", "image_id,label,split\n1,dent,train\n2.jpg,ok,test\n9,ok,test\n")
+    write(tmp_path / "sample_submission.csv", "image_id,label\n3,dent\n")
+    layout, samples = read(tmp_path)
+    assert (layout, labels(samples)) == ("csv", {"images/1.jpg": "dent", "images/2.jpg": "ok"})
+    assert splits(samples) == {"images/1.jpg": "train", "images/2.jpg": "test"}
+    assert read_defects(tmp_path).notes == (
+        "labels.csv names 1 images that are not there, 9 first.",
+        "1 of the images are left out: no table names them.",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "time,temperature\n1,20\n",
+        "image,label\nelsewhere.jpg,dent\n",
+        "image,camera\na.jpg,left\n",
+        "class,count\ndent,3\n",
+    ],
+)
+def test_tables_about_something_else_do_not_matter(tmp_path, text):
+    draw(tmp_path, "crack/a.jpg", "spot/b.jpg")
+    write(tmp_path / "log.csv", text)
+    assert read(tmp_path)[0] == "folders"
+
+
+def test_a_cell_without_end_is_refused_in_words(tmp_path):
+    draw(tmp_path, "a.jpg")
+    write(tmp_path / "labels.csv", "image,label\na.jpg," + "x" * 200_000)
+    with pytest.raises(ValueError, match=r"labels\.csv, line 2, must be CSV"):
+        read_defects(tmp_path)
