@@ -117,5 +117,8 @@ def test_a_share_to_test_on_must_leave_something_on_both_sides(fraction):
 
 
 def test_a_set_without_two_of_a_label_cannot_be_parted():
-    with pytest.raises(ValueError, match="must have two images of a label"):
+    words = (
+        "must have two images of a label .* read as 'folders', whose labels are the names of fol"
+    )
+    with pytest.raises(ValueError, match=words):
         made(("a", 1, ""), ("b", 1, "")).split()

@@ -4,6 +4,7 @@ import pytest
 
 from labelled import draw, write
 from styleaug.datasets import read_defects
+from styleaug.errors import UnknownLayoutError
 
 
 def test_a_missing_folder_and_one_without_images_are_errors(tmp_path):
@@ -44,3 +45,20 @@ def test_damaged_images_are_found_when_loaded(tmp_path):
         sample.load()
     with pytest.raises(OSError, match=r"a\.png must be a readable image"):
         sample.load_mask()
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["crack/1.png", "crack/2.png"], "there is one class folder only, crack"),
+        (["crack/1.png", "o.png"], r"o\.png lies in no class folder, as others do"),
+        (["kos1/a.png", "kos2/a.png"], "kos1, kos2 are numbered as parts of a dataset"),
+        (["a.png", "b_1.png"], r"names: a\.png is not named after a class, as crack_1\.png is"),
+        (["a_1.png", "a_2.png"], "names: all images are named after one class, 'a'"),
+        (["a_1.png", "a_2.png"], "masks: there are no masks, in folders masks"),
+    ],
+)
+def test_what_was_looked_for_is_told(tmp_path, names, words):
+    draw(tmp_path, *names)
+    with pytest.raises(UnknownLayoutError, match=words):
+        read_defects(tmp_path)
