@@ -2,7 +2,7 @@
 
 import pytest
 
-from labelled import VOC_OBJECT, draw, draw_mask, labels, read, write, write_voc
+from labelled import VOC_OBJECT, draw, draw_mask, labels, read, splits, write, write_voc
 from styleaug.datasets import Box, read_defects
 
 
