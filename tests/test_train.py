@@ -14,9 +14,12 @@ from PIL import Image
 from styleaug import StylePack
 from styleaug.errors import StyleAugError, WeightsError
 from styleaug.networks import stylizer_of
+from styleaug.nn.features import load_features
 from styleaug.nn.noise import white_noise
 from styleaug.nn.stylenet import StyleNetConfig
 from styleaug.styles.procedural import FAMILIES
+from styleaug.train import checkpoint
+from styleaug.train.checkpoint import fingerprint
 from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
 from styleaug.train.loop import Progress, _Run, learning_rate, train
@@ -117,12 +120,66 @@ def test_interrupted_run_resumes_to_the_same_weights(folders, trained, tmp_path)
     assert not list(tmp_path.rglob(".*"))  # no temporary file stays behind
 
 
-def test_resume_refuses_other_settings_and_a_missing_checkpoint(folders, trained, tmp_path):
+def test_resume_refuses_other_settings(folders, trained, monkeypatch):
     settings, _, _ = trained
-    with pytest.raises(WeightsError, match="lr"):
+    with pytest.raises(WeightsError, match="but lr differ"):
         train(config(folders, settings.out, resume=True, lr=1e-4))
-    with pytest.raises(ValueError, match="needs a checkpoint"):
-        train(config(folders, tmp_path / "other.safetensors", resume=True))
+    monkeypatch.setattr(checkpoint, "version", lambda name: "9")
+    with pytest.raises(WeightsError, match="but version differ"):
+        train(config(folders, settings.out, resume=True))
+
+
+def test_resume_without_a_checkpoint_starts_afresh_and_says_so(folders, trained, tmp_path, caplog):
+    """So the command that was interrupted can be repeated as it is, whenever it was."""
+    _, whole, _ = trained
+    caplog.set_level(logging.INFO)
+    assert train(config(folders, tmp_path / "other.safetensors", resume=True)).id == whole.id
+    assert "There is no checkpoint at" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"), [("parts", "content_files"), ("art", "styles_files")]
+)
+def test_resume_refuses_other_images_under_the_same_names(tmp_path, changed, named):
+    for seed, folder in enumerate(("parts", "art")):
+        write_pictures(tmp_path / folder, ["a.png"], seed)
+    settings = {"content": (str(tmp_path / "parts"),), "styles": (str(tmp_path / "art"),)}
+    mine = config(tmp_path, tmp_path / "pack.safetensors", **settings, steps=1)
+    run = fingerprint(mine, 1)
+    checkpoint.save_checkpoint(tmp_path / "checkpoint.pt", {"run": run})
+    checkpoint.read_checkpoint(tmp_path / "checkpoint.pt", run, torch.device("cpu"))
+    (tmp_path / changed / "a.png").unlink()
+    write_pictures(tmp_path / changed / "more", ["a.png"], 9)
+    (tmp_path / changed / "more" / "a.png").rename(tmp_path / changed / "a.png")
+    with pytest.raises(WeightsError, match=f"but {named} differ"):
+        checkpoint.read_checkpoint(
+            tmp_path / "checkpoint.pt", fingerprint(mine, 1), torch.device("cpu")
+        )
+
+
+def test_targets_of_a_style_that_was_replaced_are_computed_again(tmp_path):
+    trunk = load_features()
+    found = []
+    for seed in (1, 2, 1):
+        write_pictures(tmp_path / str(len(found)), ["a.png"], seed)
+        (tmp_path / "s").mkdir(exist_ok=True)
+        (tmp_path / str(len(found)) / "a.png").replace(tmp_path / "s" / "a.png")
+        styles = list_styles([str(tmp_path / "s")])
+        mine = config(tmp_path, tmp_path / "pack.safetensors", views=1)
+        (folder,) = StyleTargets.build(styles, trunk, mine, torch.device("cpu"))
+        found.append((folder, np.load(folder / "images.npy").tobytes()))
+    assert found[0] != found[1]
+    assert found[0] == found[2]
+    view = np.asarray(style_view(styles[0].load(), 0, 0)).transpose(2, 0, 1)
+    assert found[2][1] == view.tobytes()
+
+
+def test_a_run_that_starts_afresh_leaves_nothing_of_another_one(folders, tmp_path):
+    out = tmp_path / "pack.safetensors"
+    train(config(folders, out, sheet_every=2))
+    train(config(folders, out, steps=2, sheet_every=2))
+    assert [path.name for path in out.with_suffix(".run").glob("sheet*")] == ["sheet-000002.jpg"]
+    assert len((out.with_suffix(".run") / "log.jsonl").read_text().splitlines()) == 2
 
 
 def test_the_same_folders_written_otherwise_are_the_same_run(folders, trained, monkeypatch):
@@ -285,7 +342,7 @@ def test_procedural_finishes_are_styles_like_any_others():
 
 def test_training_starts_from_a_pack_with_as_many_blocks_or_more(folders, trained, tmp_path):
     settings, pack, _ = trained
-    still = {"steps": 1, "lr": 0.0}
+    still = {"steps": 1, "lr": 1e-30}
     again = train(config(folders, tmp_path / "a.safetensors", init=str(settings.out), **still))
     cpu = torch.device("cpu")
     before, after = (stylizer_of(p, cpu, torch.float32).state_dict() for p in (pack, again))

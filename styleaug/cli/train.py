@@ -86,7 +86,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="PACK", help=".safetensors file")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="(default: beside PACK)")
-    add_fields(parser, TrainConfig, resume="continue from the last checkpoint")
+    add_fields(parser, TrainConfig, resume="continue from the last checkpoint, if there is one")
     group = parser.add_argument_group("recipe")
     add_fields(group, TrainConfig, **_RECIPE)
     add_options(group, "device", "seed")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,13 @@ from torch import Tensor
 
 from styleaug.errors import StyleAugError, WeightsError
 from styleaug.files import atomic_path
+from styleaug.images.io import find_images
+from styleaug.pack import StylePack
 from styleaug.train.config import TrainConfig
 from styleaug.train.styles import PROCEDURAL
+
+_END = 1 << 18
+"""Bytes at each end of a file that are looked at: of 10,000 files, in a few seconds."""
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
@@ -34,19 +42,15 @@ def read_checkpoint(
         device: where its tensors go.
 
     Raises:
-        ValueError: if there is none.
         WeightsError: if it is damaged, or of a run with other settings.
     """
-    if not path.is_file():
-        raise ValueError(
-            f"resume needs a checkpoint at {path}, but there is none. Run without --resume first."
-        )
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:
         raise WeightsError(f"{path} cannot be read ({error}); start afresh.") from error
-    if state["run"] != settings:
-        changed = [k for k in settings if state["run"].get(k) != settings[k]]
+    # checkpoints of earlier versions tell less
+    changed = [k for k in settings if k in state["run"] and state["run"][k] != settings[k]]
+    if changed:
         raise WeightsError(
             f"{path} must come from a run with the same settings, but {', '.join(changed)} differ. "
             "Repeat the command with its first settings, or start afresh without --resume."
@@ -74,7 +78,12 @@ def advise_restart(path: Path) -> str:
 
 
 def fingerprint(config: TrainConfig, world: int) -> dict[str, Any]:
-    """Settings that must be the same for a run to be continued exactly."""
+    """Settings, and the content of files, that must be the same for a run to go on exactly.
+
+    Raises:
+        ValueError: if a folder is missing or empty.
+        WeightsError: if there is no pack to start from where one is asked for.
+    """
     free = {"out", "run_dir", "sources", "workers", "device", "resume"}
     free |= {"checkpoint_every", "sheet_every"}
     settings = {k: v for k, v in asdict(config).items() if k not in free}
@@ -84,4 +93,27 @@ def fingerprint(config: TrainConfig, world: int) -> dict[str, Any]:
             tag + sep + (f if f.startswith(PROCEDURAL) else str(Path(f).resolve()))
             for tag, sep, f in entries
         ]
-    return {**json.loads(json.dumps(settings)), "world": world}
+        folders = [Path(f) for _, _, f in entries if not f.startswith(PROCEDURAL)]
+        settings[f"{name}_files"] = _digest_folders(folders)
+    if config.init:
+        settings["init_pack"] = StylePack.load(config.init).id
+    settings |= {"world": world, "version": version("styleaug")}
+    return dict(json.loads(json.dumps(settings)))
+
+
+def _digest_folders(folders: Iterable[Path]) -> str:
+    """Of names, sizes, and both ends of all image files: what is edited differs in one of them."""
+    sha = hashlib.sha256()
+    for folder in folders:
+        for path in find_images(folder):
+            sha.update(os.fsencode(path.relative_to(folder).as_posix()) + b"\0")
+            try:
+                with path.open("rb") as file:
+                    size = file.seek(0, os.SEEK_END)
+                    sha.update(f"{size}\0".encode())
+                    for place in (0, max(0, size - _END)):
+                        file.seek(place)
+                        sha.update(file.read(_END))
+            except OSError:
+                sha.update(b"unreadable")
+    return sha.hexdigest()

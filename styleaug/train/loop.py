@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -18,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from styleaug.errors import StyleAugError
+from styleaug.files import atomic_path, remove_leftovers
 from styleaug.images.io import save_image
 from styleaug.nn.encoder import Stylizer
 from styleaug.nn.features import load_features
@@ -35,6 +37,8 @@ from styleaug.train.data import TrainingBatches
 from styleaug.train.losses import Objective
 from styleaug.train.sheet import draw_sheet, pick_evenly
 from styleaug.train.styles import StyleTargets, is_held_out, list_styles
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def train(config: TrainConfig, callback: Callable[[Progress], None] | None = Non
         The pack, as written to ``config.out``.
 
     Raises:
-        ValueError: if folders are missing or empty, or no checkpoint exists to resume from.
+        ValueError: if folders are missing or empty.
         WeightsError: if the checkpoint is damaged or of a different run.
         StyleAugError: if loss or weights stop being finite; the last checkpoint stays.
     """
@@ -84,8 +88,10 @@ class _Run:
         self.settings = fingerprint(config, world)
         self.checkpoint_path = config.folder / "checkpoint.pt"
         checkpoint = None
-        if config.resume:  # before any long work
+        if config.resume and self.checkpoint_path.is_file():  # before any long work
             checkpoint = read_checkpoint(self.checkpoint_path, self.settings, device)
+        elif config.resume:
+            log.info("There is no checkpoint at %s yet: starting afresh.", self.checkpoint_path)
         self.autocast = use_autocast(config.precision, self.device)
         dtype = torch.bfloat16 if self.autocast else torch.float32
         self.trunk = load_features().to(self.device, dtype).to(memory_format=torch.channels_last)
@@ -135,6 +141,8 @@ class _Run:
             prefetch_factor=4 if c.workers else None,
         )
         parts: dict[str, float] = {}
+        if self.rank == 0:
+            self._clear()
         try:
             for batch in loader:
                 found = self._train_step(parallel, batch)
@@ -149,10 +157,10 @@ class _Run:
                     self._log(parts)
                 if self.rank == 0 and callback:
                     callback(Progress(self.step, c.steps, parts))
-                if self.step % c.checkpoint_every == 0:
-                    self._save()
                 if self.step % c.sheet_every == 0 or self.step == c.steps:
                     self._sheet()
+                if self.step % c.checkpoint_every == 0:  # last: nothing before it is done again
+                    self._save()
         except KeyboardInterrupt:
             self._save()
             raise
@@ -205,9 +213,29 @@ class _Run:
                 slow.lerp_(fast, 1 - decay)
         return {name: part.detach() for name, part in parts.items()}
 
+    def _clear(self) -> None:
+        """Drop contact sheets and lines of the log behind the step to begin with.
+
+        They are of another run, or of a part of this one that comes again.
+        """
+        folder = self.config.folder
+        remove_leftovers(folder)
+        remove_leftovers(self.config.out.parent, below=False)
+        for sheet in folder.glob("sheet-[0-9]*.jpg"):
+            if int(sheet.stem.removeprefix("sheet-")) > self.step:
+                sheet.unlink()
+        path, kept = folder / "log.jsonl", []
+        with suppress(OSError, ValueError):  # there is none, or its last line is half
+            for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+                if json.loads(line)["step"] > self.step:
+                    break
+                kept.append(line)
+        with atomic_path(path) as temporary:
+            temporary.write_text("".join(kept), encoding="utf-8")
+
     def _log(self, parts: dict[str, float]) -> None:
         if self.rank == 0:
-            with (self.config.folder / "log.jsonl").open("a") as file:
+            with (self.config.folder / "log.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": self.step, **parts}) + "\n")
 
     def _save(self) -> None:

@@ -8,7 +8,8 @@ import logging
 import re
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from PIL import Image, ImageEnhance, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
+from styleaug.files import digest_file
 from styleaug.images.color import to_dtype
 from styleaug.images.io import find_images, load_rgb, to_image
 from styleaug.nn.encoder import ENCODER_LAYERS, STYLE_SIZE, style_statistics
 from styleaug.nn.features import VGGFeatures
 from styleaug.nn.perceptual import gram
+from styleaug.runtime import use_autocast
 from styleaug.styles.procedural import FAMILIES, VERSION, draw_finish
 from styleaug.train.config import TrainConfig
 
@@ -37,13 +40,14 @@ PROCEDURAL = "procedural:"
 class StyleImage:
     """One style image: where it lies, and what its row of the pack is called.
 
-    ``path`` is a file, or ``procedural:FAMILY:INDEX``.
+    ``path`` is a file, or ``procedural:FAMILY:INDEX``; ``digest`` tells the file's content.
     """
 
     path: str
     name: str
     tags: tuple[str, ...]
     group: int
+    digest: str = ""
 
     def load(self) -> Image.Image:
         """Read or draw the picture, RGB.
@@ -98,7 +102,7 @@ def list_styles(folders: Sequence[str]) -> list[StyleImage]:
             tags = dict.fromkeys(t for t in (tag, source, numbered[1] if numbered else "") if t)
             name = next(n for n in _names(stem, tag) if n not in taken)
             taken.add(name)
-            styles.append(StyleImage(str(path), name, tuple(tags), group))
+            styles.append(StyleImage(str(path), name, tuple(tags), group, digest_file(path)))
             found += 1
         if not found:
             raise ValueError(f"A style folder must hold readable images, but {folder} has none.")
@@ -191,7 +195,10 @@ class StyleTargets:
         config: TrainConfig,
         device: torch.device,
     ) -> list[Path]:
-        """Compute the targets once; a later run with the same styles and settings finds them.
+        """Compute the targets once; a later run finds them.
+
+        They are told by all that they depend on: the content of the images, their order, the
+        settings, and the version of the package.
 
         Returns:
             A folder for each group of styles. It is renamed into place only when complete.
@@ -208,19 +215,21 @@ def _build(
 ) -> Path:
     """The targets of one group of styles."""
     key = {
-        "styles": [asdict(s) | {"group": 0} for s in styles],
+        "styles": [style.digest or style.path for style in styles],
         "views": config.views,
         "seed": config.seed,
         "size": STYLE_SIZE,
-        "version": 2,
+        "bf16": use_autocast(config.precision, device),
+        "version": version("styleaug"),
         "procedural": VERSION if styles[0].path.startswith(PROCEDURAL) else 0,
     }
     tag = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
     folder = config.folder / f"targets-{tag}"
     if folder.is_dir():
         return folder
+    for leftover in config.folder.glob("targets-*.partial"):  # of killed runs
+        shutil.rmtree(leftover, ignore_errors=True)
     temporary = folder.with_suffix(".partial")
-    shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     total = len(styles) * config.views
 
