@@ -33,6 +33,7 @@ from styleaug.audit.settings import settings as settings_of
 from styleaug.augment.plan import Plan
 from styleaug.augment.transform import StyleAugment
 from styleaug.datasets import DefectSet, Sample
+from styleaug.datasets.survey import LARGEST, SMALLEST
 from styleaug.evaluate.records import package_versions
 from styleaug.images.color import to_float
 from styleaug.images.io import to_tensor
@@ -48,8 +49,6 @@ FREE_IMAGES = 40
 """Images without defects that are looked at: each takes half a second a setting."""
 _LEAST = 0.2
 """Separability before, or confidence, below which there is nothing to lose."""
-_SMALLEST = 12
-"""Pixels of the smallest defect: fewer tell no difference from chance."""
 
 
 def audit(
@@ -199,7 +198,7 @@ class _Subject:
         if self.predict is not None:
             predict, label = self.predict, list(self.classes).index(sample.label)
             return lambda images: predict(images)[:, label].tolist()
-        if mask is None or mask.sum() < _SMALLEST or mask.float().mean() > 0.5:
+        if mask is None or mask.sum() < SMALLEST or mask.float().mean() > LARGEST:
             return None
         # all that the measure looks at: 15 pixels around the mask, and 4 for its two blurs
         part = around(mask, 20)

@@ -15,6 +15,7 @@ from styleaug.errors import StyleAugError
 
 COMMANDS = {
     "presets": "list presets and when to take each, show one as code and JSON",
+    "inspect": "how a folder of images is understood, and what is wrong with it",
     "preview": "contact sheet of what training will see",
     "stylize": "write changed copies of images and folders of images",
     "audit": "which settings keep which of your defects",

@@ -15,10 +15,12 @@ from styleaug.audit.report import Share
 from styleaug.audit.run import SHOWN, draws_of
 from styleaug.audit.settings import TEXTURES
 from styleaug.cli.options import add_command, add_fields, add_options
+from styleaug.cli.overview import short_overview
 from styleaug.cli.pipeline import load_pipeline
 from styleaug.cli.presets import as_code
 from styleaug.cli.sheet import contact_sheet, outlined
 from styleaug.datasets import read_defects
+from styleaug.datasets.summary import summarize
 from styleaug.files import atomic_path
 from styleaug.images.io import save_image
 
@@ -27,8 +29,8 @@ EXAMPLES = """examples:
   styleaug audit --data parts/ --masks masks/ --limit 100
   styleaug audit --data classes/ --model mine.py:predict      # no masks: the model's confidence
 
-Layouts: class folders, images with masks beside them, YOLO, COCO, Pascal VOC. An interrupted audit
-goes on where it was, by the same command. To train with what it recommends, paste the code, or
+'styleaug inspect DIR' tells first how a folder is understood. An interrupted audit goes on where
+it was, by the same command. To train with what it recommends, paste the code, or
 
   StyleAugment.from_dict(json.load(open("audit/audit.json"))["recommended"])
 """
@@ -42,7 +44,7 @@ def add_parser(commands: Any) -> None:
     )
     parser = add_command(commands, "audit", run, does=does, examples=EXAMPLES)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled images")
-    parser.add_argument("--masks", type=Path, metavar="DIR", help="masks, if they lie elsewhere")
+    add_options(parser, "masks", "bits")
     parser.add_argument(
         "--model",
         metavar="FILE.py:NAME",
@@ -64,7 +66,15 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, write report and sheet."""
     config = AuditConfig(**{f.name: getattr(arguments, f.name) for f in fields(AuditConfig)})
-    defects = read_defects(arguments.data, masks=arguments.masks)
+    defects = read_defects(arguments.data, masks=arguments.masks, bits=arguments.bits)
+    summary = summarize(defects, arguments.data, size=config.size, thorough=False)
+    print(short_overview(summary), end="\n\n", flush=True)
+    marked = any(sample.masks or sample.boxes for sample in defects.samples)
+    if not marked and arguments.model is None:
+        raise ValueError(
+            f"An audit needs to know where defects are, but none of {len(defects.samples)} images "
+            f"of {defects.name} has a mask or a box. Give --masks DIR, or --model FILE.py:NAME."
+        )
     report = audit(
         defects,
         config,

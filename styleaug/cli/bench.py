@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from styleaug.cli.options import add_command, add_options
+from styleaug.cli.overview import short_overview
 from styleaug.datasets import read_defects
+from styleaug.datasets.summary import summarize
 from styleaug.evaluate import Robustness, bench, write_report
 from styleaug.evaluate.models import KINDS
 from styleaug.evaluate.policies import BASELINES, FLIPS
@@ -23,8 +25,8 @@ EXAMPLES = """examples:
   styleaug bench --data parts/ --steps 1000
   styleaug bench --data parts/ --baselines ColorJitter "AugMix(severity=5)" --seeds 0 1 2 3 4
 
-Layouts: class folders, images named after their class, YOLO, COCO, Pascal VOC, images with masks in
-class folders. An interrupted bench goes on where it was, by the same command.
+'styleaug inspect DIR' tells first how a folder is understood, and which tasks its labels allow. An
+interrupted bench goes on where it was, by the same command.
 """
 
 
@@ -71,12 +73,16 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: 0 1 2)")
     parser.add_argument("--workers", type=int, default=0, help="processes that corrupt test images")
-    add_options(parser, "pack", "device")
+    add_options(parser, "masks", "bits", "pack", "device")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, test, print, write the report."""
-    defects = read_defects(arguments.data)
+    defects = read_defects(arguments.data, masks=arguments.masks, bits=arguments.bits)
+    print(
+        short_overview(summarize(defects, arguments.data, size=Protocol.size, thorough=False)),
+        flush=True,
+    )
     kind = arguments.task or kind_of(defects)
     given = {"model": arguments.model, "seeds": arguments.seeds, "steps": arguments.steps}
     changes = {name: value for name, value in given.items() if value is not None}

@@ -9,6 +9,7 @@ import argparse
 import inspect
 from collections.abc import Callable
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -205,6 +206,7 @@ _SHARED: dict[str, dict[str, Any]] = {
         "help": "short side that larger images are brought to, as for training",
     },
     "draws": {"type": count, "metavar": "N", "help": "of each image"},
+    "masks": {"type": Path, "metavar": "DIR", "help": "masks, if they lie elsewhere"},
 }
 """Options that mean the same in every command that has them."""
 

@@ -30,6 +30,14 @@ SCORES = {
 :data:`~styleaug.evaluate.metrics.METRICS`."""
 
 
+NEEDS = {
+    "classification": "images of two classes",
+    "segmentation": "masks or boxes",
+    "detection": "boxes",
+}
+"""What labels each kind of task takes."""
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """Images with what a network shall answer.
@@ -131,21 +139,29 @@ class Task:
         return Classifier(backbone, len(self.classes), weight.float())
 
 
+def kinds_of(defects: DefectSet) -> tuple[str, ...]:
+    """The tasks that a set's labels allow: classes if it has two, masks, boxes, filled boxes."""
+    masked = any(sample.masks for sample in defects.samples)
+    boxed = any(sample.boxes for sample in defects.samples)
+    kinds = ["classification"] if len({sample.label for sample in defects.samples}) > 1 else []
+    kinds += ["segmentation"] if masked else []
+    kinds += ["detection"] if boxed else []
+    kinds += ["segmentation"] if boxed and not masked else []
+    return tuple(kinds)
+
+
 def kind_of(defects: DefectSet) -> str:
-    """The task that a set's labels allow: classes if it has two, else masks, else boxes.
+    """The first task that a set's labels allow, see :func:`kinds_of`.
 
     Raises:
         ValueError: if they allow none.
     """
-    if len({sample.label for sample in defects.samples}) > 1:
-        return "classification"
-    if any(sample.masks for sample in defects.samples):
-        return "segmentation"
-    if any(sample.boxes for sample in defects.samples):
-        return "detection"
-    raise ValueError(
-        f"A bench needs images of two classes, masks, or boxes, but {defects.name} has none."
-    )
+    kinds = kinds_of(defects)
+    if not kinds:
+        raise ValueError(
+            f"A bench needs images of two classes, masks, or boxes, but {defects.name} has none."
+        )
+    return kinds[0]
 
 
 def make_task(defects: DefectSet, kind: str, size: int) -> Task:
@@ -156,14 +172,10 @@ def make_task(defects: DefectSet, kind: str, size: int) -> Task:
     """
     if kind not in KINDS:
         raise ValueError(f"task must be one of {', '.join(KINDS)}, but got {kind!r}.")
-    needs = {
-        "classification": (len({s.label for s in defects.samples}) > 1, "images of two classes"),
-        "segmentation": (any(s.masks or s.boxes for s in defects.samples), "masks"),
-        "detection": (any(s.boxes for s in defects.samples), "boxes"),
-    }
-    met, wanted = needs[kind]
-    if not met:
-        raise ValueError(f"{kind} needs {wanted}, but {defects.name} has none.")
+    allowed = kinds_of(defects)
+    if kind not in allowed:
+        told = f"Its labels allow {' and '.join(allowed)}." if allowed else "Label its images."
+        raise ValueError(f"{kind} needs {NEEDS[kind]}, but {defects.name} has none. {told}")
     if kind == "classification":
         names = {sample.label or BACKGROUND for sample in defects.samples}
     else:

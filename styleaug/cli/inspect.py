@@ -1,0 +1,160 @@
+"""``styleaug inspect``: what a folder of images holds, and what is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from itertools import zip_longest
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from PIL import Image
+from tqdm import tqdm
+
+from styleaug.audit import AuditConfig
+from styleaug.cli.advice import faults, hints, read_options, steps
+from styleaug.cli.options import add_command, add_options
+from styleaug.cli.overview import counted, overview
+from styleaug.cli.sheet import contact_sheet, labelled
+from styleaug.datasets import DefectSet, Sample, read_defects
+from styleaug.datasets.summary import Summary, summarize
+from styleaug.errors import UnknownLayoutError
+from styleaug.files import atomic_path
+from styleaug.images.io import list_images, save_image, spread
+
+EXAMPLES = """examples:
+  styleaug inspect parts/
+  styleaug inspect parts/ --masks masks/ --out sheet.png
+  styleaug inspect scans/ --bits 12                    12-bit values in 16-bit files
+  styleaug inspect parts/ --json parts.json            all that was found, for scripts
+
+Prints layout, classes, splits, masks, boxes, sizes and bit depths; which files cannot be read, are
+there twice or contradict each other; and which commands fit. The sheet shows images of all classes
+with their labels drawn on: look whether they are right. The exit status is 1 if something must be
+mended.
+"""
+_COLUMNS, _TILE = 4, 256
+"""Of the sheet: pictures in a row, and the longer side of each in pixels."""
+
+
+def add_parser(commands: Any) -> None:
+    """Register the command."""
+    does = "Show how a folder of images is understood, before anything is made of it."
+    parser = add_command(commands, "inspect", run, does=does, examples=EXAMPLES)
+    parser.add_argument("data", type=Path, metavar="DIR", help="images, labelled or not")
+    parser.add_argument(
+        "--out", type=Path, default=Path("inspect.png"), metavar="SHEET", help="png or jpg file"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="for all that was found")
+    add_options(parser, "masks", "bits", limit=12, size=AuditConfig.size)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read, look, print, write the sheet."""
+    _check_outside(arguments)
+    defects, unlabelled, wrong = _read(arguments)
+    summary = summarize(
+        defects,
+        arguments.data,
+        size=arguments.size,
+        progress=lambda items, title: tqdm(items, desc=title, unit="image"),
+    )
+    print(overview(summary))
+    wrong += faults(summary)
+    for title, sentences in (
+        ("To mend", wrong),
+        ("To know", [*unlabelled, *hints(summary)]),
+    ):
+        if sentences:
+            print(f"\n{title}:", *map(_wrapped, sentences), sep="\n")
+    print(
+        "\nNext:",
+        *(f"  {line}".rstrip() for line in steps(summary, read_options(arguments))),
+        sep="\n",
+    )
+    shown = chosen(summary, arguments.limit)
+    if shown:
+        save_image(arguments.out, _sheet(shown))
+        drawn = " with their labels drawn on" if defects.layout else ""
+        print(f"\n{counted(len(shown), 'image')}{drawn}: {arguments.out}")
+    if arguments.json is not None:
+        with atomic_path(arguments.json) as temporary:
+            temporary.write_text(json.dumps(summary.to_dict(), indent=1), encoding="utf-8")
+        print(f"All that was found: {arguments.json}")
+    return 1 if wrong else 0
+
+
+def _check_outside(arguments: argparse.Namespace) -> None:
+    """Raise ValueError if an output would lie among the images, or replace one."""
+    folder = arguments.data.resolve()
+    for option in ("out", "json"):
+        path: Path | None = getattr(arguments, option)
+        if path is not None and path.resolve().is_relative_to(folder):
+            raise ValueError(
+                f"--{option} must lie outside {arguments.data}, or it would be taken for a part of "
+                f"the dataset, but is {path}. Give another path, as --{option} ../{path.name}."
+            )
+
+
+def _read(arguments: argparse.Namespace) -> tuple[DefectSet, list[str], list[str]]:
+    """The images with their labels; else why there are none, or what is wrong with them."""
+    root, bits = arguments.data, arguments.bits
+    plain = without_labels(root, bits)
+    if root.is_file():
+        return plain, [], []
+    try:
+        return read_defects(root, masks=arguments.masks, bits=bits), [], []
+    except UnknownLayoutError as error:
+        return plain, [str(error)], []
+    except ValueError as error:
+        return plain, [], [f"The labels cannot be read. {error}"]
+
+
+def without_labels(root: Path, bits: int | None = None) -> DefectSet:
+    """The images of a folder, or a single one, as a set of no layout.
+
+    Raises:
+        ValueError: if there is no image.
+    """
+    samples = tuple(Sample(path, bits=bits) for path in list_images(root))
+    return DefectSet(root.resolve().name, (), samples, layout="")
+
+
+def _wrapped(sentence: str) -> str:
+    return fill(
+        sentence,
+        100,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def chosen(summary: Summary, limit: int) -> list[Sample]:
+    """At most ``limit`` readable images, classes in turn, marked defects before none."""
+    groups: dict[tuple[bool, bool, str], list[Sample]] = {}
+    for look in summary.looks:
+        if not look.damage and not look.misfit:
+            label = look.sample.label
+            groups.setdefault((not look.pixels, not label, label), []).append(look.sample)
+    turns = zip_longest(*(spread(group, limit) for _, group in sorted(groups.items())))
+    return [sample for turn in turns for sample in turn if sample is not None][:limit]
+
+
+def _sheet(samples: list[Sample]) -> Image.Image:
+    """Pictures with their labels drawn on, and names below."""
+    tiles = [labelled(sample, _TILE) for sample in samples]
+    texts = [
+        "\n".join(filter(None, [sample.path.name, sample.label, sample.split]))
+        for sample in samples
+    ]
+    columns = min(_COLUMNS, len(tiles))
+    missing = -len(tiles) % columns
+    tiles += [tiles[0].new_full((3, 1, 1), 255)] * missing
+    texts += [""] * missing
+    rows = range(0, len(tiles), columns)
+    return contact_sheet(
+        [tiles[k : k + columns] for k in rows], _TILE, [texts[k : k + columns] for k in rows]
+    )
