@@ -13,7 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from styleaug.errors import WeightsError
+from styleaug.images.checks import check_number, check_path, check_whole, did_you_mean
 from styleaug.nn.encoder import Stylizer
+from styleaug.nn.norm import VARIANCE_FLOOR
 from styleaug.nn.stylenet import StyleNetConfig
 from styleaug.runtime import building, initializing, prepare_process
 from styleaug.weights import bundled_dir, digest, load_safetensors, save_safetensors
@@ -36,7 +38,7 @@ class StylePack:
         config: shape of the network.
         codes: (N, code_size), float32.
         state: weights of network and encoder, float16.
-        id: SHA-256 of weights and codes.
+        id: SHA-256 of all that decides what the network does: weights, codes, variance floor.
 
     Examples:
         >>> pack = StylePack.random()
@@ -75,7 +77,10 @@ class StylePack:
         self.source = source
         # half precision: what the file holds; so a pack is the same before and after saving
         self.state = {k: v.detach().half().cpu() for k, v in stylizer.state_dict().items()}
-        self.id = digest({**self.state, "codes": self.codes})
+        told = {**self.state, "codes": self.codes}
+        if self.config.floor != VARIANCE_FLOOR:  # which no shape of a tensor tells
+            told["floor"] = torch.tensor(self.config.floor)
+        self.id = digest(told)
 
     def __repr__(self) -> str:
         return f"StylePack({self.source or 'in memory'!r}, {len(self)} styles, id={self.id[:12]})"
@@ -100,11 +105,11 @@ class StylePack:
             WeightsError: if it is missing, damaged, or not a pack.
         """
         bundled = bundled_packs()
-        path = bundled.get(str(source), Path(source))
+        path = bundled.get(str(source)) or check_path("pack", source)
         if not path.is_file():
             raise WeightsError(
-                f"pack must be one of {sorted(bundled)} or the path of a pack file, but got "
-                f"{str(source)!r}."
+                f"pack must be one of {', '.join(bundled)}, or the path of a pack file, but got "
+                f"{str(source)!r}.{did_you_mean(source, bundled)}"
             )
         tensors, metadata = load_safetensors(path)
         if metadata.get("kind") != "pack" or metadata.get("format") != FORMAT:
@@ -128,6 +133,7 @@ class StylePack:
         cls, config: StyleNetConfig | None = None, *, rows: int = 8, seed: int = 0
     ) -> StylePack:
         """A pack with random weights, for tests and speed measurements."""
+        check_whole("rows", rows, 1)
         with initializing(seed):
             stylizer = Stylizer(config or StyleNetConfig())
             embeddings = torch.randn(rows, stylizer.net.config.embedding)
@@ -138,7 +144,13 @@ class StylePack:
         return cls(stylizer, codes, names, [("random",)] * rows)
 
     def save(self, path: str | Path) -> None:
-        """Write the pack atomically."""
+        """Write the pack atomically.
+
+        Raises:
+            WeightsError: if weights or codes are NaN or infinite.
+            ValueError: if the path is blank.
+        """
+        check_path("path", path)
         metadata = {
             "kind": "pack",
             "format": FORMAT,
@@ -215,11 +227,12 @@ class StylePack:
                 if entry in ("all", name) or entry in tags
             ]
             if not found:
-                tags = sorted({tag for row in self.tags for tag in row})
+                told = f"'styleaug packs {self.source} --names'" if self.source else "pack.names"
+                known = {"all", *self.names, *(tag for row in self.tags for tag in row)}
                 raise ValueError(
-                    f"styles must be 'all', tags ({', '.join(tags)}), names of rows, or paths of "
-                    f"reference images, but {entry!r} is none of them. 'styleaug packs --names' "
-                    "lists names."
+                    f"styles must be 'all', tags or names of styles, or paths of images, but "
+                    f"{entry!r} is none of them.{did_you_mean(entry, known)} {told} "
+                    "lists all."
                 )
             chosen.update(dict.fromkeys(found))
         return list(chosen)
@@ -241,11 +254,11 @@ class StylePack:
             True
         """
         weights = {style: 1.0} if isinstance(style, str) else dict(style)
+        for entry, weight in weights.items():
+            check_number(f"The weight of {entry!r}", weight, 0)
         total = sum(weights.values())
-        if not total > 0 or min(weights.values()) < 0:
-            raise ValueError(
-                f"Weights of styles must be at least 0, and some above, but got {style}."
-            )
+        if not total > 0:
+            raise ValueError(f"One of the weights of styles must be above 0, but got {style}.")
         codes = torch.stack([self.codes[self.rows(entry)].mean(0) for entry in weights])
         shares = torch.tensor(
             [w / total for w in weights.values()], dtype=torch.float32, device="cpu"

@@ -44,20 +44,35 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 def save_safetensors(
     path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]
 ) -> None:
-    """Write tensors and JSON-able ``metadata`` with a digest of the tensors, atomically."""
+    """Write tensors and JSON-able ``metadata`` with a digest of the tensors, atomically.
+
+    Raises:
+        WeightsError: if a tensor holds NaN or infinite values.
+    """
     from safetensors.torch import save_file
 
+    _check_finite(str(path), tensors)
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = {"styleaug": json.dumps({**metadata, "sha256": digest(ready)})}
     with atomic_path(Path(path)) as temporary:
         save_file(ready, temporary, metadata=header)
 
 
+def _check_finite(path: str, tensors: Mapping[str, Tensor]) -> None:
+    bad = [n for n, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
+    if bad:
+        raise WeightsError(
+            f"{path} must hold finite weights, but {len(bad)} of its {len(tensors)} tensors hold "
+            f"NaN or infinite values, such as {bad[0]}. Train it again, or copy it again."
+        )
+
+
 def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what :func:`save_safetensors` wrote, and check its digest.
 
     Raises:
-        WeightsError: if the file is missing, damaged, or was not written by styleaug.
+        WeightsError: if the file is missing, damaged, holds NaN or infinite values, or was not
+            written by styleaug.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -86,4 +101,5 @@ def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise WeightsError(
             f"{path} is damaged: its tensors do not match the SHA-256 in its header. Copy it again."
         )
+    _check_finite(str(path), tensors)
     return tensors, metadata

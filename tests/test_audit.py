@@ -439,8 +439,8 @@ def test_the_command_writes_report_and_sheet(folder, pack_file, capsys):
         (["--limit", "0"], "--limit: must be a whole number"),
         (["--size", "-3"], "--size: must be a whole number"),
         (["--draws", "x"], "--draws: must be a whole number"),
-        (["--budget", "1.5"], "budget must lie in [0, 1)"),
-        (["--budget", "nan"], "budget must lie in [0, 1)"),
+        (["--budget", "1.5"], "budget must be a number in [0, 1]"),
+        (["--budget", "nan"], "budget must be a number in [0, 1]"),
         (["--model", "nowhere.py:predict"], "--model must be FILE.py:NAME"),
         (["--data", "nowhere"], "nowhere"),
     ],
@@ -456,5 +456,5 @@ def test_wrong_values_are_refused(folder, capsys, options, message):
 
 @pytest.mark.parametrize("name", ["size", "limit", "draws"])
 def test_a_config_checks_its_numbers(name):
-    with pytest.raises(ValueError, match=f"{name} must be at least 1, but is 0"):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number of at least 1, but got 0"):
         AuditConfig(**{name: 0})

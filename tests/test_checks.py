@@ -1,5 +1,7 @@
 """Checks: what passes, what does not, and messages that say how to go on."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,15 @@ import torch
 from helpers import DTYPES, pictures
 from styleaug import Defocus, Relight, Restyle, SensorNoise, StyleAugment
 from styleaug.errors import MissingExtraError, StyleAugError, WeightsError
-from styleaug.images.checks import check_fraction, check_image_tensor, check_range
+from styleaug.images.checks import (
+    check_fraction,
+    check_image_tensor,
+    check_number,
+    check_path,
+    check_range,
+    check_whole,
+    did_you_mean,
+)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -28,8 +38,25 @@ def test_images_of_every_dtype_and_leading_dimension_pass(dtype, shape):
         (
             torch.zeros(3, 32, 32, dtype=torch.int64),
             TypeError,
-            ["uint8", "uint16", "int64", ".to(torch.uint16)"],
+            ["uint8", "uint16", "int64", "[0, 0]", ".to(torch.float32)"],
         ),
+        (
+            torch.full((3, 32, 32), 255, dtype=torch.int32),
+            TypeError,
+            ["int32", "[255, 255]", "with .to(torch.uint8)."],
+        ),
+        (
+            torch.full((3, 32, 32), 4095, dtype=torch.int64),
+            TypeError,
+            ["int64", "[4095, 4095]", ".to(torch.uint16)", "bits="],
+        ),
+        (
+            torch.full((3, 32, 32), 70000, dtype=torch.uint32),
+            TypeError,
+            ["uint32", "[70000, 70000]", "scale them to [0, 1]"],
+        ),
+        (torch.full((3, 32, 32), -1, dtype=torch.int8), TypeError, ["int8", "[-1, -1]", "scale"]),
+        (torch.zeros(3, 32, 32, dtype=torch.complex64), TypeError, ["complex64", "real part"]),
         (torch.zeros(3, 32, 32, dtype=torch.bool), TypeError, ["uint8", "uint16", "bool"]),
         (torch.full((3, 32, 32), 255.0), ValueError, ["[0, 1]", "255", "1/255"]),
         (torch.full((3, 32, 32), -1.0), ValueError, ["[0, 1]", "-1", "before Normalize"]),
@@ -75,12 +102,49 @@ def test_ranges_are_numbers_or_pairs(value, pair):
 
 @pytest.mark.parametrize(
     "value",
-    [(0.8, 0.2), (-0.1, 1), (0, 1.1), 2, float("nan"), (0, float("nan")), "01", "x", (), (1, 1, 1)],
+    [
+        *[(0.8, 0.2), (-0.1, 1), (0, 1.1), 2, float("nan"), (0, float("nan")), "01", "x", ()],
+        *[(1, 1, 1), True, (0, True), ("0", "1"), (0, float("inf"))],
+    ],
 )
 def test_bad_ranges_are_refused_with_name_and_value(value):
     with pytest.raises(ValueError, match=r"^strength must ") as caught:
         check_range("strength", value, 0, 1)
     assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), True, "1", None, 2.5, [1], -1, 9])
+def test_numbers_must_be_finite_in_bounds_and_of_their_kind(value):
+    with pytest.raises(ValueError, match=r"^steps must be a whole number in \[0, 8\], but got"):
+        check_whole("steps", value, 0, 8)
+    if value != 2.5:
+        with pytest.raises(ValueError, match=r"^lr must be a number in \[0, 8\], but got"):
+            check_number("lr", value, 0, 8)
+
+
+def test_numbers_come_back_in_python_s_own_types():
+    assert type(check_whole("steps", np.int64(3))) is int
+    assert type(check_number("lr", np.float32(0.5))) is float
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("ruts", " Did you mean 'rust'?"),
+        ("RUST", " Did you mean 'rust'?"),
+        ("wood", " Did you mean 'wood-3' or 'wood-2' or 'wood-1'?"),
+        ("xyz", ""),
+    ],
+)
+def test_unknown_names_suggest_the_closest(word, told):
+    assert did_you_mean(word, ["rust", "wood-1", "wood-2", "wood-3", "wood-44"]) == told
+
+
+@pytest.mark.parametrize("value", ["", " ", "\t"])
+def test_a_blank_text_is_not_the_current_folder(value):
+    with pytest.raises(ValueError, match=r"^masks must be a path, but got"):
+        check_path("masks", value)
+    assert check_path("masks", ".") == Path()
 
 
 def test_none_is_no_range():

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from helpers import FULL, TINY, pictures, torch_generator_stays
-from styleaug import Restyle, StylePack, networks
+from styleaug import Restyle, StylePack, networks, weights
 from styleaug.errors import WeightsError
 from styleaug.networks import encode, network_of, stylizer_of
 from styleaug.nn.encoder import Stylizer
@@ -70,8 +70,42 @@ def test_info_that_json_cannot_hold_leaves_no_file(pack, tmp_path):
 
 @pytest.mark.parametrize("name", ["nosuchpack", "no/such/file.safetensors"])
 def test_a_missing_pack_is_named_with_what_there_is(name):
-    with pytest.raises(WeightsError, match=rf"pack must be one of \[.*\] or the path.*'{name}'"):
+    with pytest.raises(WeightsError, match=rf"pack must be one of .*, or the path.*'{name}'"):
         StylePack.load(name)
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_a_blank_name_is_no_pack(name):
+    with pytest.raises(ValueError, match="pack must be a path"):
+        StylePack.load(name)
+
+
+def test_an_almost_right_name_gets_a_suggestion(pack):
+    with pytest.raises(WeightsError, match=r"Did you mean 'base'\?"):
+        StylePack.load("bsae")
+    with pytest.raises(ValueError, match=r"'random-3' or .*pack.names lists all") as caught:
+        pack.rows("rndom-3")
+    assert len(str(caught.value)) < 250  # not a list of all tags
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("what", ["weights", "codes"])
+def test_a_pack_of_nan_is_neither_written_nor_read(pack, tmp_path, monkeypatch, value, what):
+    """It would turn images black, without a word."""
+    broken = copy.deepcopy(pack)
+    if what == "codes":
+        broken.codes[0, 0] = value
+    else:
+        next(v for v in broken.state.values() if v.ndim == 4)[0, 0, 0, 0] = value
+    path = tmp_path / "nan.safetensors"
+    with pytest.raises(WeightsError, match="must hold finite weights"):
+        broken.save(path)
+    assert not path.exists()
+    with monkeypatch.context() as unchecked:
+        unchecked.setattr(weights, "_check_finite", lambda *_: None)
+        broken.save(path)
+    with pytest.raises(WeightsError, match="must hold finite weights, but 1 of its"):
+        StylePack.load(path)
 
 
 def test_damage_is_found(pack_file, tmp_path):
@@ -281,7 +315,7 @@ def test_codes_are_mixed_by_their_weights(pack):
 
 @pytest.mark.parametrize("weights", [{}, {"random-0": 0}, {"random-0": 2, "random-1": -1}])
 def test_weights_that_make_no_mixture_are_refused(pack, weights):
-    with pytest.raises(ValueError, match="Weights of styles must be at least 0"):
+    with pytest.raises(ValueError, match="weight"):
         pack.code(weights)
 
 
@@ -289,7 +323,7 @@ def test_unknown_entries_are_refused(pack):
     assert pack.rows() == list(range(len(pack)))
     assert pack.rows(["random-2", "random-0", "random-2"]) == [2, 0]
     assert pack.rows("random") == list(range(len(pack)))
-    with pytest.raises(ValueError, match=r"styles must be .*random.*'random-99' is none of them"):
+    with pytest.raises(ValueError, match=r"'random-99' is none of them.*Did you mean"):
         pack.rows("random-99")
 
 

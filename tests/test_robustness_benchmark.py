@@ -65,7 +65,7 @@ def test_every_config_can_be_run_and_says_what_for(path):
     [
         (("purpose", "reason"), "entries are data, line"),
         (("steps", "paces"), "unexpected keyword argument 'paces'"),
-        (("steps = 2", "steps = 0"), "steps must be at least 1"),
+        (("steps = 2", "steps = 0"), "steps must be a whole number of at least 1"),
         (("StyleAugment(", "Style("), "there is no Style"),
         (('task = "classification"', 'task = "detection"\npart_by = "brightness"'), "split class"),
         (('data = "parts"', 'data = "parts"\npart_by = "size"'), "part_by must be one of"),

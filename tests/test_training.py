@@ -55,7 +55,7 @@ def test_imagenet_c_is_reported_with_all_its_fifteen_corruptions():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"steps": 0}, "steps must be at least 1, but got 0"),
+        ({"steps": 0}, "steps must be a whole number of at least 1, but got 0"),
         ({"seeds": ()}, "seeds must be one or several"),
         ({"seeds": (1, 1)}, "that differ"),
         ({"corruptions": ("smoke",)}, "no corruption 'smoke'"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from styleaug.augment.presets import preset
 from styleaug.augment.transform import StyleAugment
+from styleaug.images.checks import check_number, check_whole
 from styleaug.stages.base import Stage
 from styleaug.stages.defocus import Defocus
 from styleaug.stages.noise import SensorNoise
@@ -50,10 +51,10 @@ class AuditConfig:
 
     def __post_init__(self) -> None:
         for name in ("size", "limit", "draws"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}.")
-        if not 0 <= self.budget < 1:
-            raise ValueError(f"budget must lie in [0, 1), but is {self.budget}.")
+            check_whole(name, getattr(self, name), 1)
+        check_whole("seed", self.seed, 0, 2**32 - 1)
+        if check_number("budget", self.budget, 0, 1) == 1:
+            raise ValueError("budget must be below 1: a share of the defects must be kept.")
 
 
 def restyle_name(strength: float, texture: float) -> str:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from styleaug.augment.plan import Plan
+from styleaug.images.checks import check_path
 
 
 class JsonLines:
@@ -18,13 +19,13 @@ class JsonLines:
         path: of the file, in a folder that exists.
 
     Raises:
-        ValueError: if the folder does not exist.
+        ValueError: if the folder does not exist, or the path is one.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        if not self.path.absolute().parent.is_dir():
-            raise ValueError(f"A log must lie in a folder that exists, but is {str(path)!r}.")
+        self.path = check_path("log", path)
+        if not self.path.absolute().parent.is_dir() or self.path.is_dir():
+            raise ValueError(f"A log must be a file in a folder that exists, but is {str(path)!r}.")
 
     def __call__(self, plan: Plan) -> None:
         """Write what a plan does."""

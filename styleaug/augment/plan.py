@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from styleaug.images.checks import did_you_mean
 from styleaug.stages.base import Stage
 from styleaug.stages.params import Params
 
@@ -131,7 +132,10 @@ def named(stages: Sequence[Stage]) -> dict[str, Stage]:
 def _type(name: str) -> type[Params]:
     kind = name.partition("-")[0]
     if kind not in Stage.kinds:
-        raise ValueError(f"A plan is made of {', '.join(Stage.kinds)}, but names {name!r}.")
+        raise ValueError(
+            f"A plan is made of {', '.join(Stage.kinds)}, but names {name!r}."
+            f"{did_you_mean(kind, Stage.kinds)}"
+        )
     return Stage.kinds[kind].params_type
 
 

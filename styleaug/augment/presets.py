@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from styleaug.augment.schedule import Points
+from styleaug.images.checks import did_you_mean
 from styleaug.pack import StylePack
 from styleaug.stages.base import Stage
 from styleaug.stages.defocus import Defocus
@@ -125,10 +125,11 @@ def preset(name: str, *, styles: Styles = "all", pack: str | StylePack = "base")
         >>> [type(stage).__name__ for stage in augment.stages]
         ['Restyle', 'Relight', 'Defocus', 'SensorNoise']
     """
-    if name not in _ENTRIES:
-        near = get_close_matches(name, _ENTRIES, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"A preset must be one of {', '.join(_ENTRIES)}, but is {name!r}.{hint}")
+    if not isinstance(name, str) or name not in _ENTRIES:
+        raise ValueError(
+            f"A preset must be one of {', '.join(_ENTRIES)}, but is {name!r}."
+            f"{did_you_mean(name, _ENTRIES)}"
+        )
     entry = _ENTRIES[name]
 
     def restyle(**settings: object) -> Restyle:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from styleaug.images.checks import did_you_mean
+
 Points = Mapping[str, Sequence[tuple[float, float]]]
 
 NAMED: dict[str, Points] = {
@@ -46,6 +48,7 @@ class Schedule:
         if unknown:
             raise ValueError(
                 f"schedule must name settings among {', '.join(known)}, but names {unknown}."
+                f"{did_you_mean(unknown[0], known)}"
             )
         # lists and tuples mean the same: JSON knows lists only
         self._points = {name: _checked(name, pairs) for name, pairs in points.items()}
@@ -59,7 +62,7 @@ def _checked(name: str, pairs: Sequence[tuple[float, float]]) -> tuple[list[floa
     """The progress and the factor of each pair."""
     try:
         times, factors = zip(*pairs, strict=True)
-        valid = all(0 <= v <= 1 for v in (*times, *factors))
+        valid = all(not isinstance(v, bool) and 0 <= v <= 1 for v in (*times, *factors))
     except (TypeError, ValueError):
         valid = False
     if not valid or list(times) != sorted(times):

@@ -8,6 +8,7 @@ from typing import Any
 
 from styleaug.evaluate.corruptions import SUITES, Condition, conditions
 from styleaug.evaluate.models import LITE, SMALL
+from styleaug.images.checks import check_number, check_whole
 
 ADAPTED_SEVERITY = 3
 """The one severity at which a thorough test adapts batch norms, too."""
@@ -53,8 +54,12 @@ class Protocol:
     def __post_init__(self) -> None:
         for name in ("corruptions", "severities", "seeds"):  # as TOML and JSON have lists
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, but got {self.steps}.")
+        for name in ("steps", "size", "batch_size", "train", "test"):
+            check_whole(name, getattr(self, name), 1)
+        if not check_number("learning_rate", self.learning_rate, 0):
+            raise ValueError(f"learning_rate must be above 0, but got {self.learning_rate!r}.")
+        for seed in self.seeds:
+            check_whole("seeds", seed, 0, 2**32 - 1)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must be one or several that differ, but got {self.seeds}.")
         names = [n for suite in self.corruptions for n in SUITES.get(suite, (suite,))]

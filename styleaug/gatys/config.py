@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from styleaug.images.checks import check_fraction
+from styleaug.images.checks import check_fraction, check_number, check_whole
 from styleaug.nn.features import layer_names
 
 VARIANTS = ("fast", "textbook")
@@ -75,20 +75,19 @@ class GatysConfig:
                 raise ValueError(
                     f"{name} must be one of {', '.join(choices)}, but got {getattr(self, name)!r}."
                 )
-        if self.steps is not None and self.steps < 1:
-            raise ValueError(f"steps must be at least 1, but got {self.steps}.")
+        if self.steps is not None:
+            check_whole("steps", self.steps, 1)
         unknown = set(self.content_layers) - set(layer_names(self.features))
         if unknown or not self.content_layers:
             raise ValueError(
                 f"content_layers must name layers of {self.features}, such as 'conv4_2', but got "
                 f"{list(self.content_layers)}."
             )
-        if self.tile < 128 or self.tile % 16:
-            raise ValueError(f"tile must be a multiple of 16, at least 128, but got {self.tile}.")
-        if self.working_size is not None and self.working_size < 32:
-            raise ValueError(f"working_size must be at least 32, but got {self.working_size}.")
-        if self.tv < 0:
-            raise ValueError(f"tv must be at least 0, but got {self.tv}.")
+        if check_whole("tile", self.tile, 128) % 16:
+            raise ValueError(f"tile must be a multiple of 16, but got {self.tile}.")
+        if self.working_size is not None:
+            check_whole("working_size", self.working_size, 32)
+        check_number("tv", self.tv, 0)
 
     @property
     def style_weight(self) -> float:

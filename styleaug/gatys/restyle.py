@@ -21,7 +21,7 @@ from styleaug.gatys.descent import (
 )
 from styleaug.gatys.objective import ChunkedObjective, resize, style_grams
 from styleaug.gatys.tiles import SMALLEST
-from styleaug.images.checks import check_image_tensor
+from styleaug.images.checks import check_image_tensor, check_mask
 from styleaug.images.color import luma, to_dtype, to_float, to_rgb
 from styleaug.networks import as_picture
 from styleaug.nn.features import cached_features
@@ -69,7 +69,7 @@ def gatys(
     if not len(styles):
         raise ValueError("styles must hold at least one picture, but is empty.")
     pictures = [as_picture(style) for style in styles]
-    shares = _normalize_weights(weights, len(styles), len(content)).to(content.device)
+    shares = normalize_weights(weights, len(styles), len(content)).to(content.device)
     with (
         torch.autocast(content.device.type, enabled=False),
         torch.inference_mode(False),
@@ -201,12 +201,21 @@ def _check_inputs(content: Tensor, mask: Tensor | None) -> None:
             f"mask must be (B, 1, H, W) for content {tuple(content.shape)}, but is "
             f"{tuple(mask.shape)}."
         )
+    if mask is not None:
+        check_mask("mask", mask)
 
 
-def _normalize_weights(
-    weights: Tensor | Sequence[float] | None, styles: int, images: int
-) -> Tensor:
-    """Weights (B, K) with sums of 1."""
+def normalize_weights(weights: Tensor | Sequence[float] | None, styles: int, images: int) -> Tensor:
+    """Weights of styles as shares, (B, K) with sums of 1.
+
+    Args:
+        weights: (K,), (B, K), or None: all alike.
+        styles: K.
+        images: B.
+
+    Raises:
+        ValueError: if their shape does not fit, one is negative, or all are 0.
+    """
     if weights is None:
         return torch.full((images, styles), 1 / styles)
     shares = torch.as_tensor(weights, dtype=torch.float32)
@@ -217,8 +226,10 @@ def _normalize_weights(
         )
     shares = shares.expand(images, styles)
     total = shares.sum(1, keepdim=True)
-    if not bool((shares >= 0).all() & (total > 0).all()):
-        raise ValueError("weights must not be negative, and have a sum above 0.")
+    if not bool((shares >= 0).all() & (total > 0).all() & total.isfinite().all()):
+        raise ValueError(
+            f"weights must be finite, not negative, and have a sum above 0, but are {weights}."
+        )
     return shares / total
 
 

@@ -168,6 +168,11 @@ class StyleAugment(A.ImageOnlyTransform):
                             f"protect needs masks of the image's size {(height, width)}, but "
                             f"{key!r} has the shape {mask.shape}."
                         )
+                    if not np.isfinite(mask).all():
+                        raise ValueError(
+                            f"protect needs masks of finite numbers, but {key!r} has NaN or "
+                            "infinite ones."
+                        )
                     marked |= torch.from_numpy(mask.reshape(height, width, -1).any(-1))
             found = marked if found is None else found | marked
         if found is None:

@@ -1,9 +1,13 @@
-"""Checks of shapes, dtypes and ranges, and the wording of their errors."""
+"""Checks of images, numbers, names and paths, and the wording of their errors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
+from math import inf, isfinite
 from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,9 +47,8 @@ def check_image_tensor(images: Tensor, name: str = "image", bits: int | None = N
         raise ValueError(f"{name} must have pixels, but is {height} high and {width} wide.")
     if images.dtype not in WHITE and not images.dtype.is_floating_point:
         raise TypeError(
-            f"{name} must be uint8, uint16 or floating point, but got {images.dtype}. Convert it: "
-            "with .to(torch.uint8) if its values lie in [0, 255], with .to(torch.uint16) if in "
-            "[0, 65535]."
+            f"{name} must be uint8, uint16 or floating point, but got {images.dtype}. "
+            f"{_conversion(images)}"
         )
     if images.dtype.is_floating_point and images.device.type == "cpu" and images.numel():
         low, high = (value.item() for value in torch.aminmax(images.detach()))
@@ -63,15 +66,37 @@ def check_image_tensor(images: Tensor, name: str = "image", bits: int | None = N
             )
 
 
+def _conversion(images: Tensor) -> str:
+    """What to do about the dtype of images; by their values, where a look at them costs nothing."""
+    if images.is_complex():
+        return "Take the real part, and scale it to [0, 1]."
+    if images.device.type != "cpu" or not images.numel():
+        return (
+            "Convert it: with .to(torch.uint8) if its values lie in [0, 255], with "
+            ".to(torch.uint16) if in [0, 65535]."
+        )
+    values = images.detach().numpy()
+    low, high = int(values.min()), int(values.max())
+    told = f"Its values lie in [{low}, {high}]"
+    if low < 0 or high > WHITE[torch.uint16]:
+        return f"{told}: scale them to [0, 1] as floating point."
+    if high <= 1:
+        return (
+            f"{told}: convert it with .to(torch.float32), or, if it is a mask, wrap it in "
+            "torchvision.tv_tensors.Mask."
+        )
+    if high <= WHITE[torch.uint8]:
+        return f"{told}: convert it with .to(torch.uint8)."
+    return f"{told}: convert it with .to(torch.uint16); for fewer bits than 16 say bits=."
+
+
 def check_bits(bits: int | None) -> int | None:
     """Return ``bits``, the bits that uint16 values have, from 9 to 16; None for all 16.
 
     Raises:
         ValueError: if it is neither None nor such a number.
     """
-    if bits is not None and (
-        isinstance(bits, bool) or not isinstance(bits, Integral) or not 9 <= bits <= 16
-    ):
+    if bits is not None and not (_is_whole(bits) and 9 <= bits <= 16):
         raise ValueError(
             f"bits must be a whole number from 9 to 16, those of the values in 16-bit images, or "
             f"None, but got {bits!r}."
@@ -89,7 +114,7 @@ def check_range(
     """
     try:
         pair = tuple(value) if isinstance(value, Iterable) else (value, value)
-        if len(pair) != 2 or isinstance(value, str):
+        if len(pair) != 2 or any(isinstance(x, str | bytes | bool) for x in (value, *pair)):
             raise ValueError
         first, second = float(pair[0]), float(pair[1])
     except (TypeError, ValueError):
@@ -107,6 +132,75 @@ def check_fraction(name: str, value: float) -> float:
     Raises:
         ValueError: if it is not a number inside [0, 1].
     """
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1:
-        raise ValueError(f"{name} must be a number in [0, 1], but got {value!r}.")
+    return check_number(name, value, 0, 1)
+
+
+def check_number(name: str, value: float, low: float = -inf, high: float = inf) -> float:
+    """Return ``value`` as a float inside [``low``, ``high``]; neither bool nor NaN nor infinite.
+
+    Raises:
+        ValueError: if it is no such number.
+    """
+    real = isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+    if not (real and low <= value <= high):
+        raise ValueError(f"{name} must be a number{_bounds(low, high)}, but got {value!r}.")
     return float(value)
+
+
+def check_whole(name: str, value: int, low: float = -inf, high: float = inf) -> int:
+    """Return ``value`` as an int inside [``low``, ``high``]; not a bool.
+
+    Raises:
+        ValueError: if it is no such number.
+    """
+    if not (_is_whole(value) and low <= value <= high):
+        raise ValueError(f"{name} must be a whole number{_bounds(low, high)}, but got {value!r}.")
+    return int(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _bounds(low: float, high: float) -> str:
+    if high == inf:
+        return "" if low == -inf else f" of at least {low:g}"
+    return f" in [{low:.12g}, {high:.12g}]"
+
+
+def check_mask(name: str, mask: Tensor) -> None:
+    """Raise unless a mask on the CPU holds values in [0, 1]; elsewhere a look would take time.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    if mask.device.type != "cpu" or not mask.numel() or mask.dtype == torch.bool:
+        return
+    low, high = (value.item() for value in torch.aminmax(mask.detach().float()))
+    if not (low >= 0 and high <= 1):  # also false for NaN
+        raise ValueError(
+            f"{name} must hold finite values in [0, 1], but they range from {low:.4g} to "
+            f"{high:.4g}."
+        )
+
+
+def check_path(name: str, value: str | Path) -> Path:
+    """Return ``value`` as a path; an empty text would be the current folder.
+
+    Raises:
+        ValueError: if it is blank.
+        TypeError: if it is no path.
+    """
+    if not isinstance(value, str | Path):
+        raise TypeError(f"{name} must be a path, but got {value!r}.")
+    if not str(value).strip() or "\0" in str(value):
+        raise ValueError(f"{name} must be a path, but got {str(value)!r}.")
+    return Path(value)
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """A sentence with the names closest to one that is unknown, three at most; or nothing."""
+    names = sorted(set(known))
+    folded = {name.casefold(): name for name in names}
+    near = get_close_matches(str(word).casefold(), folded, n=3)
+    return f" Did you mean {' or '.join(repr(folded[name]) for name in near)}?" if near else ""

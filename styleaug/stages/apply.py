@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from styleaug.images.checks import check_image_tensor
+from styleaug.images.checks import check_image_tensor, check_mask
 from styleaug.images.color import to_dtype, to_float
 from styleaug.runtime import prepare_process
 from styleaug.stages.params import Params
@@ -53,6 +53,8 @@ def apply_stages(
             f"strength_mask must be (B, 1, H, W) for images {tuple(images.shape)}, but is "
             f"{tuple(strength_mask.shape)}."
         )
+    if strength_mask is not None:
+        check_mask("strength_mask", strength_mask)
     steps = [(stage, params.spread(len(images))) for stage, params in steps]
     # params lie on the CPU, so which images take part is known without asking the device
     active = [params.active for _, params in steps]

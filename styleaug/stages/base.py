@@ -6,20 +6,17 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from styleaug.images.checks import check_fraction
+from styleaug.images.checks import check_fraction, did_you_mean
 from styleaug.pack import StylePack
 from styleaug.runtime import prepare_process
 from styleaug.stages.apply import apply_stages
 from styleaug.stages.params import Params, uniform
 from styleaug.stages.sample import ImageTransform, count_images
-
-if TYPE_CHECKING:
-    pass
 
 
 class Stage(ImageTransform):
@@ -133,7 +130,10 @@ class Stage(ImageTransform):
         """
         kind = data.get("stage") if isinstance(data, Mapping) else None
         if not isinstance(kind, str) or kind not in Stage.kinds:
-            raise ValueError(f"stage must be one of {', '.join(Stage.kinds)}, but got {data!r}.")
+            raise ValueError(
+                f"stage must be one of {', '.join(Stage.kinds)}, but got {data!r}."
+                f"{did_you_mean(kind, Stage.kinds)}"
+            )
         settings = {name: value for name, value in data.items() if name != "stage"}
         for name, value in settings.items():
             if isinstance(value, list) and len(value) == 2 and not isinstance(value[0], str):

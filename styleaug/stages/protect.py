@@ -53,6 +53,7 @@ def marked_by(labels: Sequence[Any], count: int, height: int, width: int) -> Ten
             continue
         plain = label.as_subclass(torch.Tensor)
         if isinstance(label, tv_tensors.Mask):
+            check_finite_marks(plain)
             marked = plain.ne(0)
             # one image: all its masks together; a batch: the leading dimension tells the image
             if count > 1 and (marked.ndim < 3 or len(marked) != count):
@@ -72,6 +73,16 @@ def marked_by(labels: Sequence[Any], count: int, height: int, width: int) -> Ten
     return found
 
 
+def check_finite_marks(values: Tensor, kind: str = "masks") -> None:
+    """Raise if masks or boxes on the CPU hold NaN or infinite values: they would mark nothing.
+
+    Raises:
+        ValueError: if they do.
+    """
+    if values.is_floating_point() and values.device.type == "cpu" and not values.isfinite().all():
+        raise ValueError(f"protect needs {kind} of finite numbers, but got NaN or infinite ones.")
+
+
 def box_mask(corners: Tensor, height: int, width: int) -> Tensor:
     """Where the boxes of one image are.
 
@@ -82,7 +93,11 @@ def box_mask(corners: Tensor, height: int, width: int) -> Tensor:
 
     Returns:
         (1, 1, H, W), bool.
+
+    Raises:
+        ValueError: if a corner is NaN or infinite.
     """
+    check_finite_marks(corners, "boxes")
     left, top, right, bottom = corners.float().reshape(-1, 4).T[:, :, None]
     y = torch.arange(height, device=corners.device)
     x = torch.arange(width, device=corners.device)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from styleaug.images.checks import check_whole
 from styleaug.networks import as_picture, encode, stylizer_of
 from styleaug.nn.features import cached_features
 from styleaug.nn.noise import SEEDS, white_noise
@@ -50,8 +51,8 @@ def fit_style(
         The code (code_size,) and the style residual (P,), float32; for
         :meth:`styleaug.StylePack.extended`.
     """
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, but got {steps}.")
+    check_whole("steps", steps, 1)
+    check_whole("seed", seed, 0, 2**63 - 1)
     picture = as_picture(picture)
     device = picture.device
     start = encode(pack, picture[None])[0] if start is None else start.to(device)

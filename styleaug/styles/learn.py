@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from styleaug.images.checks import check_whole
 from styleaug.networks import as_picture, encode
 from styleaug.pack import StylePack
 from styleaug.runtime import prepare_process
@@ -206,5 +207,4 @@ def check_options(method: str, steps: int) -> None:
     """
     if method not in ("auto", "encode", "fit"):
         raise ValueError(f"method must be auto, encode or fit, but got {method!r}.")
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, but got {steps}.")
+    check_whole("steps", steps, 1)

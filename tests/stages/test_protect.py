@@ -5,7 +5,7 @@ import torch
 from torchvision import tv_tensors
 
 from helpers import boxes, distance, pictures, pil_picture, same_pixels
-from styleaug import Defocus, Relight, SensorNoise, StyleAugment
+from styleaug import Defocus, Relight, Restyle, SensorNoise, StyleAugment
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -223,3 +223,24 @@ def test_wrong_amounts_of_protection_are_refused(augment, value):
 def test_protect_without_new_material_says_that_it_has_no_effect():
     with pytest.warns(UserWarning, match="protect has no effect.*no Restyle"):
         StyleAugment("lighting", protect=1)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize("kind", ["boxes", "masks"])
+def test_masks_and_boxes_of_nan_are_refused(pack, kind, value):
+    """They would protect nothing, or everything, without a word."""
+    if kind == "boxes":
+        label = boxes(torch.full((1, 4), value), (64, 64))
+    else:
+        label = tv_tensors.Mask(torch.full((1, 64, 64), value))
+    augment = StyleAugment([Restyle(pack=pack)], protect=1.0)
+    with pytest.raises(ValueError, match=f"protect needs {kind} of finite numbers"):
+        augment(tv_tensors.Image(pictures(3, 64, 64)), label)
+
+
+@pytest.mark.parametrize("value", [torch.nan, -0.5, 2.0])
+def test_a_strength_mask_holds_values_from_0_to_1(pack, value):
+    augment = StyleAugment([Restyle(pack=pack)])
+    images, mask = pictures(1, 3, 32, 32), torch.full((1, 1, 32, 32), value)
+    with pytest.raises(ValueError, match=r"strength_mask must hold finite values in \[0, 1\]"):
+        augment.render(images, augment.draw(1), strength_mask=mask)
