@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
+from styleaug.images.checks import check_number, check_path, check_whole
 from styleaug.nn.perceptual import CONTENT_WEIGHTS, STYLE_WEIGHT
 from styleaug.nn.stylenet import StyleNetConfig
 
@@ -51,7 +53,7 @@ class TrainConfig:
         device: ``"cpu"``, ``"cuda"``, or ``"auto"``.
         checkpoint_every: steps between checkpoints.
         sheet_every: steps between contact sheets.
-        resume: continue from the checkpoint in ``run_dir``.
+        resume: continue from the checkpoint in ``run_dir``, if there is one.
     """
 
     content: tuple[str, ...]
@@ -91,22 +93,38 @@ class TrainConfig:
         Raises:
             ValueError: naming the first setting that is out of bounds.
         """
-        bounds = {
-            "steps": (1, None),
-            "batch": (1, None),
-            "crop": (32, None),
-            "views": (1, None),
-            "workers": (0, None),
-            "checkpoint_every": (1, None),
-            "sheet_every": (1, None),
-            "holdout": (0, 0.9),
-            "ema": (0, 0.99999),
+        whole = {
+            "steps": (1, inf),
+            "batch": (1, 4096),
+            "crop": (32, 4096),
+            "views": (1, 1024),
+            "warmup": (0, inf),
+            "seed": (0, 2**32 - 1),
+            "workers": (0, 256),
+            "checkpoint_every": (1, inf),
+            "sheet_every": (1, inf),
         }
-        for name, (low, high) in bounds.items():
-            value = getattr(self, name)
-            if value < low or (high is not None and value > high):
-                limit = f"at least {low}" if high is None else f"in [{low}, {high}]"
-                raise ValueError(f"{name} must be {limit}, but got {value}.")
+        for name, bounds in whole.items():
+            check_whole(name, getattr(self, name), *bounds)
+        check_number("holdout", self.holdout, 0, 0.9)
+        check_number("ema", self.ema, 0, 0.99999)
+        for name in ("lr", "clip"):
+            if not check_number(name, getattr(self, name), 0):
+                raise ValueError(f"{name} must be above 0, but got {getattr(self, name)!r}.")
+        for name in ("style_weight", "tonal_weight", "defect_weight", "hallucination_weight"):
+            check_number(name, getattr(self, name), 0)
+        for name in ("tv_weight", "noise"):
+            check_number(name, getattr(self, name), 0)
+        if len(self.content_weights) != len(CONTENT_WEIGHTS):
+            raise ValueError(
+                f"content_weights must be {len(CONTENT_WEIGHTS)} numbers, but are "
+                f"{self.content_weights}."
+            )
+        for weight in self.content_weights:
+            check_number("content_weights", weight, 0)
+        for name in ("content", "styles"):
+            for entry in getattr(self, name):
+                check_path(name, entry.rpartition("=")[2])
         for entry in self.sources:
             if not all(entry.partition("=")):
                 raise ValueError(f"sources must be TAG=TEXT entries, but got {entry!r}.")
