@@ -14,12 +14,19 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from styleaug.errors import warn
-from styleaug.images.checks import check_fraction, check_image_tensor, check_range
+from styleaug.images.checks import (
+    check_bits,
+    check_fraction,
+    check_image_tensor,
+    check_path,
+    check_range,
+)
 from styleaug.images.color import luma, to_dtype, to_float, to_rgb
-from styleaug.images.io import load_rgb, to_image, to_tensor
+from styleaug.images.io import image_like, read_picture, to_tensor
 from styleaug.manifest import LINES, Manifest
 from styleaug.stages.params import Range
 from styleaug.stages.restyle import blend
+from styleaug.stages.sample import notice_untouched
 
 PIXELS = "pixels"
 """Of what is drawn, the name of :func:`digest_pixels` of a picture's source."""
@@ -45,6 +52,7 @@ class CachedStylization(v2.Transform):
         p: probability that an image is replaced.
         strength: range of the blend between the image and its restyling.
         texture: range of the share of the new texture; 0 changes colour and tone only.
+        bits: that 16-bit images have, from 9 to 16; by default all.
 
     Raises:
         ValueError: if an argument is out of bounds, or the folder tells of no restylings; at call,
@@ -52,8 +60,9 @@ class CachedStylization(v2.Transform):
         OSError: at call, if a restyling cannot be read.
 
     Shape:
-        (C, H, W), uint8 or float in [0, 1], C = 1 or 3, plain or ``tv_tensors.Image``; PIL images
-        of mode L or RGB. Type, dtype and size stay; boxes and masks come back as they are.
+        (C, H, W), uint8, uint16 or float in [0, 1], C = 1 or 3, plain or ``tv_tensors.Image``; PIL
+        images of mode L or RGB, or of 16 bits. Type, dtype and size stay; boxes and masks come
+        back as they are.
     """
 
     _transformed_types = (v2.functional.is_pure_tensor, tv_tensors.Image, Image.Image)
@@ -65,13 +74,20 @@ class CachedStylization(v2.Transform):
         p: float = 0.3,
         strength: Range = (0.3, 1.0),
         texture: Range = (0.0, 1.0),
+        bits: int | None = None,
     ) -> None:
         super().__init__()
         self.folder, self.p = folder, check_fraction("p", p)
+        self.bits = check_bits(bits)
         self.strength = check_range("strength", strength, 0, 1)
         self.texture = check_range("texture", texture, 0, 1)
-        self._files = _read(Path(folder))
+        self._files = _read(check_path("folder", folder))
         self._unknown: int | None = 0  # images looked up, if all were; None once one was known
+
+    def forward(self, *inputs: Any) -> Any:
+        """Replace the images of a sample."""
+        notice_untouched(self, inputs)
+        return super().forward(*inputs)
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw for the sample: its images share strength, texture, and the restyling's number."""
@@ -89,12 +105,12 @@ class CachedStylization(v2.Transform):
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Replace one image, if it is known."""
         if isinstance(inpt, Image.Image):
-            if inpt.mode not in ("L", "RGB"):
+            if inpt.mode not in ("L", "RGB", "I;16", "I"):
                 return inpt
             out = self._replaced(to_tensor(inpt), params)
-            return inpt if out is None else to_image(out)
+            return inpt if out is None else image_like(out, inpt)
         image = inpt.as_subclass(Tensor)
-        check_image_tensor(image)
+        check_image_tensor(image, bits=self.bits)
         if image.ndim != 3 or image.device.type != "cpu":
             raise ValueError(
                 "CachedStylization needs one image (C, H, W) on the CPU, in a dataset's transform, "
@@ -109,7 +125,9 @@ class CachedStylization(v2.Transform):
         """The restyled image, or None where it stays."""
         if not params["taken"]:
             return None
-        seen = image if image.dtype == torch.uint8 else to_dtype(to_float(image), torch.uint8)
+        seen = image
+        if image.dtype != torch.uint8:
+            seen = to_dtype(to_float(image, self.bits), torch.uint8)
         files = self._files.get(digest_pixels(seen), [])
         if self._unknown is not None:
             self._unknown = None if files else self._unknown + 1
@@ -121,20 +139,22 @@ class CachedStylization(v2.Transform):
                 )
         if not files:
             return None
-        restyled = to_tensor(load_rgb(files[int(params["number"] * len(files))]))
+        restyled = read_picture(files[int(params["number"] * len(files))], bits=self.bits)
         if restyled.shape[-2:] != image.shape[-2:]:
             raise ValueError(
                 f"A restyling must be as large as its image, {tuple(image.shape[-2:])}, but is "
                 f"{tuple(restyled.shape[-2:])}: {self.folder} has been changed. Make it anew."
             )
-        x = to_rgb(to_float(image))[None]
+        x = to_rgb(to_float(image, self.bits))[None]
         amounts = torch.tensor([params["strength"]]), torch.tensor([params["texture"]])
-        out = blend(x, to_float(restyled)[None], *amounts)[0]
-        return to_dtype(luma(out.clamp(0, 1)) if image.shape[0] == 1 else out, image.dtype)
+        out = blend(x, to_rgb(to_float(restyled, self.bits))[None], *amounts)[0]
+        out = luma(out.clamp(0, 1)) if image.shape[0] == 1 else out
+        return to_dtype(out, image.dtype, self.bits)
 
     def extra_repr(self) -> str:
         """The call that builds this transform."""
-        return f"{str(self.folder)!r}, p={self.p}, strength={self.strength}, texture={self.texture}"
+        settings = f"{str(self.folder)!r}, p={self.p}, strength={self.strength}"
+        return f"{settings}, texture={self.texture}" + (f", bits={self.bits}" if self.bits else "")
 
 
 def _read(folder: Path) -> dict[str, list[Path]]:

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from styleaug.files import atomic_path
-from styleaug.images.checks import check_bits, check_image_tensor
+from styleaug.images.checks import check_bits, check_image_tensor, check_path
 from styleaug.images.color import to_dtype, to_float
 from styleaug.images.deep import encode_deep_colours, has_deep_colours, read_deep_colours
 
@@ -39,7 +39,7 @@ def find_images(folder: str | Path) -> list[Path]:
     Raises:
         ValueError: if it is not a folder, or holds no image.
     """
-    root = Path(folder)
+    root = check_path("An image folder", folder)
     if not root.is_dir():
         raise ValueError(f"An image folder must exist at {root}, but there is none.")
     found = sorted(p for p in walk(root) if p.suffix.lower() in SUFFIXES)
@@ -76,7 +76,7 @@ def list_images(sources: str | Path | Iterable[str | Path]) -> list[Path]:
     listed = [sources] if isinstance(sources, str | Path) else sources
     return [
         path
-        for source in map(Path, listed)
+        for source in (check_path("A file or folder of images", entry) for entry in listed)
         for path in ([source] if source.is_file() else find_images(source))
     ]
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from styleaug.errors import WeightsError
 from styleaug.files import digest_file
 from styleaug.images.checks import check_fraction, check_range
 from styleaug.images.color import luma, to_rgb
@@ -280,6 +281,12 @@ class Restyle(Stage):
         seeds = params.seed.to(x.device, non_blocking=True)
         noise = white_noise(seeds, 1, *small.shape[-2:])
         y = network(small.to(dtype, memory_format=torch.channels_last), code, noise).float()
+        # elsewhere a look would make the host wait
+        if y.device.type == "cpu" and not y.isfinite().all():
+            raise WeightsError(
+                f"The network of {self._pack!r} must give finite values, but gave NaN or infinite "
+                "ones: its weights are damaged."
+            )
         out = blend(x, y, params.strength, params.texture, small=small)
         # clamped first: gray is the luma of the colours that there can be
         return luma(out.clamp(0, 1)) if images.shape[1] == 1 else out

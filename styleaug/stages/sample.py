@@ -6,9 +6,11 @@ from abc import abstractmethod
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
@@ -90,6 +92,7 @@ class ImageTransform(v2.Transform):
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch's
     def forward(self, *inputs: Any) -> Any:
         """Draw for a sample and apply it; ``torch.compile`` of a model around it leaves it out."""
+        notice_untouched(self, inputs)
         return super().forward(*inputs)
 
     def make_params(
@@ -129,6 +132,30 @@ class ImageTransform(v2.Transform):
         tensor = pixels_of(image)
         out = self._transform_tensor(tensor, 1, params)
         return image.copy() if torch.equal(out, tensor) else image_like(out, image)
+
+
+def notice_untouched(transform: v2.Transform, inputs: tuple[Any, ...]) -> None:
+    """Warn, once a transform, of a sample in which nothing is an image."""
+    if "_told_untouched" in vars(transform):
+        return
+    leaves = tree_leaves(inputs)
+    if any(isinstance(leaf, IMAGES) or v2.functional.is_pure_tensor(leaf) for leaf in leaves):
+        return
+    transform._told_untouched = True
+    kinds = sorted(
+        {type(leaf).__module__.partition(".")[0] + "." + type(leaf).__name__ for leaf in leaves}
+    )
+    advice = ""
+    if any(isinstance(leaf, np.ndarray) for leaf in leaves):
+        advice = (
+            " For NumPy arrays take styleaug.albumentations.StyleAugment, or "
+            "torch.from_numpy(image).permute(2, 0, 1)."
+        )
+    warn(
+        f"{type(transform).__name__} changes nothing: a sample must hold a torch.Tensor, a PIL "
+        f"image or an image of torchvision.tv_tensors, but holds "
+        f"{', '.join(kinds).replace('builtins.', '') or 'nothing'}.{advice}"
+    )
 
 
 def measure(image: Any) -> tuple[int, tuple[int, int]]:

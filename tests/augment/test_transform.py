@@ -334,3 +334,24 @@ def test_a_compiled_model_around_it_takes_batches_of_any_size(augment):
     compiled = torch.compile(model, backend="eager")
     for count in (4, 4, 3, 1):
         assert compiled(torch.rand(count, 3, 20, 24)).shape == (count, 2, 18, 22)
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        np.zeros((32, 32, 3), np.uint8),
+        (np.zeros((32, 32, 3), np.uint8), 3),
+        {"image": np.zeros((32, 32, 3), np.uint8), "label": 3},
+    ],
+)
+@pytest.mark.parametrize("make", [lambda: StyleAugment([Relight()]), Relight])
+def test_a_sample_of_numpy_arrays_changes_nothing_and_says_so_once(make, sample):
+    transform = make()
+    with pytest.warns(UserWarning, match=r"changes nothing.*holds .*numpy.ndarray.*permute"):
+        assert transform(sample) is not None
+    transform(sample)  # once: further warnings fail tests
+
+
+def test_a_sample_of_labels_alone_says_that_nothing_is_changed():
+    with pytest.warns(UserWarning, match=r"holds Mask\b|holds torchvision.Mask"):
+        StyleAugment([Relight()])(tv_tensors.Mask(torch.zeros(1, 8, 8)))
