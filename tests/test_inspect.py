@@ -387,7 +387,7 @@ def test_a_quick_look_reads_headers_alone(folder, monkeypatch):
     summary = look_at(folder, thorough=False)
     assert {look.digest for look in summary.seen} == {""}
     lines = short_overview(summary).splitlines()
-    assert lines[0] == f"{folder}: 8 images, layout: folders"
+    assert lines[0] == f"{folder}: 8 images, layout: folders, labels: the names of folders"
     assert "classes  2: dent 4, good 4" in lines
     assert "labels   masks on 8" in lines
     assert "size     64 x 48 pixels" in lines

@@ -100,15 +100,14 @@ def _check_outside(arguments: argparse.Namespace) -> None:
 def _read(arguments: argparse.Namespace) -> tuple[DefectSet, list[str], list[str]]:
     """The images with their labels; else why there are none, or what is wrong with them."""
     root, bits = arguments.data, arguments.bits
-    plain = without_labels(root, bits)
     if root.is_file():
-        return plain, [], []
+        return without_labels(root, bits), [], []
     try:
         return read_defects(root, masks=arguments.masks, bits=bits), [], []
     except UnknownLayoutError as error:
-        return plain, [str(error)], []
+        return without_labels(root, bits), [str(error)], []
     except ValueError as error:
-        return plain, [], [f"The labels cannot be read. {error}"]
+        return without_labels(root, bits), [], [f"The labels cannot be read. {error}"]
 
 
 def without_labels(root: Path, bits: int | None = None) -> DefectSet:

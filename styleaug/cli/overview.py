@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from styleaug.datasets.samples import LABELS
 from styleaug.datasets.summary import ClassCount, Extent, Summary
 
 _MOST = 20
@@ -39,8 +40,11 @@ def short_overview(summary: Summary) -> str:
 
 
 def _head(summary: Summary) -> str:
-    layout = f"layout: {summary.defects.layout}" if summary.defects.layout else "without labels"
-    return f"{summary.root}: {counted(len(summary.seen), 'image')}, {layout}"
+    layout = summary.defects.layout
+    told = (
+        f"layout: {layout}, labels: {LABELS.get(layout, 'given')}" if layout else "without labels"
+    )
+    return f"{summary.root}: {counted(len(summary.seen), 'image')}, {told}"
 
 
 def _table(classes: Mapping[str, ClassCount]) -> list[str]:

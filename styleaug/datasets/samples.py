@@ -76,8 +76,11 @@ class Sample:
         """
         return load_rgb(self.path, bits=self.bits)
 
-    def load_mask(self) -> NDArray[np.bool_] | None:
+    def load_mask(self, size: tuple[int, int] | None = None) -> NDArray[np.bool_] | None:
         """Where the defects are: by the masks, or else by the boxes; None without either.
+
+        Args:
+            size: width and height of the upright image, if they are known.
 
         Returns:
             (H, W), True in defects.
@@ -88,7 +91,8 @@ class Sample:
         """
         if not self.masks and not self.boxes:
             return None
-        width, height = image_size(self.path) or self.load().size  # load says what is wrong
+        # load says what is wrong
+        width, height = size or image_size(self.path) or self.load().size
         marked = np.zeros((height, width), dtype=np.bool_)
         if self.masks:
             try:
@@ -180,9 +184,14 @@ def image_size(path: Path) -> tuple[int, int] | None:
     """Width and height of the upright image, from its header; None if that cannot be read."""
     try:
         with Image.open(path) as file:
-            width, height = file.size
-            # the base class's, because that of PNG reads all pixels
-            swapped = Image.Image.getexif(file).get(_ORIENTATION) in range(5, 9)
+            return upright_size(file)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None  # as in load_image, which reports it when the image is needed
+
+
+def upright_size(file: Image.Image) -> tuple[int, int]:
+    """Width and height of an opened image, turned upright."""
+    width, height = file.size
+    # the base class's, because that of PNG reads all pixels
+    swapped = Image.Image.getexif(file).get(_ORIENTATION) in range(5, 9)
     return (height, width) if swapped else (width, height)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from styleaug.datasets.samples import Sample, image_size
+from styleaug.datasets.samples import Sample, upright_size
 from styleaug.errors import MissingExtraError
 from styleaug.images.io import read_picture
 
@@ -105,7 +105,7 @@ def look(sample: Sample, *, size: int, thorough: bool = True) -> Look:
     if not thorough or not (sample.masks or sample.boxes):
         return seen
     try:
-        marked = sample.load_mask()
+        marked = sample.load_mask(seen.size)
     except (OSError, ValueError) as error:
         return replace(seen, misfit=str(error))
     assert marked is not None
@@ -117,14 +117,15 @@ def look(sample: Sample, *, size: int, thorough: bool = True) -> Look:
 def _look_at_image(sample: Sample, thorough: bool) -> Look:
     data = sample.path.read_bytes() if thorough else b""
     with Image.open(BytesIO(data) if thorough else sample.path) as file:
-        kind, peak = _kind_of(file), None
+        # before the end is read, which closes some files
+        size, kind, peak = upright_size(file), _kind_of(file), None
         if thorough and kind.startswith(("16-bit", "32-bit", "float")):
             sample.load()  # refuses values that cannot be brought to 8 bits
             peak = _peak_of(sample.path) if kind.startswith("16-bit") else None
         elif thorough:
             _read_to_the_end(file)
     digest = hashlib.blake2b(data, digest_size=16).hexdigest() if thorough else ""
-    return Look(sample, image_size(sample.path), kind, peak, digest)
+    return Look(sample, size, kind, peak, digest)
 
 
 def _read_to_the_end(file: ImageFile.ImageFile) -> None:
