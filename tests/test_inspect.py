@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from helpers import pil_picture
-from styleaug.cli import main
+from styleaug.cli import build_parser, main
 from styleaug.cli.advice import faults, hints, steps
 from styleaug.cli.inspect import chosen, without_labels
 from styleaug.cli.overview import overview, short_overview
@@ -138,6 +139,7 @@ def test_bits_are_advised_where_values_never_pass_them(tmp_path, capsys, peak, b
     out = capsys.readouterr().out
     assert f"16-bit values up to {peak}" in out
     assert (f"say --bits {bits}" in out) == (bits is not None)
+    assert (f"--data {tmp_path / 'deep'} --bits {bits}" in out) == (bits is not None)
     assert inspect(tmp_path / "deep", "--bits", str(bits or 16)) == 0
     out = capsys.readouterr().out
     assert "say --bits" not in out
@@ -424,3 +426,18 @@ def test_the_page_shows_what_is_printed(capsys):
     assert isinstance(root, Path)
     out = capsys.readouterr().out.replace(str(root), "parts").replace(f"{root.parent}/", "")
     assert out.split() == shown.split()  # lines break elsewhere where paths are longer
+
+
+@pytest.mark.parametrize("labels", ["masks", "classes", "none"])
+def test_the_commands_to_run_next_are_understood(folder, labels):
+    """With the options that told how to read the folder."""
+    if labels == "none":
+        summary = summarize(without_labels(folder, 12), folder, size=256)
+    else:
+        summary = look_at(folder / "images" if labels == "classes" else folder, bits=12)
+    lines = [line.partition("styleaug ")[2] for line in steps(summary, Path("other masks"))]
+    told = [shlex.split(line) for line in lines if line]
+    assert len(told) == {"masks": 4, "classes": 3, "none": 2}[labels]
+    for words in told:
+        arguments = build_parser(words[0]).parse_args(words)  # else it exits
+        assert arguments.bits == 12

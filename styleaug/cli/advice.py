@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -89,14 +88,15 @@ def hints(summary: Summary) -> list[str]:
     return found
 
 
-def steps(summary: Summary, options: str = "") -> list[str]:
+def steps(summary: Summary, masks: Path | None = None) -> list[str]:
     """What to run next, to be pasted, each with what it tells; and what the labels do not allow.
 
     Args:
         summary: of the folder.
-        options: that told how to read it, to be told again.
+        masks: where its masks lie, if elsewhere.
     """
-    defects, place = summary.defects, f"{shlex.quote(str(summary.root))}{options}"
+    defects = summary.defects
+    place = shlex.quote(str(summary.root)) + _options(summary, masks if defects.layout else None)
     if not defects.layout:
         told = {
             "what training will see": f"styleaug preview {place}",
@@ -130,12 +130,11 @@ def steps(summary: Summary, options: str = "") -> list[str]:
     return [*_commands(told), *([""] if missing else []), *missing]
 
 
-def read_options(arguments: argparse.Namespace) -> str:
-    """How a folder was told to be read, to be told to the next command."""
-    given = {name: getattr(arguments, name) for name in ("masks", "bits")}
-    return "".join(
-        f" --{name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None
-    )
+def _options(summary: Summary, masks: Path | None) -> str:
+    """What the next command must be told, to read the images as they were read or should be."""
+    bits = next((look.sample.bits for look in summary.seen), None) or summary.bits
+    given = {"masks": masks, "bits": bits}
+    return "".join(f" --{n} {shlex.quote(str(v))}" for n, v in given.items() if v is not None)
 
 
 def _commands(told: Mapping[str, str]) -> list[str]:

@@ -13,9 +13,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from styleaug.audit import AuditConfig
-from styleaug.cli.advice import faults, hints, read_options, steps
+from styleaug.cli.advice import faults, hints, steps
 from styleaug.cli.options import add_command, add_options
 from styleaug.cli.overview import counted, overview
+from styleaug.cli.parser import new_file
 from styleaug.cli.sheet import contact_sheet, labelled
 from styleaug.datasets import DefectSet, Sample, read_defects
 from styleaug.datasets.summary import Summary, summarize
@@ -44,9 +45,9 @@ def add_parser(commands: Any) -> None:
     parser = add_command(commands, "inspect", run, does=does, examples=EXAMPLES)
     parser.add_argument("data", type=Path, metavar="DIR", help="images, labelled or not")
     parser.add_argument(
-        "--out", type=Path, default=Path("inspect.png"), metavar="SHEET", help="png or jpg file"
+        "--out", type=new_file, default=Path("inspect.png"), metavar="SHEET", help="png or jpg file"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="for all that was found")
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="for all that was found")
     add_options(parser, "masks", "bits", limit=12, size=AuditConfig.size)
 
 
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"\n{title}:", *map(_wrapped, sentences), sep="\n")
     print(
         "\nNext:",
-        *(f"  {line}".rstrip() for line in steps(summary, read_options(arguments))),
+        *(f"  {line}".rstrip() for line in steps(summary, arguments.masks)),
         sep="\n",
     )
     shown = chosen(summary, arguments.limit)

@@ -18,13 +18,14 @@ from styleaug.cli.options import (
     add_preset_options,
     changed,
     chosen_preset,
-    count,
+    few,
     replaced,
 )
+from styleaug.cli.parser import new_file
 from styleaug.cli.pipeline import feed, load_pipeline, seeded
 from styleaug.cli.sheet import contact_sheet, outlined
 from styleaug.datasets import Sample, read_defects
-from styleaug.images.io import list_images, load_rgb, save_image, spread, to_tensor
+from styleaug.images.io import list_images, save_image, spread, to_tensor
 from styleaug.stages.restyle import Restyle
 
 EXAMPLES = """examples:
@@ -50,8 +51,9 @@ def add_parser(commands: Any) -> None:
     parser = add_command(commands, "preview", run, does=does, examples=EXAMPLES)
     parser.add_argument("sources", nargs="*", type=Path, metavar="SRC", help="images or folders")
     parser.add_argument("--data", type=Path, metavar="DIR", help="labelled images")
+    add_options(parser, "masks", "bits")
     parser.add_argument(
-        "--out", type=Path, default=Path("preview.png"), metavar="SHEET", help="png or jpg file"
+        "--out", type=new_file, default=Path("preview.png"), metavar="SHEET", help="png or jpg file"
     )
     add_options(parser, limit=6, draws=7)
     parser.add_argument(
@@ -71,7 +73,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--thumbnail",
-        type=count,
+        type=few,
         default=192,
         metavar="PIXELS",
         help="longer side of each picture on the sheet",
@@ -110,9 +112,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _samples(arguments: argparse.Namespace) -> list[Sample]:
     """At most ``--limit`` images, spread over all; of labelled ones those with a defect."""
-    samples = [Sample(path) for path in list_images(arguments.sources)]
+    samples = [Sample(path, bits=arguments.bits) for path in list_images(arguments.sources)]
     if arguments.data is not None:
-        found = read_defects(arguments.data).samples
+        found = read_defects(arguments.data, masks=arguments.masks, bits=arguments.bits).samples
         samples += [s for s in found if s.masks or s.boxes] or found
     if not samples:
         raise ValueError("preview needs images: name files or folders, or labelled ones by --data.")
@@ -144,7 +146,7 @@ def _pipeline_rows(arguments: argparse.Namespace, samples: list[Sample]) -> list
     rows = []
     with seeded(arguments.seed, pipeline):
         for sample in samples:
-            picture = load_rgb(sample.path)
+            picture = sample.load()
             fed = [feed(pipeline, picture.copy()) for _ in range(arguments.draws)]
             rows.append([to_tensor(picture), *fed])
     return rows
