@@ -14,7 +14,9 @@ from benchmarks.docs.pages import PAGES, fill
 from benchmarks.newstyles.__main__ import unseen
 from benchmarks.rows import Rows, quartiles, table
 from benchmarks.speed import __main__ as speed
-from benchmarks.speed import commands, loader, timing
+from benchmarks.speed import commands, inspect, loader, timing
+from styleaug.datasets import read_defects
+from styleaug.datasets.summary import summarize
 from styleaug.evaluate.corruptions import LAMPS, VALIDATION_CORRUPTIONS
 from styleaug.evaluate.models import SMALL
 from styleaug.evaluate.policies import build_policy, describe_policy
@@ -298,6 +300,24 @@ def test_copies_for_timing_keep_folders_masks_and_boxes(defect_boxes, tmp_path):
     assert count == 5
     assert len(names) == 10
     assert {name.split(".")[0] for name in names} == {n.split(".")[0] for n in names[::2]}
+
+
+def test_a_look_at_drawn_images_is_timed(tmp_path, monkeypatch):
+    """The images that are drawn have masks, and no two are equal."""
+    seen = []
+
+    def look(command):
+        defects = read_defects(Path(command[1]))
+        seen.append(summarize(defects, Path(command[1]), size=256))
+        return 3.0, "printed"
+
+    monkeypatch.setattr(inspect, "time_command", look)
+    out = tmp_path / "result.json"
+    inspect.main(["--images", "6", "--size", "64", "--rounds", "2", "--out", str(out)])
+    assert [row["unit"] for row in Rows.load(out).rows] == ["seconds", "cpu seconds"]
+    assert Rows.load(out).rows[0]["median"] == 3
+    assert {name: c.masked for name, c in seen[0].classes.items()} == {"class0": 3, "class1": 3}
+    assert (seen[0].duplicates, seen[0].damaged) == ([], {})
 
 
 def test_a_command_that_fails_is_no_time(monkeypatch):

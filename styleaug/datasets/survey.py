@@ -99,7 +99,10 @@ def look(sample: Sample, *, size: int, thorough: bool = True) -> Look:
     """Look at the files of one sample; see :func:`survey`."""
     try:
         seen = _look_at_image(sample, thorough)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (
+        *(OSError, SyntaxError, ValueError, Image.DecompressionBombError),  # as in load_image
+        MissingExtraError,
+    ) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return Look(sample, damage="it is no image" if "cannot identify" in reason else reason)
     if not thorough or not (sample.masks or sample.boxes):
@@ -141,7 +144,7 @@ def _peak_of(path: Path) -> int | None:
     """The largest value of an image of 16 bits; None without what reads it."""
     try:
         return int(read_picture(path).numpy().max())
-    except (MissingExtraError, ValueError):  # the latter of what is read in 8 bits alone
+    except (MissingExtraError, ValueError):  # it is read in 8 bits, which is enough to train
         return None
 
 
