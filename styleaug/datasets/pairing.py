@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from styleaug.datasets.names import telling_folders, without_image_affix, without_mask_affix
@@ -36,12 +36,11 @@ def pair(
     Raises:
         ValueError: if annotations have no image, or are not one to one with images.
     """
-    by_stem = _by_stem(images)
+    by_stem = _Index(images, root, lambda stem: stem)
     found: dict[Path, Path] = {}
     missing = []
     for note in notes:
-        where = telling_folders(note, notes_root)
-        image = _only(note, _fitting(where, by_stem.get(note.stem, []), root), kind)
+        image = _only(note, by_stem.find(note.stem, telling_folders(note, notes_root)), kind)
         if image is None:
             missing.append(note)
         else:
@@ -70,21 +69,20 @@ def pair_masks(
     Raises:
         ValueError: if masks have no image, or one of them fits several images.
     """
-    by_stem, by_core = _by_stem(images), defaultdict(list)
-    for image in images:
-        by_core[without_image_affix(image.stem)].append(image)
+    by_stem = _Index(images, root, lambda stem: stem)
+    by_core = _Index(images, root, without_image_affix)
     found: defaultdict[Path, list[Path]] = defaultdict(list)
     missing = []
     for mask in masks:
         where, core = telling_folders(mask, masks_root), without_mask_affix(mask.stem)
-        named = [(where, by_stem, mask.stem), (where, by_stem, core), (where, by_core, core)]
-        named += [(where[:-1], by_stem, where[-1])] if where else []
-        fitting = (_fitting(place, by.get(name, []), root) for place, by, name in named)
-        owner = _only(mask, next(filter(None, fitting), []), "mask")
-        if owner is None:
+        tries = [(by_stem, mask.stem, where), (by_stem, core, where), (by_core, core, where)]
+        tries += [(by_stem, where[-1], where[:-1])] if where else []
+        fitting = (index.find(stem, place) for index, stem, place in tries)
+        image = _only(mask, next(filter(None, fitting), []), "mask")
+        if image is None:
             missing.append(mask)
         else:
-            found[owner].append(mask)
+            found[image].append(mask)
     check_none_missing(missing, "mask")
     return {image: tuple(sorted(several)) for image, several in found.items()}
 
@@ -98,18 +96,23 @@ def check_none_missing(missing: Sequence[Path | str], kind: str = "annotation") 
         )
 
 
-def _by_stem(images: Sequence[Path]) -> defaultdict[str, list[Path]]:
-    found: defaultdict[str, list[Path]] = defaultdict(list)
-    for image in images:
-        found[image.stem].append(image)
-    return found
+class _Index:
+    """Images by their stems and each of their folders, so that none is looked at in vain."""
 
+    def __init__(self, images: Sequence[Path], root: Path, core: Callable[[str], str]) -> None:
+        self._images: defaultdict[tuple[str, str], list[tuple[Path, tuple[str, ...]]]]
+        self._images = defaultdict(list)
+        for image in images:
+            folders, stem = telling_folders(image, root), core(image.stem)
+            for name in {"", *folders}:
+                self._images[stem, name].append((image, folders))
 
-def _fitting(where: tuple[str, ...], images: Sequence[Path], root: Path) -> list[Path]:
-    """Images in corresponding folders; if some are in the same, only those."""
-    folders = {image: telling_folders(image, root) for image in images}
-    within = [image for image in images if _within(where, folders[image])]
-    return [image for image in within if folders[image] == where] or within
+    def find(self, stem: str, where: tuple[str, ...]) -> list[Path]:
+        """Images of a stem in folders that correspond; if some are in the same, only those."""
+        named = self._images.get((stem, where[-1] if where else ""), [])
+        within = [(image, folders) for image, folders in named if _within(where, folders)]
+        same = [image for image, folders in within if folders == where]
+        return same or [image for image, _ in within]
 
 
 def _only(note: Path, images: Sequence[Path], kind: str) -> Path | None:

@@ -39,13 +39,15 @@ def separate_masks(
     """
     if masks is not None:
         notes, notes_root = find_images(masks), masks
+        marks = {note.resolve() for note in notes}
+        known = {image for image in images if image.resolve() in marks}
     else:
         notes, notes_root = _find_masks(root, images), root
-    marks = {note.resolve() for note in notes}
+        known = {*notes}
     pictures = [
         image
         for image in images
-        if image.resolve() not in marks
+        if image not in known
         and not _UNUSED_FOLDERS.intersection(map(str.lower, folders_of(image, root)))
     ]
     if not pictures:
