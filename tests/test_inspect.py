@@ -1,8 +1,10 @@
 """``styleaug inspect``: what is counted, what is found wrong, what is advised, and the sheet."""
 
 import json
+import os
 import re
 import shlex
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import numpy as np
@@ -311,6 +313,21 @@ def test_labels_that_cannot_be_read_are_to_be_mended(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "To mend:\n  The labels cannot be read." in out
     assert "64 x 48 pixels" in out
+
+
+def test_names_of_any_alphabet_are_shown(tmp_path, monkeypatch):
+    """Also where the output takes ASCII alone."""
+    root = tmp_path / "names"
+    for number, name in enumerate(("缺陷.png", os.fsdecode(b"\xff.png"))):
+        save(root / f"{number}.png", noise(number))
+        (root / name).write_bytes(b"")
+    out = TextIOWrapper(BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", out)
+    assert inspect(root, "--json", str(tmp_path / "found.json")) == 1
+    out.flush()
+    assert b"\\u7f3a\\u9677.png (it is no image)" in out.buffer.getvalue()
+    damaged = json.loads((tmp_path / "found.json").read_text())["damaged"]
+    assert {os.fsencode(name) for name in damaged} == {"缺陷.png".encode(), b"\xff.png"}
 
 
 @pytest.mark.parametrize("options", [[], ["--masks", "elsewhere"]])

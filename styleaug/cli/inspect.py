@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from io import TextIOWrapper
 from itertools import zip_longest
 from pathlib import Path
 from textwrap import fill
@@ -54,6 +56,8 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Read, look, print, write the sheet."""
     _check_outside(arguments)
+    if isinstance(sys.stdout, TextIOWrapper):  # whatever files are called, their names can be shown
+        sys.stdout.reconfigure(errors="backslashreplace")
     defects, unlabelled, wrong = _read(arguments)
     summary = summarize(
         defects,
