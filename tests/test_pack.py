@@ -3,7 +3,7 @@
 import copy
 import json
 import pickle
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -258,6 +258,15 @@ def test_references_of_any_shape_give_codes(pack, size, small_references):
     code = encode(pack, pictures(1, 3, *size))
     assert code.shape == (1, TINY.code_size)
     assert code.isfinite().all()
+
+
+def test_packs_that_differ_in_the_floor_of_their_norms_alone_are_not_taken_for_each_other(pack):
+    """No tensor tells the floor, and networks are cached by the id of their pack."""
+    stylizer = Stylizer(replace(TINY, floor=1.0))
+    stylizer.load_state_dict({name: tensor.float() for name, tensor in pack.state.items()})
+    other = StylePack(stylizer, pack.codes, pack.names, pack.tags)
+    assert all(torch.equal(other.state[name], tensor) for name, tensor in pack.state.items())
+    assert other.id != pack.id
 
 
 def test_only_the_middle_of_a_long_reference_counts(pack, small_references):

@@ -129,6 +129,21 @@ def _images_of(source: Path, out: Path) -> list[Path]:
     return kept
 
 
+def check_outside(out: Path, folders: Iterable[Path], option: str) -> None:
+    """Raise if an output lies in a folder that is read: the next run would read it, too.
+
+    Raises:
+        ValueError: naming both, and the option that names the folder.
+    """
+    place = out.resolve()
+    for folder in folders:
+        if folder.is_dir() and folder.resolve() in (place, *place.parents):
+            raise ValueError(
+                f"--out must lie outside of {option}, because all images there are read, but "
+                f"{out} lies in {folder}. Choose another --out."
+            )
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     """What is the same for all names of a file; None if there is no file."""
     try:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 import styleaug.runtime
 from helpers import FULL, TINY, distance, pictures, pil_picture
 from styleaug import Relight, Restyle, SensorNoise, StyleAugment, StylePack
-from styleaug.images.io import load_rgb, to_tensor
+from styleaug.images.io import load_rgb, to_image, to_tensor
 from styleaug.networks import encode
 from styleaug.nn.encoder import Stylizer
 from styleaug.nn.guided import bounded_texture, tone_change, tone_map
@@ -506,6 +506,20 @@ def test_a_reference_is_encoded_once(tagged, reference, monkeypatch):
     for _ in range(3):
         Restyle(reference, pack=tagged)
     assert len(calls) == 1
+
+
+def test_a_reference_or_a_pack_that_was_replaced_is_read_again(tmp_path, small_references):
+    """Also within one process, and where the time of the file is that of the old one."""
+    picture, pack = tmp_path / "style.png", tmp_path / "pack.safetensors"
+    codes = []
+    for seed, pack_seed in ((0, 0), (1, 0), (1, 1), (0, 0)):
+        to_image(pictures(3, 40, 40, seed=seed)).save(picture)
+        StylePack.random(TINY, seed=pack_seed).save(pack)
+        for file in (picture, pack):
+            os.utime(file, (1, 1))
+        codes.append(Restyle(str(picture), pack=str(pack)).pool.codes)
+    assert len({code.numpy().tobytes() for code in codes}) == 3
+    assert torch.equal(codes[0], codes[3])
 
 
 def test_codes_of_references_travel_to_other_processes(pack_file, reference, monkeypatch):
