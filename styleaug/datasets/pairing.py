@@ -36,6 +36,8 @@ def pair(
     Raises:
         ValueError: if annotations have no image, or are not one to one with images.
     """
+    if not notes:
+        return {}
     by_stem = _Index(images, root, lambda stem: stem)
     found: dict[Path, Path] = {}
     missing = []
@@ -69,6 +71,8 @@ def pair_masks(
     Raises:
         ValueError: if masks have no image, or one of them fits several images.
     """
+    if not masks:
+        return {}
     by_stem = _Index(images, root, lambda stem: stem)
     by_core = _Index(images, root, without_image_affix)
     found: defaultdict[Path, list[Path]] = defaultdict(list)

@@ -19,6 +19,8 @@ def read_text(folder: Folder) -> Reading | None:
     ``trainval.txt`` and ``test.txt``, name an image and its text file in each line, the image
     without the ``_test`` that its file name ends with; what they do not name is left out.
     """
+    if not folder.others(".txt"):
+        return None
     pairs, splits = _read_lists(folder)
     if not pairs:
         pairs = _pair(folder)

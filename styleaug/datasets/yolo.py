@@ -29,6 +29,8 @@ def read_yolo(folder: Folder) -> Reading | None:
     file, or from a list such as ``classes.txt``; without these they are the numbers.
     """
     config = find_config(folder)
+    if config.file is None and not folder.others(".txt"):
+        return None
     files = {image: _label_of(image, folder.root) for image in folder.images}
     labels = [file for file in _label_files(folder) if not is_class_list(file)]
     listed, notes = _list_images(folder, config) if config.file is not None else ({}, ())
@@ -95,21 +97,22 @@ def _list_images(folder: Folder, config: Config) -> tuple[dict[Path, str], tuple
     # path leads elsewhere where a dataset was moved
     base = _below(root, root / config.base) or root
     listed: dict[Path, str] = {}
-    lost = []
+    lost: list[tuple[str, str]] = []
     for split, entries in config.entries.items():
         for entry in entries:
             chosen = _images_of(entry, base, folder, config)
             if not chosen:
-                lost.append(f"{split} in {config.file}, {entry!r}")
+                lost.append((split, entry))
             for image in chosen:
                 listed.setdefault(image, split)
     if not listed:
+        split, entry = lost[0]
         raise ValueError(
-            f"{lost[0].partition(' in ')[0]} in a YOLO dataset's YAML file must lead to images in "
-            f"{root}, but {lost[0].rpartition(', ')[2]} does not. Correct the path, or name the "
-            "folder that holds it."
+            f"{split} in {config.file} must lead to images in {root}, but {entry!r} does not. "
+            "Correct the path, or name the folder that holds it."
         )
-    return listed, tuple(f"There are no images at {entry}." for entry in lost)
+    notes = (f"There are no images at {entry}, {split} of the dataset." for split, entry in lost)
+    return listed, tuple(notes)
 
 
 def _images_of(entry: str, base: Path, folder: Folder, config: Config) -> list[Path]:

@@ -274,7 +274,7 @@ def test_yolo_splits_that_are_not_there_are_told_if_another_is(tmp_path):
     found = read_defects(tmp_path)
     assert [sample.label for sample in found.samples] == ["x"]
     assert len(found.notes) == 2
-    assert "There are no images at val in" in found.notes[0]
+    assert found.notes[0] == "There are no images at ../valid/images, val of the dataset."
 
 
 def test_darknet_keeps_labels_beside_the_images(tmp_path):
