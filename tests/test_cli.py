@@ -162,14 +162,14 @@ def test_wrong_values_are_refused_in_one_sentence(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--copies", "0"], "--copies: must be a whole number of at least 1, but is '0'"),
+        (["--copies", "0"], "--copies: must be a whole number from 1 to 999999999, but is '0'"),
         (["--copies", "two"], "but is 'two'"),
         (["--seed", "-1"], "--seed: must be a whole number from 0 to 4294967295"),
         (["--device", "gpu"], "must be auto, cpu, cuda or another device that is here"),
         (["--device", "cuda:99"], "but is 'cuda:99'"),
-        (["--strength", "much"], "--strength: invalid float value: 'much'"),
-        (["--strong", "1"], "unrecognized arguments: --strong"),
-        (["--stren", "1"], "unrecognized arguments: --stren"),
+        (["--strength", "much"], "--strength: must be a finite number, but is 'much'"),
+        (["--strong", "1"], "'--strong' is unknown. Did you mean '--strength'"),
+        (["--stren", "1"], "'--stren' is unknown. Did you mean '--strength'"),
     ],
 )
 def test_what_no_option_takes_is_refused_in_one_line(

@@ -8,10 +8,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NoReturn
 
 from styleaug import __version__
-from styleaug.errors import StyleAugError
+from styleaug.cli.failures import TRACEBACK, explain
+from styleaug.cli.parser import Parser
 
 COMMANDS = {
     "presets": "list presets and when to take each, show one as code and JSON",
@@ -28,19 +28,9 @@ COMMANDS = {
 """What each command does; its module has the same name, without the hyphen."""
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser that says what is wrong in one sentence, without a page of usage."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings, allow_abbrev=False)  # a part of a name is no second name
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} ('{self.prog} --help' lists the options)\n")
-
-
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """The parser of all commands; with the options of one of them."""
-    parser = _Parser(
+    parser = Parser(
         prog="styleaug",
         description="Style augmentation for defect detection: other materials, finishes, colours "
         "and lighting for training images, with labels kept true.",
@@ -61,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0; 1 if images had to be skipped; 2 for an error that one sentence tells;
-        130 for an interruption.
+        70 for a fault of this program; 130 for an interruption.
     """
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO)
     argv = sys.argv[1:] if argv is None else argv
@@ -71,10 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, head for one, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (StyleAugError, ValueError, TypeError, OSError) as error:
-        print(f"styleaug {arguments.command}: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("Interrupted; the same command continues where it stopped.", file=sys.stderr)
         return 130
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        status, told = explain(error)
+        print(f"styleaug {arguments.command}: {told}", file=sys.stderr)
     return status

@@ -12,8 +12,9 @@ import torch
 from tqdm import tqdm
 
 from styleaug.cli.options import add_command, add_options, count, default_of
+from styleaug.cli.parser import new_file
 from styleaug.cli.sheet import contact_sheet
-from styleaug.files import atomic_path
+from styleaug.files import atomic_path, remove_leftovers
 from styleaug.images.color import to_dtype
 from styleaug.images.io import list_images, load_rgb, save_image, spread, to_tensor
 from styleaug.pack import StylePack, bundled_packs
@@ -40,7 +41,7 @@ def add_parser(commands: Any) -> None:
     parser = add_command(commands, "add-style", run, does=does, examples=EXAMPLES)
     parser.add_argument("pictures", nargs="+", type=Path, metavar="SRC", help="images or folders")
     parser.add_argument("--name", required=True, help="of the style; of a folder's styles, the tag")
-    parser.add_argument("--out", type=Path, required=True, metavar="PACK", help="pack to write")
+    parser.add_argument("--out", type=new_file, required=True, metavar="PACK", help="pack to write")
     add_options(parser, "pack")
     parser.add_argument(
         "--method",
@@ -71,12 +72,15 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Learn the styles, and write pack and report."""
-    pack, pictures = StylePack.load(arguments.pack), list_images(arguments.pictures)
+    pack, sheet = StylePack.load(arguments.pack), arguments.out.with_suffix(".report.png")
+    # the sheet of an earlier run is no style
+    pictures = [p for p in list_images(arguments.pictures) if p.resolve() != sheet.resolve()]
     old = bundled_packs().get(arguments.pack, Path(arguments.pack))
     if arguments.out.resolve() == old.resolve():
         raise ValueError(f"--out must be a new file: {old} is the pack that is extended.")
     if arguments.out.suffix != ".safetensors":
         raise ValueError(f"--out must end in .safetensors, but is {arguments.out}.")
+    remove_leftovers(arguments.out.parent, below=False)
     bars: dict[str, Any] = {}
 
     def tell(what: str, done: int, count: int) -> None:

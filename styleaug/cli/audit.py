@@ -15,13 +15,15 @@ from styleaug.audit.report import Share
 from styleaug.audit.run import SHOWN, draws_of
 from styleaug.audit.settings import TEXTURES
 from styleaug.cli.options import add_command, add_fields, add_options
+from styleaug.cli.outputs import check_outside
 from styleaug.cli.overview import short_overview
+from styleaug.cli.parser import new_folder
 from styleaug.cli.pipeline import load_pipeline
 from styleaug.cli.presets import as_code
 from styleaug.cli.sheet import contact_sheet, outlined
 from styleaug.datasets import read_defects
 from styleaug.datasets.summary import summarize
-from styleaug.files import atomic_path
+from styleaug.files import atomic_path, remove_leftovers
 from styleaug.images.io import save_image
 
 EXAMPLES = """examples:
@@ -53,7 +55,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=new_folder,
         default=Path("audit"),
         metavar="DIR",
         help="for the report, the sheet and notes",
@@ -66,6 +68,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, write report and sheet."""
     config = AuditConfig(**{f.name: getattr(arguments, f.name) for f in fields(AuditConfig)})
+    check_outside(arguments.out, [arguments.data], "--data")
     defects = read_defects(arguments.data, masks=arguments.masks, bits=arguments.bits)
     summary = summarize(defects, arguments.data, size=config.size, thorough=False)
     print(short_overview(summary), end="\n\n", flush=True)
@@ -75,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"An audit needs to know where defects are, but none of {len(defects.samples)} images "
             f"of {defects.name} has a mask or a box. Give --masks DIR, or --model FILE.py:NAME."
         )
+    remove_leftovers(arguments.out)
     report = audit(
         defects,
         config,

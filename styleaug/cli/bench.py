@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from styleaug.cli.options import add_command, add_options
+from styleaug.cli.outputs import check_outside
 from styleaug.cli.overview import short_overview
+from styleaug.cli.parser import new_folder
 from styleaug.datasets import read_defects
 from styleaug.datasets.summary import summarize
 from styleaug.evaluate import Robustness, bench, write_report
@@ -18,6 +20,7 @@ from styleaug.evaluate.policies import BASELINES, FLIPS
 from styleaug.evaluate.protocol import Protocol
 from styleaug.evaluate.results import Result
 from styleaug.evaluate.tasks import kind_of
+from styleaug.files import remove_leftovers
 
 EXAMPLES = """examples:
   styleaug bench --data parts/ --quick
@@ -50,7 +53,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=new_folder,
         default=Path("bench"),
         metavar="DIR",
         help="for the report and what was trained",
@@ -78,6 +81,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, test, print, write the report."""
+    check_outside(arguments.out, [arguments.data], "--data")
     defects = read_defects(arguments.data, masks=arguments.masks, bits=arguments.bits)
     print(
         short_overview(summarize(defects, arguments.data, size=Protocol.size, thorough=False)),
@@ -89,6 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     protocol = Protocol.of(kind, **changes)
     if arguments.quick:
         protocol = replace(protocol.shortened(), **changes)
+    remove_leftovers(arguments.out)
     report = bench(
         defects,
         protocol=protocol,

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from styleaug.cli.options import add_command, add_fields, add_options, count
 from styleaug.cli.outputs import OUT_OF_MEMORY, Content, Outputs, Picture, list_pictures
+from styleaug.cli.parser import new_folder
 from styleaug.files import digest_file
 from styleaug.gatys import GatysConfig, GatysProgress, gatys
 from styleaug.gatys.cached import PIXELS, digest_pixels
@@ -47,7 +48,9 @@ def add_parser(commands: Any) -> None:
     does = "Write copies of images, restyled by optimisation of their pixels."
     parser = add_command(commands, "gatys", run, does=does, examples=EXAMPLES)
     parser.add_argument("sources", nargs="+", type=Path, metavar="SRC", help="images or folders")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    parser.add_argument(
+        "--out", type=new_folder, required=True, metavar="DIR", help="where to write"
+    )
     group = parser.add_argument_group("what to do")
     group.add_argument(
         "--reference",

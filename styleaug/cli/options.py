@@ -46,6 +46,10 @@ _AMOUNTS: dict[str, tuple[type[Stage], str, str]] = {
 """Options that replace arguments of a preset's stages."""
 
 
+_MOST = 10_000
+"""Draws of an image, or pixels of a side, that memory holds."""
+
+
 class _Help(argparse.RawDescriptionHelpFormatter):
     """Help that tells the defaults, and leaves the examples as they are written."""
 
@@ -146,8 +150,17 @@ def changed(stage: Stage, **settings: Any) -> Stage:
 
 def count(text: str) -> int:
     """A whole number of at least 1, as an option's type."""
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but is {text!r}")
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text)):
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from 1 to {10**9 - 1}, but is {text!r:.60}"
+        )
+    return int(text)
+
+
+def few(text: str) -> int:
+    """A whole number of what is held in memory all at once, as an option's type."""
+    if count(text) > _MOST:
+        raise argparse.ArgumentTypeError(f"must be at most {_MOST}, but is {text}")
     return int(text)
 
 
@@ -157,16 +170,17 @@ def bits(text: str) -> int:
         check_bits(int(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(
-            f"must be a whole number from 9 to 16, but is {text!r}"
+            f"must be a whole number from 9 to 16, but is {text!r:.60}"
         ) from error
     return int(text)
 
 
 def seed(text: str) -> int:
     """A number that all generators take, as an option's type."""
-    if not text.isdecimal() or int(text) >= 2**32:  # numpy takes 32 bits
+    digits = text.isascii() and text.isdecimal() and len(text) < 20
+    if not digits or int(text) >= 2**32:  # numpy takes 32 bits
         raise argparse.ArgumentTypeError(
-            f"must be a whole number from 0 to {2**32 - 1}, but is {text!r}"
+            f"must be a whole number from 0 to {2**32 - 1}, but is {text!r:.60}"
         )
     return int(text)
 
@@ -175,8 +189,10 @@ def device(text: str) -> torch.device:
     """A device that is there, as an option's type."""
     try:
         found = choose_device(text)
+        if found.type == "meta":
+            raise RuntimeError("it computes nothing")
         torch.empty(0, device=found)
-    except (RuntimeError, AssertionError) as error:  # torch raises both
+    except Exception as error:  # each kind of device has its own
         raise argparse.ArgumentTypeError(
             f"must be auto, cpu, cuda or another device that is here, but is {text!r}"
         ) from error
@@ -205,7 +221,7 @@ _SHARED: dict[str, dict[str, Any]] = {
         "metavar": "PIXELS",
         "help": "short side that larger images are brought to, as for training",
     },
-    "draws": {"type": count, "metavar": "N", "help": "of each image"},
+    "draws": {"type": few, "metavar": "N", "help": "of each image"},
     "masks": {"type": Path, "metavar": "DIR", "help": "masks, if they lie elsewhere"},
 }
 """Options that mean the same in every command that has them."""

@@ -19,6 +19,9 @@ from torchvision import tv_tensors
 from styleaug.images.color import to_dtype, to_rgb
 from styleaug.images.io import to_tensor
 
+LOADED: set[str] = set()
+"""Files of the user's code."""
+
 
 def load_pipeline(where: str, option: str = "--pipeline") -> Callable[..., Any]:
     """Load ``FILE.py:NAME``: a torchvision transform, an Albumentations one, or a function.
@@ -41,8 +44,16 @@ def load_pipeline(where: str, option: str = "--pipeline") -> Callable[..., Any]:
         raise ValueError(f"{option} must name a Python file, but names {file!r}.")
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent.resolve()))  # for what it imports from beside it
+    LOADED.add(str(path))
     try:
         spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise ValueError(f"{option} must name a Python file, but {file}: {error}.") from error
+    except SystemExit as error:
+        raise ValueError(
+            f"{option} must name a file that can be imported, but {file} exits. Put what it runs "
+            'under if __name__ == "__main__".'
+        ) from error
     finally:
         sys.path.pop(0)
     pipeline = getattr(module, name, None)

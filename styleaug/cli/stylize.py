@@ -25,6 +25,7 @@ from styleaug.cli.options import (
     count,
 )
 from styleaug.cli.outputs import Content, Outputs, Picture, digest_files, list_pictures
+from styleaug.cli.parser import new_folder
 from styleaug.images.io import encode_picture
 from styleaug.stages.base import Stage
 from styleaug.stages.restyle import Restyle
@@ -47,7 +48,9 @@ def add_parser(commands: Any) -> None:
     does = "Write changed copies of images. Size, names and folders stay, so labels fit."
     parser = add_command(commands, "stylize", run, does=does, examples=EXAMPLES)
     parser.add_argument("sources", nargs="+", type=Path, metavar="SRC", help="images or folders")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    parser.add_argument(
+        "--out", type=new_folder, required=True, metavar="DIR", help="where to write"
+    )
     parser.add_argument("--copies", type=count, default=1, metavar="N", help="of each image")
     parser.add_argument(
         "--overwrite", action="store_true", help="write again what is there already"

@@ -11,6 +11,8 @@ from typing import Any
 from tqdm import tqdm
 
 from styleaug.cli.options import add_command, add_fields, add_options
+from styleaug.cli.outputs import check_outside
+from styleaug.cli.parser import new_file, new_folder
 from styleaug.nn.stylenet import StyleNetConfig
 from styleaug.train.config import TrainConfig
 from styleaug.train.loop import Progress, train
@@ -84,8 +86,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--init", metavar="PACK", help="start from this pack's weights (a file or a bundled name)"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="PACK", help=".safetensors file")
-    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="(default: beside PACK)")
+    parser.add_argument(
+        "--out", type=new_file, required=True, metavar="PACK", help=".safetensors file"
+    )
+    parser.add_argument("--run-dir", type=new_folder, metavar="DIR", help="(default: beside PACK)")
     add_fields(parser, TrainConfig, resume="continue from the last checkpoint, if there is one")
     group = parser.add_argument_group("recipe")
     add_fields(group, TrainConfig, **_RECIPE)
@@ -97,6 +101,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, with a progress bar on the first process."""
     if arguments.out.suffix != ".safetensors":
         raise ValueError(f"--out must end in .safetensors, but got {arguments.out}.")
+    folders = [entry.rpartition("=")[2] for entry in (*arguments.content, *arguments.styles)]
+    check_outside(arguments.run_dir or arguments.out, map(Path, folders), "--content and --styles")
     given = {**vars(arguments), "device": str(arguments.device)}
     names = {field.name for field in fields(TrainConfig)} - {"net", "content", "styles", "sources"}
     net = StyleNetConfig(**{name: given[name] for name in _NETWORK})
