@@ -139,5 +139,6 @@ def _read(folder: Folder) -> tuple[str, Reading]:
         "named after at least two classes, with masks, or with annotations of YOLO, COCO, Pascal "
         "VOC, labelme, CVAT, Supervisely, or CSV or text files, but none of these fits its "
         f"{len(folder.images)} images, the first {folder.images[0]} ({'; '.join(reasons)}). Name "
-        "the folder that holds the classes or annotations, or give the folder of the masks."
+        "the folder that holds the classes or annotations, give the folder of the masks, or "
+        "convert other annotations to COCO, as CVAT, Label Studio and datumaro do."
     )

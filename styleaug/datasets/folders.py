@@ -88,7 +88,9 @@ def read_file_names(folder: Folder) -> Reading | str:
     samples = []
     for image in folder.images:
         words = telling_folders(image, folder.root)
-        named = re.fullmatch(r"(.*[^\W\d_].*?)[\s_-]*\d+", image.stem)
+        # what Roboflow adds says nothing: crack_1_jpg.rf.0a1b2c
+        stem = re.sub(r"(_(jpe?g|png|bmp))?\.rf\.\w+$", "", image.stem)
+        named = re.fullmatch(r"(.*[^\W\d_].*?)[\s_-]*\d+", stem)
         if named is None or any(not split_word([word]) for word in words):
             return f"{image.name} is not named after a class, as crack_1.png is"
         samples.append(Sample(image, label=named[1], split=folder.split_of(image)))
@@ -105,4 +107,4 @@ def read_masks_alone(folder: Folder) -> Reading | str:
     folders = (telling_folders(image, folder.root) for image in folder.images)
     parts = sorted({names[0] for names in folders if names and not split_word(names[:1])})
     notes = (f"{_some(parts)} are taken for parts of the dataset, not for classes.",)
-    return Reading(samples, notes if parts else ())
+    return Reading(samples, notes if len(parts) > 1 else ())

@@ -17,7 +17,8 @@ _IMAGE_WORDS = frozenset(
 )
 _MASK_WORDS = frozenset(
     {"mask", "masks", "gt", "gts", "groundtruth", "label", "labels", "annotation", "annotations"}
-    | {"annot", "annots", "seg", "segmentation", "segmentations", "segmentationclass"}
+    | {"annot", "annots", "seg", "segm", "segmentation", "segmentations", "segmentationclass"}
+    | {"lab", "labs", "semantic"}
 )
 _NOTE_WORDS = frozenset({"ann", "anns", "xml", "xmls", "json", "jsons", "lable", "txt"})
 _SIDE_WORDS = frozenset({"set", "dataset", "obj", "split", "public", "private", "mixed", "all"})
@@ -28,7 +29,7 @@ _CLASS_WORDS = frozenset({"class", "cls", "category", "cat", "type", "label", "d
 _NUMBERED = re.compile(r"(.*?)[\s_.-]*\d[\d\s_.:-]*")
 _MASK_AFFIX = re.compile(
     r"^(?:mask|label|gt)[ _.-]+"
-    r"|[ _.-]+(?:masks?|labels?|gt|groundtruth|ground[ _-]truth|seg|segmentation|annotations?)"
+    r"|[ _.-]+(?:masks?|labels?|gt|groundtruth|ground[ _-]truth|segm?|segmentation|annotations?)"
     r"(?:[ _-]?\d+)?$",
     re.IGNORECASE,
 )
@@ -58,7 +59,9 @@ def _without_role(name: str) -> str:
 @cache
 def is_role(name: str) -> bool:
     """Whether a folder's name tells images from annotations, and nothing else."""
-    roles = _IMAGE_WORDS | _MASK_WORDS | _NOTE_WORDS | {"ground", "truth", "segmentationobject"}
+    roles = (
+        _IMAGE_WORDS | _MASK_WORDS | _NOTE_WORDS | {"ground", "truth", "maps", "segmentationobject"}
+    )
     words = _words(name)
     return bool(words) and roles.issuperset(words)
 
@@ -68,7 +71,7 @@ def is_mask_folder(name: str) -> bool:
     """Whether image files in a folder of this name are masks."""
     words = {*_words(name)}
     marks = words & _MASK_WORDS or {"ground", "truth"} <= words
-    rest = words - _MASK_WORDS - _IMAGE_WORDS - {"ground", "truth", "binary"}
+    rest = words - _MASK_WORDS - _IMAGE_WORDS - {"ground", "truth", "binary", "maps"}
     return bool(marks) and all(word in _SPLITS for word in rest)
 
 
@@ -79,8 +82,8 @@ def split_word(names: Iterable[str]) -> str:
 
 @cache
 def _split_of(name: str) -> str:
-    """``train2017``, ``TrainingSet``, ``images_val``; but not ``test_pieces``."""
-    words = [word.removesuffix("set") or word for word in _words(name)]
+    """``train2017``, ``TrainingSet``, ``images_val``, ``traincrop``; but not ``test_pieces``."""
+    words = [re.sub(r"(?<=.)(set|data|crop)$", "", word) for word in _words(name)]
     found = [_SPLITS[word] for word in words if word in _SPLITS]
     beside = _IMAGE_WORDS | _MASK_WORDS | _SIDE_WORDS
     plain = all(word in _SPLITS or word in beside for word in words)

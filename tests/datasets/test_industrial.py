@@ -265,3 +265,29 @@ def test_neu_det_as_it_is_published(tmp_path):
     assert layout == "voc"
     assert labels(samples)["validation/images/patches/patches_1.jpg"] == "patches"
     assert splits(samples)["validation/images/patches/patches_1.jpg"] == "test"
+
+
+@pytest.mark.parametrize("masks", ["{}_lab/1.png", "{}_masks/1.png", "{}_img/1_mask.png"])
+def test_splits_with_masks_in_folders_beside_them(tmp_path, masks):
+    """DeepCrack and others."""
+    for split in ("train", "test"):
+        draw(tmp_path, f"{split}_img/1.jpg", f"{split}_img/2.jpg")
+        draw_mask(tmp_path / masks.format(split), [255])
+    layout, samples = read(tmp_path)
+    assert layout == "masks"
+    assert splits(samples) == {f"{s}_img/{k}.jpg": s for s in ("train", "test") for k in (1, 2)}
+    assert marked(samples) == {"train_img/1.jpg", "test_img/1.jpg"}
+
+
+def test_masks_of_roboflow_lie_beside_and_its_names_are_no_classes(tmp_path):
+    for split in ("train", "valid"):
+        for k in (1, 2):
+            draw(tmp_path, f"{split}/a{k}_jpg.rf.9{k}.jpg")
+            draw_mask(tmp_path / split / f"a{k}_jpg.rf.9{k}_mask.png", [1])
+        write(tmp_path / split / "_classes.csv", "Pixel Value, Class\n0, background\n1, dent\n")
+    layout, samples = read(tmp_path)
+    assert (layout, len(samples), len(marked(samples))) == ("masks", 4, 4)
+    assert {s.label for s in samples.values()} == {""}
+    names = ("crack_1_jpg.rf.0a", "crack_2_jpg.rf.1b", "spot_1_png.rf.9")
+    draw(tmp_path / "named", *(f"{name}.jpg" for name in names))
+    assert read_defects(tmp_path / "named").classes == ("crack", "spot")

@@ -13,7 +13,7 @@ from styleaug.datasets import MaskFile, Sample, read_defects
     [
         *("masks", "mask", "Masks", "ground_truth", "ground-truth", "GroundTruth", "gt", "GT"),
         *("labels", "label", "annotations", "segmentations", "SegmentationClass", "seg_masks"),
-        *("image_masks", "annots"),
+        *("image_masks", "annots", "lab", "Semantic_Maps"),
     ],
 )
 @pytest.mark.parametrize("stem", ["1", "1_mask", "mask_1"])
@@ -180,6 +180,7 @@ def test_class_folders_lie_below_those_of_splits_or_above(tmp_path, place):
     [
         *(("train", "train"), ("Training", "train"), ("train2017", "train"), ("trainval", "train")),
         *(("TrainingSet", "train"), ("train_images", "train"), ("images_train", "train")),
+        *(("traincrop", "train"), ("testdata", "test"), ("obj_train_data", "train")),
         *(("val", "test"), ("valid", "test"), ("validation", "test"), ("dev", "test")),
         *(("test", "test"), ("Test", "test"), ("test_public", "test"), ("testing", "test")),
         *(("test_pieces", ""), ("contest", ""), ("strain", ""), ("latest", "")),
