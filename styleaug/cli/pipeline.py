@@ -44,7 +44,7 @@ def load_pipeline(where: str, option: str = "--pipeline") -> Callable[..., Any]:
         raise ValueError(f"{option} must name a Python file, but names {file!r}.")
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent.resolve()))  # for what it imports from beside it
-    LOADED.add(str(path))
+    LOADED.add(str(spec.origin))  # as tracebacks call it
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
@@ -75,9 +75,11 @@ def seeded(seed: int, pipeline: Any) -> Iterator[None]:
         np.random.seed(seed)  # noqa: NPY002
         if hasattr(pipeline, "set_random_seed"):  # Albumentations
             pipeline.set_random_seed(seed)
-        yield
-    random.setstate(python)
-    np.random.set_state(numpy)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
 
 
 def feed(pipeline: Callable[..., Any], picture: Image.Image) -> Tensor:

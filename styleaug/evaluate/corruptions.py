@@ -23,6 +23,7 @@ from PIL import Image
 
 from styleaug.errors import MissingExtraError
 from styleaug.evaluate.shifts import SHIFTS
+from styleaug.images.checks import did_you_mean
 
 Images = npt.NDArray[np.uint8]
 
@@ -75,7 +76,8 @@ class Condition:
     def __post_init__(self) -> None:
         if self.corruption not in NAMES:
             raise ValueError(
-                f"There is no corruption {self.corruption!r}; there are {', '.join(NAMES)}."
+                f"There is no corruption {self.corruption!r} among the {len(NAMES)} of "
+                f"styleaug.evaluate.corruptions.SUITES.{did_you_mean(self.corruption, NAMES)}"
             )
         if isinstance(self.severity, bool) or not isinstance(self.severity, Integral):
             raise TypeError(f"severity must be an integer from 1 to 5, but got {self.severity!r}.")

@@ -13,6 +13,7 @@ from torchvision.models.detection import anchor_utils, fcos
 from torchvision.ops import FeaturePyramidNetwork
 
 from styleaug.errors import MissingExtraError
+from styleaug.images.checks import did_you_mean
 
 KINDS = ("classification", "segmentation", "detection")
 LITE = "efficientnet-lite0"
@@ -81,7 +82,8 @@ def make_backbone(name: str) -> tuple[nn.Module, list[int]]:
     except Exception as error:  # timm and its hub raise errors of many kinds
         raise ValueError(
             f"model must be {SMALL}, {LITE}, or a model of timm that gives features and whose "
-            f"weights can be had, but {name!r} cannot be made: {error}"
+            f"weights can be had, but {name!r} cannot be made: {error}."
+            f"{did_you_mean(name, (SMALL, LITE, *timm.list_models()))}"
         ) from error
     channels: list[int] = network.feature_info.channels()  # type: ignore[operator, union-attr]
     return network, channels

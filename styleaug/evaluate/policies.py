@@ -13,6 +13,7 @@ from torchvision.transforms import v2
 from styleaug.augment.presets import preset
 from styleaug.augment.transform import StyleAugment
 from styleaug.evaluate.models import SMALL
+from styleaug.images.checks import did_you_mean
 from styleaug.pack import StylePack
 from styleaug.stages.base import Stage
 
@@ -164,7 +165,8 @@ def build_policy(
     except (SyntaxError, TypeError, ValueError) as error:
         raise PolicyError(
             f"A policy must be as \"StyleAugment('masks') + AugMix()\", of {', '.join(_KNOWN)} "
-            f"with literal arguments, but {expression!r} is not: {error}"
+            f"with literal arguments, but {expression!r} is not: {error}."
+            f"{did_you_mean(expression, (*BASELINES, *_KNOWN))}"
         ) from error
     for stage in nn.Sequential(*built).modules():
         if isinstance(stage, Reference):
