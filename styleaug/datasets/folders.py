@@ -9,7 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from styleaug.datasets.folder import Folder, Reading, note_left_out
-from styleaug.datasets.names import are_parts, folders_of, is_role, split_word, telling_folders
+from styleaug.datasets.names import (
+    PERHAPS_CLASSES,
+    are_parts,
+    folders_of,
+    is_role,
+    split_word,
+    telling_folders,
+)
 from styleaug.datasets.samples import Sample
 
 
@@ -44,7 +51,11 @@ def read_class_folders(folder: Folder) -> Reading | str:
 def _place(image: Path, folder: Folder) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The folders below the last that means a split or a role, and the others above it."""
     names = folders_of(image, folder.root)
-    plain = [not (is_role(name) or split_word([name])) for name in names]
+    # masks are no images, so images in a folder "label" are of a class of that name
+    plain = [
+        name.lower() in PERHAPS_CLASSES or not (is_role(name) or split_word([name]))
+        for name in names
+    ]
     last = max((k + 1 for k, tells in enumerate(plain) if not tells), default=0)
     return names[last:], tuple(n for n, tells in zip(names[:last], plain, strict=False) if tells)
 

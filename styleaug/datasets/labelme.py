@@ -29,6 +29,7 @@ def read_labelme(folder: Folder) -> Reading | None:
     have one; else they are left out.
     """
     beside = {image.with_suffix(""): image for image in reversed(folder.images)}
+    known = {*folder.images}
     marks: dict[Path, list[Mark]] = {}
     missing: list[str] = []
     ignored: Counter[str] = Counter()
@@ -38,7 +39,12 @@ def read_labelme(folder: Folder) -> Reading | None:
             continue
         written = content.get("imagePath")
         named = written if isinstance(written, str) else file.stem
-        image = beside.get(file.with_suffix("")) or folder.find(named, near=file.parent)
+        tries = (
+            file.parent / Path(named.replace("\\", "/")).name,
+            beside.get(file.with_suffix("")),
+        )
+        image = next((i for i in tries if i in known), None)
+        image = image or folder.find(named, near=file.parent)
         image = image or folder.find(file.stem, near=file.parent)
         if image is None:
             missing.append(f"{named} in {file}")

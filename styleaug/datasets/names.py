@@ -7,6 +7,9 @@ from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
 
+PERHAPS_CLASSES = frozenset({"label", "mask"})
+"""What folders of masks are called, and classes of packages, too; a look at some images tells."""
+
 _SPLITS = {
     **dict.fromkeys(("train", "training", "trainval"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),

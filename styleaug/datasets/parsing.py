@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import csv
 import json
+import re
 import reprlib
 from collections.abc import Collection, Iterable, Iterator
 from math import isfinite
@@ -30,8 +32,10 @@ class _Reason(str):
 
 
 def read_content(file: Path) -> str:
-    """The text of a file; bytes that are not UTF-8 are replaced."""
-    return file.read_text(encoding="utf-8-sig", errors="replace")
+    """The text of a file, in UTF-8, or UTF-16 if it says so; other bytes are replaced."""
+    data = file.read_bytes()
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if marked else "utf-8-sig", errors="replace")
 
 
 def read_lines(file: Path) -> Iterator[tuple[str, str]]:
@@ -61,8 +65,15 @@ def parse_xml(file: Path) -> ElementTree.Element:
     Raises:
         ValueError: if it is none.
     """
+    data = file.read_bytes()
     try:
-        return ElementTree.parse(file).getroot()
+        declared = re.match(
+            rb"\s*<\?xml[^>]*encoding=[\"'](gb\w+|big5|shift_jis|euc-\w+)", data, re.I
+        )
+        if declared:  # encodings of several bytes, which the parser does not know
+            text = data.decode(declared[1].decode(), errors="replace")
+            return ElementTree.fromstring(re.sub(r"<\?xml.*?\?>", "", text, count=1).strip())
+        return ElementTree.fromstring(data)
     except ElementTree.ParseError as error:
         where = f"{file}, line {error.position[0]},"
         raise malformed(where, "XML", _Reason(error)) from None

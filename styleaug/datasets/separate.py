@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from styleaug.datasets.names import folders_of, is_mask_folder, without_mask_affix
+from styleaug.datasets.names import PERHAPS_CLASSES, folders_of, is_mask_folder, without_mask_affix
 from styleaug.datasets.pairing import pair_masks
 from styleaug.images.io import find_images, load_image, spread
 
@@ -60,9 +60,19 @@ def separate_masks(
 
 def _find_masks(root: Path, images: Sequence[Path]) -> list[Path]:
     """Images in folders of masks, or those that stand beside others as their masks."""
-    inside = [image for image in images if any(map(is_mask_folder, folders_of(image, root)))]
-    if inside:
-        return inside
+    inside: defaultdict[str, list[Path]] = defaultdict(list)
+    for image in images:
+        name = next(filter(is_mask_folder, folders_of(image, root)), None)
+        if name is not None:
+            inside[name].append(image)
+    found = [
+        image
+        for name, files in inside.items()
+        if name.lower() not in PERHAPS_CLASSES or _look_like_masks(files)
+        for image in files
+    ]
+    if found:
+        return found
     suffixes: defaultdict[tuple[Path, str], dict[str, Path]] = defaultdict(dict)
     for image in images:
         suffixes[image.parent, image.stem][image.suffix.lower()] = image

@@ -105,6 +105,15 @@ def test_images_of_two_formats_are_no_masks(tmp_path):
     assert len(read(tmp_path)[1]) == 6
 
 
+def test_a_class_may_be_called_label(tmp_path):
+    """Of bottles with caps and labels, say."""
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    for place in ("cap", "label"):
+        (tmp_path / place).mkdir()
+        Image.fromarray(pixels).save(tmp_path / place / "1.png")
+    assert read_defects(tmp_path).classes == ("cap", "label")
+
+
 def test_masks_go_before_outlines_of_annotations(tmp_path):
     draw(tmp_path, "images/a.png")
     draw_mask(tmp_path / "masks/a.png", [255])

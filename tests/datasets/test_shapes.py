@@ -109,6 +109,12 @@ def test_labelme_files_are_paired_by_name_or_by_what_they_say(tmp_path, image, f
     assert set(splits(samples).values()) == {"train" if "train" in image else ""}
 
 
+def test_of_two_images_of_a_stem_the_labelme_file_says_which(tmp_path):
+    draw(tmp_path, "a.webp", "a.jpg")
+    write_labelme(tmp_path / "a.json", shape("rectangle", [[2, 2], [8, 6]]), imagePath="a.jpg")
+    assert labels(read(tmp_path)[1]) == {"a.jpg": "dent", "a.webp": ""}
+
+
 @pytest.mark.parametrize(
     ("entry", "words"),
     [

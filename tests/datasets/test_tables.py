@@ -42,6 +42,12 @@ def test_tables_of_boxes(tmp_path, text):
     assert samples["images/a.jpg"].boxes == (Box("dent", 2, 3, 8, 6),)
 
 
+def test_tables_may_be_utf_16(tmp_path):
+    draw(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / "labels.csv").write_text("image,label\na.jpg,Öl\nb.jpg,ok\n", encoding="utf-16")
+    assert read_defects(tmp_path).classes == ("ok", "Öl")
+
+
 @pytest.mark.parametrize("cells", ["2,3,8,x", "2,3,8,", "2,3,8", "9,3,8,6", "nan,3,8,6"])
 def test_malformed_boxes_of_tables_are_named(tmp_path, cells):
     draw(tmp_path, "a.jpg")

@@ -171,3 +171,14 @@ def test_mistakes_in_outlines_of_voc_are_named(tmp_path, text):
     write(tmp_path / "annotations/a.xml", text)
     with pytest.raises(ValueError, match=r"a\.xml.* must be "):
         read_defects(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "gbk", "gb2312", "big5", "latin-1"])
+def test_xml_files_may_have_another_encoding(tmp_path, encoding):
+    name = "Ölfleck" if encoding == "latin-1" else "中文"
+    draw(tmp_path, "images/a.png")
+    text = f"<?xml version='1.0' encoding='{encoding}'?>\n<annotation>{VOC_OBJECT}</annotation>"
+    path = tmp_path / "annotations/a.xml"
+    path.parent.mkdir()
+    path.write_bytes(text.format(name, 1, 1, 2, 2).encode(encoding))
+    assert labels(read(tmp_path)[1]) == {"images/a.png": name}
