@@ -38,12 +38,17 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"styleaug {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.type = _as_typed  # what follows is for the command's own parser
     for name, does in COMMANDS.items():
         if name == command:
             import_module(f"styleaug.cli.{name.replace('-', '')}").add_parser(commands)
         else:
             commands.add_parser(name, help=does)
     return parser
+
+
+def _as_typed(word: str) -> str:
+    return word
 
 
 def main(argv: Sequence[str] | None = None) -> int:
