@@ -111,7 +111,7 @@ def _digest_folders(folders: Iterable[Path]) -> str:
                 with path.open("rb") as file:
                     size = file.seek(0, os.SEEK_END)
                     sha.update(f"{size}\0".encode())
-                    for place in (0, max(0, size - _END)):
+                    for place in (0, max(_END, size - _END)):  # no byte twice
                         file.seek(place)
                         sha.update(file.read(_END))
             except OSError:
