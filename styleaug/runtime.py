@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import torch
 from torch import distributed
+from torch.utils._python_dispatch import TorchDispatchMode
 
 T = TypeVar("T")
 
@@ -126,13 +127,33 @@ def building() -> Iterator[None]:
 
 @contextmanager
 def initializing(seed: int) -> Iterator[None]:
-    """Where networks are built that keep their random weights; not for use in threads.
+    """Where networks are built that keep their random weights.
 
-    torch's generator is seeded inside, and outside it is where it was.
+    This thread draws from a generator of its own meanwhile. torch's is not touched: forked and put
+    back, it would give other threads the same numbers twice.
     """
-    with torch.inference_mode(False), torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        torch.default_generator.manual_seed(seed)
+    with torch.inference_mode(False), torch.device("cpu"), _OwnGenerator(seed):
         yield
+
+
+class _OwnGenerator(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
+    """Whatever draws in this thread, draws from one generator."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's
+        self.generator = torch.Generator("cpu").manual_seed(seed)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        if torch.Tag.nondeterministic_seeded in func.tags and given.get("generator") is None:
+            given["generator"] = self.generator
+            if all(argument.name != "generator" for argument in func._schema.arguments):
+                name = func._overloadname  # "default", or "low" of randint
+                other = "generator" if name == "default" else f"{name}_generator"
+                func = getattr(func.overloadpacket, other)
+        return func(*args, **given)
 
 
 class LeastRecentlyUsed(Generic[T]):

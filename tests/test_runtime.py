@@ -45,6 +45,7 @@ def test_threads_that_build_networks_leave_the_main_threads_draws_alone(pack):
 
     def build():
         while not stop.is_set():
+            StylePack.random(pack.config, rows=2)
             build_stylizer(pack.config, pack.state)
             load_features("vgg16")
 
