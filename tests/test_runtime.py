@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from helpers import TINY, pictures, torch_generator_stays
-from styleaug import StylePack, runtime
+from styleaug import Restyle, StyleAugment, StylePack, runtime
 from styleaug.networks import encode, stylizer_of
 from styleaug.nn.features import load_features
 from styleaug.pack import build_stylizer
@@ -78,6 +78,20 @@ def test_threads_share_one_network():
     assert len(networks) == 3
     for k, several in enumerate(found):
         assert several[0] is stylizer_of(packs[k % 3], CPU, torch.float32)
+
+
+@pytest.mark.usefixtures("fresh_caches")
+def test_threads_may_use_more_packs_than_the_cache_holds():
+    packs = [StylePack.random(TINY, seed=seed) for seed in range(12)]
+    augments = [StyleAugment([Restyle(pack=pack, strength=1.0)]) for pack in packs]
+    plans = [augment.draw(1) for augment in augments]
+    images = pictures(1, 3, 16, 16)
+    alone = [augment.render(images, plan) for augment, plan in zip(augments, plans, strict=True)]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(
+            threads.map(lambda k: augments[k % 12].render(images, plans[k % 12]), range(96))
+        )
+    assert all(torch.equal(out, alone[k % 12]) for k, out in enumerate(found))
 
 
 @pytest.mark.usefixtures("fresh_caches", "small_references")

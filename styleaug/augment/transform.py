@@ -115,6 +115,13 @@ class StyleAugment(ImageTransform):
         super().__setstate__(state)
         self._share_progress()
 
+    def __copy__(self) -> StyleAugment:
+        """Shallow, but for the progress: each of both is told its own."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__, _progress=self._progress.clone())
+        twin._share_progress()
+        return twin
+
     def _share_progress(self) -> None:
         """Let one call of :meth:`set_progress` reach the workers of a DataLoader."""
         if self.schedule:
@@ -225,7 +232,7 @@ class StyleAugment(ImageTransform):
     def to_dict(self) -> dict[str, Any]:
         """Its settings, JSON-able, all by value; :meth:`from_dict` builds the same transform.
 
-        The callback is left out.
+        The callback is left out, and ``bits`` where they are the dtype's own.
 
         Raises:
             ValueError: if a stage holds a pack that lies in no file.
@@ -233,13 +240,13 @@ class StyleAugment(ImageTransform):
         schedule: Any = self.schedule
         if schedule and not isinstance(schedule, str):
             schedule = {name: [list(pair) for pair in pairs] for name, pairs in schedule.items()}
-        return {
+        settings = {
             "stages": [stage.to_dict() for stage in self.stages],
             "p": self.p,
             "schedule": schedule,
             "protect": self.protect,
-            "bits": self.bits,
         }
+        return settings if self.bits is None else {**settings, "bits": self.bits}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StyleAugment:

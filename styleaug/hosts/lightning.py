@@ -66,7 +66,8 @@ class StyleCallback(Callback):
         generator = torch.Generator().manual_seed(torch.initial_seed() // 2 + trainer.global_rank)
 
         def restyle_first(batch: Any, dataloader_idx: int) -> Any:
-            if trainer.training and self._hooked is hooked:
+            # in a later fit it may still be there, where another callback failed on the way out
+            if owner.trainer is trainer and trainer.training and self._hooked is hooked:
                 batch = self.style(batch, generator)
             return original(batch, dataloader_idx)
 

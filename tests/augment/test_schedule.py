@@ -142,6 +142,16 @@ def strength(transform):
     return transform.draw(1)["Restyle"].strength.item()
 
 
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_is_told_a_progress_of_its_own(copied):
+    augment = StyleAugment([Relight()], schedule={"p": [(0, 0), (1, 1)]})
+    augment.set_progress(0.25)
+    twin = copied(augment)
+    assert twin._progress.item() == 0.25
+    twin.set_progress(1)
+    assert augment._progress.item() == 0.25
+
+
 def test_the_transform_follows_the_progress_that_it_is_told(augment):
     transform = augment(schedule={"Restyle": RAMP})
     for progress in (0, 0.5, 1):

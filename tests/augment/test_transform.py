@@ -337,6 +337,20 @@ def test_a_compiled_model_around_it_takes_batches_of_any_size(augment):
         assert compiled(torch.rand(count, 3, 20, 24)).shape == (count, 2, 18, 22)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_it_may_be_compiled_itself(augment):
+    torch._dynamo.reset()
+    transform = augment(Relight(), SensorNoise())
+    compiled = torch.compile(transform, backend="eager")
+    for count in (4, 4, 3, 1):
+        images = pictures(count, 3, 20, 24)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(count)
+            wanted = transform(images)
+            torch.manual_seed(count)
+            assert torch.equal(compiled(images), wanted)
+
+
 @pytest.mark.parametrize(
     "sample",
     [

@@ -190,6 +190,18 @@ def test_a_hook_that_could_not_be_taken_off_is_not_doubled(augment):
     assert "on_after_batch_transfer" not in vars(model)
 
 
+@pytest.mark.parametrize("with_data", [False, True])
+def test_a_hook_that_could_not_be_taken_off_does_nothing_in_a_fit_without_it(augment, with_data):
+    plans = []
+    model, data = Interrupted(), Data() if with_data else None
+    model.error = ValueError("no")
+    with pytest.raises(RuntimeError, match="in the way out"):
+        fit(model, Failing(), StyleCallback(augment(callback=plans.append)), data=data)
+    plans.clear()
+    fit(model, data=data, max_epochs=1)
+    assert plans == []
+
+
 def test_a_hook_of_the_instance_and_a_second_callback_stay_in_place(augment):
     plans, model = [], Model()
     model.on_after_batch_transfer = lambda batch, index: (batch[0] // 2, batch[1])
