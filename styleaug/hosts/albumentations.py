@@ -107,7 +107,7 @@ class StyleAugment(A.ImageOnlyTransform):
         settings = self._augment.to_dict()
         self.stages = stages if isinstance(stages, str) else settings["stages"]
         self.protect, self.schedule = settings["protect"], settings["schedule"]
-        self.bits, self.channel_order = settings["bits"], channel_order
+        self.bits, self.channel_order = self._augment.bits, channel_order
         self.log = None if log is None else str(log)
         self._further: dict[str, str] = {}
 
