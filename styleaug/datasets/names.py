@@ -12,7 +12,7 @@ PERHAPS_CLASSES = frozenset({"label", "mask"})
 
 _SPLITS = {
     **dict.fromkeys(("train", "training", "trainval"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
 _IMAGE_WORDS = frozenset(
@@ -28,6 +28,16 @@ _SIDE_WORDS = frozenset({"set", "dataset", "obj", "split", "public", "private", 
 """What may stand beside the word of a split: ``obj_train_data``, ``test_public``."""
 _CLASS_WORDS = frozenset({"class", "cls", "category", "cat", "type", "label", "defect", "grade"})
 """``Class1`` is a class; ``kos01`` is a part of a dataset."""
+
+_PASSED = frozenset(
+    {"ok", "io", "good", "normal", "pass", "passed", "gut", "合格", "合格品", "良品", "正常"}
+)
+_FAILED = frozenset(
+    {"ng", "nok", "nio", "bad", "defect", "defects", "defective", "fail", "failed", "faulty"}
+    | {"reject", "rejects", "anomaly", "anomalies", "abnormal", "schlecht", "fehler", "defekt"}
+    | {"不合格", "不良", "不良品", "异常", "異常", "缺陷", "欠陥"}
+)
+"""What parts are called that failed an inspection, whatever is wrong with them."""
 
 _NUMBERED = re.compile(r"(.*?)[\s_.-]*\d[\d\s_.:-]*")
 _MASK_AFFIX = re.compile(
@@ -113,6 +123,16 @@ def are_parts(names: Collection[str]) -> bool:
     if not stem:
         return any(len(name) > 2 for name in names)
     return not _CLASS_WORDS & {*_words(stem)}
+
+
+def is_verdict(name: str) -> bool:
+    """Whether a folder's name is what an inspection says of a part: ``OK``, ``i.O.``, ``NG``."""
+    return "".join(_words(name)) in _PASSED or is_failure(name)
+
+
+def is_failure(name: str) -> bool:
+    """Whether it says that parts failed, and not what is wrong with them: ``NG``, ``defects``."""
+    return "".join(_words(name)) in _FAILED
 
 
 def without_mask_affix(stem: str) -> str:
