@@ -50,6 +50,12 @@ _READERS: dict[str, Callable[[Folder], Reading | str | None]] = {
 a text: what does not fit."""
 
 
+_UNREAD = (".gif", ".heic", ".avif", ".jp2", ".npy", ".npz", ".mat", ".dng", ".raw", ".mp4", ".avi")
+"""Suffixes of files that may hold images or masks, and are not read."""
+_NOTES = (".json", ".xml", ".txt", ".yaml", ".xlsx", ".xls", *_UNREAD)
+"""Suffixes of files that may hold labels, of which an error names one."""
+
+
 def read_defects(
     folder: Path | str, *, masks: Path | str | None = None, bits: int | None = None
 ) -> DefectSet:
@@ -107,6 +113,12 @@ def read_defects(
     listing = Folder(root, tuple(images), mask_files, tuple(others))
     layout, reading = _read(listing)
     names = {s.label for s in reading.samples} | {b.label for s in reading.samples for b in s.boxes}
+    garbled = next((name for name in sorted(names) if "\N{REPLACEMENT CHARACTER}" in name), None)
+    if garbled is not None and layout not in ("folders", "names"):
+        raise ValueError(
+            f"The class names in the annotation files of {root} must be in UTF-8, but one reads "
+            f"{garbled!r}. Save the files in UTF-8."
+        )
     tested = any(sample.split == "test" for sample in reading.samples)
     splits = {"val": "train" if tested else "test"}
     return DefectSet(
@@ -122,8 +134,16 @@ def read_defects(
             for sample in sorted(reading.samples, key=lambda sample: sample.path)
         ),
         layout=layout,
-        notes=reading.notes,
+        notes=reading.notes + _note_unread(listing),
     )
+
+
+def _note_unread(folder: Folder) -> tuple[str, ...]:
+    files = folder.others(*_UNREAD)
+    if not files:
+        return ()
+    first = files[0].relative_to(folder.root)
+    return (f"{len(files)} files are in formats that are not read, {first} first.",)
 
 
 def _read(folder: Folder) -> tuple[str, Reading]:
@@ -134,6 +154,9 @@ def _read(folder: Folder) -> tuple[str, Reading]:
             return layout, reading
         if reading is not None:
             reasons.append(f"{layout}: {reading}")
+    notes = [file for file in folder.files if file.suffix.lower() in _NOTES]
+    if notes:
+        reasons.append(f"{notes[0].relative_to(folder.root)} is in no format that is known")
     raise UnknownLayoutError(
         f"{folder.root} must be laid out as one folder for each of at least two classes, images "
         "named after at least two classes, with masks, or with annotations of YOLO, COCO, Pascal "

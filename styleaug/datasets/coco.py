@@ -58,7 +58,8 @@ def read_coco(folder: Folder) -> Reading | None:
 def _load(file: Path) -> dict[str, Any] | None:
     """The content of a COCO file; None of another JSON file."""
     text = read_content(file)
-    if not all(f'"{key}"' in text for key in _KEYS) and len(text) > 1000:
+    present = [f'"{key}"' in text for key in _KEYS]
+    if not any(present) or (not all(present) and len(text) > 1000):
         return None  # one file for each image, of another format
     content = parse_json(text, file)
     if not isinstance(content, dict) or not all(isinstance(content.get(k), list) for k in _KEYS):
@@ -80,6 +81,8 @@ def _read_annotations(content: dict[str, Any], file: Path) -> defaultdict[Any, l
     marks: defaultdict[Any, list[Mark]] = defaultdict(list)
     for number, entry in enumerate(content["annotations"]):
         where = f"{file}, annotation {number},"
+        if isinstance(entry, dict) and "segments_info" in entry:
+            raise malformed(f"{file}", "of boxes or outlines", "panoptic segments")
         image, category = fields(entry, where, "image_id", "category_id")
         if _key(category, where) not in names:
             raise malformed(where, f"of a category in {list(names)}", category)

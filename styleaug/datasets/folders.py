@@ -183,4 +183,9 @@ def read_masks_alone(folder: Folder) -> Reading | str:
     folders = (telling_folders(image, folder.root) for image in folder.images)
     parts = sorted({names[0] for names in folders if names and not split_word(names[:1])})
     notes = (f"{_some(parts)} are taken for parts of the dataset, not for classes.",)
-    return Reading(samples, notes if len(parts) > 1 else ())
+    masked = {image.parent for image in folder.masks}
+    bare = sorted(
+        {str(i.parent.relative_to(folder.root)) for i in folder.images if i.parent not in masked}
+    )
+    empty = (f"No image in {_some(bare)} has a mask; all of them are taken for background.",)
+    return Reading(samples, notes * (len(parts) > 1) + empty * bool(bare))

@@ -25,12 +25,14 @@ def read_labelme(folder: Folder) -> Reading | None:
     """Read JSON files with ``shapes``, beside their images or in a folder of their own.
 
     Polygons, rectangles, circles and masks are read, and lines, which are one pixel wide. Points
-    have no area and are left out. Images without a file are background, if others in their folder
+    have no area and are left out. Of images without shapes, the first flag that is set tells the
+    label. Images without a file are background, if others in their folder
     have one; else they are left out.
     """
     beside = {image.with_suffix(""): image for image in reversed(folder.images)}
     known = {*folder.images}
     marks: dict[Path, list[Mark]] = {}
+    labels: dict[Path, str] = {}
     missing: list[str] = []
     ignored: Counter[str] = Counter()
     for file in folder.others(".json"):
@@ -55,6 +57,9 @@ def read_labelme(folder: Folder) -> Reading | None:
                 "Remove one."
             )
         marks[image] = []
+        flags = content.get("flags")
+        if isinstance(flags, dict):
+            labels[image] = next((str(name) for name, on in flags.items() if on is True), "")
         for number, shape in enumerate(items(content, f"{file}", "shapes"), start=1):
             mark = _read_shape(shape, f"{file}, shape {number},", ignored)
             marks[image] += [mark] if mark else []
@@ -69,7 +74,7 @@ def read_labelme(folder: Folder) -> Reading | None:
         len(folder.images) - len(marks), "no image in their folders has a labelme file"
     )
     notes += note_ignored(ignored)
-    return Reading(make_samples(marks, {i: folder.split_of(i) for i in marks}), notes)
+    return Reading(make_samples(marks, {i: folder.split_of(i) for i in marks}, labels), notes)
 
 
 def _load(file: Path) -> dict[str, Any] | None:

@@ -47,7 +47,8 @@ class MaskFile(Mask):
 
     All values but 0 count if they stand for something: those of palettes, those of masks whose
     largest is below 128, and those that lie 8 apart. A mask of other values was blurred or
-    compressed; there, values over half of the largest count. Opacity does not.
+    compressed; there, values over half of the largest count. Opacity does so only in a mask of one
+    colour.
 
     Attributes:
         path: of the file.
@@ -178,10 +179,14 @@ class RunLengths(Mask):
 
 
 def _marked(mask: Image.Image) -> NDArray[np.bool_]:
-    """(H, W) from a mask of any mode; opacity does not count."""
+    """(H, W) from a mask of any mode."""
     levels = np.asarray(mask)
+    if "A" in mask.getbands():
+        colours, opacity = levels[..., :-1], levels[..., -1]
+        plain = bool((colours == colours[0, 0]).all())
+        levels = opacity[..., None] if plain and opacity.min() < opacity.max() else colours
     if levels.ndim == 3:
-        levels = levels[..., : len(mask.getbands()) - ("A" in mask.getbands())].max(-1)
+        levels = levels.max(-1)
     values = _values(levels)
     apart = bool((np.diff(values, prepend=values.dtype.type(0))[1:] >= _APART).all())
     coded = mask.mode == "P" or values[-1] < 128 or apart

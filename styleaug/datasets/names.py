@@ -76,7 +76,7 @@ def is_role(name: str) -> bool:
         _IMAGE_WORDS | _MASK_WORDS | _NOTE_WORDS | {"ground", "truth", "maps", "segmentationobject"}
     )
     words = _words(name)
-    return bool(words) and roles.issuperset(words)
+    return bool(words) and roles.issuperset({*words} - {"binary"} or words)
 
 
 @cache

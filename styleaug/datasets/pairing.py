@@ -6,7 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from styleaug.datasets.names import telling_folders, without_image_affix, without_mask_affix
+from styleaug.datasets.names import (
+    split_word,
+    telling_folders,
+    without_image_affix,
+    without_mask_affix,
+)
 
 
 def pair(
@@ -63,7 +68,8 @@ def pair_masks(
 
     Stems need not be quite the same: ``1_mask.png`` and ``mask_1.png`` belong to ``1.png`` or
     ``img_1.png``. All masks in a folder that is named like an image belong to that image:
-    ``ground_truth/crack/1/0.png``.
+    ``ground_truth/crack/1/0.png``. Where images lie in no folders but those of splits, others of
+    masks do not matter: ``masks/crack/1.png`` and ``masks/spot/1.png`` belong to ``images/1.png``.
 
     Returns:
         The masks of each image that has any.
@@ -75,12 +81,17 @@ def pair_masks(
         return {}
     by_stem = _Index(images, root, lambda stem: stem)
     by_core = _Index(images, root, without_image_affix)
+    places = {name for image in images for name in telling_folders(image, root)}
+    flat = all(split_word([name]) for name in places)
     found: defaultdict[Path, list[Path]] = defaultdict(list)
     missing = []
     for mask in masks:
         where, core = telling_folders(mask, masks_root), without_mask_affix(mask.stem)
         tries = [(by_stem, mask.stem, where), (by_stem, core, where), (by_core, core, where)]
         tries += [(by_stem, where[-1], where[:-1])] if where else []
+        if flat:
+            place = tuple(name for name in where if split_word([name]))
+            tries += [(index, stem, place) for index, stem, _ in tries[:3]]
         fitting = (index.find(stem, place) for index, stem, place in tries)
         image = _only(mask, next(filter(None, fitting), []), "mask")
         if image is None:

@@ -86,7 +86,8 @@ def read_table(
 ) -> tuple[list[str], list[tuple[str, dict[str, str]]]]:
     """The columns of a CSV file, and its rows, each after its place.
 
-    Columns are in lower case if they are ``known`` so. What a short row lacks is "".
+    Columns are written as those that are ``known``: ``Image Name`` is ``image_name``. What a short
+    row lacks is "".
 
     Raises:
         ValueError: if it is none.
@@ -102,7 +103,8 @@ def read_table(
         for cells in reader:
             cells = [cell.strip() for cell in cells]
             if not columns:
-                columns = [cell.lower() if cell.lower() in known else cell for cell in cells]
+                plain = [re.sub(r"[ -]+", "_", cell.lower()) for cell in cells]
+                columns = [p if p in known else c for p, c in zip(plain, cells, strict=True)]
             elif any(cells):
                 cells += [""] * (len(columns) - len(cells))
                 row = dict(zip(columns, cells, strict=False))

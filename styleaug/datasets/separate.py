@@ -8,14 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from styleaug.datasets.names import PERHAPS_CLASSES, folders_of, is_mask_folder, without_mask_affix
+from styleaug.datasets.names import (
+    PERHAPS_CLASSES,
+    folders_of,
+    is_mask_folder,
+    without_image_affix,
+    without_mask_affix,
+)
 from styleaug.datasets.pairing import pair_masks
 from styleaug.images.io import find_images, load_image, spread
 
 _MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".pgm", ".ppm")
 """Of two files of one stem, that with the earlier of these is the mask: it has no lossy pixels."""
-_UNUSED_FOLDERS = frozenset({"segmentationobject"})
-"""Label pictures that say no more than others: neither images nor needed as masks."""
+_UNUSED_FOLDERS = frozenset({"segmentationobject", "thumbs", "thumbnails"})
+"""Pictures that say no more than others: neither images nor needed as masks."""
 _LEVELS = 32
 """As many different values a mask has at most, but for what lies close to its darkest and
 brightest."""
@@ -83,7 +89,11 @@ def _find_masks(root: Path, images: Sequence[Path]) -> list[Path]:
         if len(mates) > 1 and lossless:
             twins[lossless[0]].append(mates[lossless[0]])
     kinds = {suffix for suffix, files in twins.items() if _look_like_masks(files)}
-    known = {(folder, stem.lower()) for folder, stem in suffixes}
+    known = {
+        (folder, core.lower())
+        for folder, stem in suffixes
+        for core in (stem, without_image_affix(stem))
+    }
     tails = {
         stem[len(core) :].lower().rstrip("0123456789")
         for folder, stem in suffixes

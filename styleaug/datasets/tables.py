@@ -15,12 +15,16 @@ from styleaug.datasets.samples import Sample, image_size
 
 _IMAGE = (
     *("imageid_classid", "imageid", "image_id", "image", "filename", "file_name", "image_name"),
-    *("image_path", "path", "file", "img"),
+    *("imagename", "image_path", "filepath", "path", "file", "img"),
 )
-_LABEL = ("label", "class", "classid", "class_id", "class_name", "category", "defect")
+_LABEL = (
+    *("label", "labels", "class", "classid", "class_id", "class_name", "classname", "category"),
+    *("defect", "defect_type", "target"),
+)
 _CORNERS = (("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"))
 _RUNS = "encodedpixels"
-_KNOWN = frozenset({*_IMAGE, *_LABEL, *_CORNERS[0], *_CORNERS[1], _RUNS, "split"})
+_SPLIT = ("split", "set", "subset", "partition")
+_KNOWN = frozenset({*_IMAGE, *_LABEL, *_CORNERS[0], *_CORNERS[1], _RUNS, *_SPLIT})
 _KINDS = ("runs", "boxes", "classes", "labels")
 _NO_LABELS = ("submission", "prediction")
 """Words in the names of tables that hold no labels, but the place for answers."""
@@ -42,22 +46,24 @@ class _Table:
     notes: tuple[str, ...]
 
 
-def read_tables(folder: Folder) -> Reading | None:
-    """Read CSV files that name images in one column, and tell about them in others.
+def read_tables(folder: Folder) -> Reading | str | None:
+    """Read CSV or TSV files that name images in one column, and tell about them in others.
 
     - ``ImageId, ClassId, EncodedPixels``: the run lengths of Severstal's competition, pairs of
       start and length, counted from 1 down the columns. The class of the largest area is the label.
     - ``filename, class, xmin, ymin, xmax, ymax``: boxes in pixels.
     - ``filename``, then a column of 0 and 1 for each class, in a file ``_classes.csv``.
-    - ``image, label``, perhaps with ``split``. Of several labels, the first counts.
+    - ``image, label``, perhaps with ``split``. Of several labels of an image, the first counts.
 
     Images that no table names are background where run lengths or boxes of others in their folder
     are told; else they are left out. Of several tables that name the same images, one that tells
     splits counts, or else the first by name.
     """
-    tables = [table for file in folder.others(".csv") if (table := _read_table(file, folder))]
+    files = folder.others(".csv", ".tsv")
+    tables = [table for file in files if (table := _read_table(file, folder))]
     if not tables:
-        return None
+        needed = "must have columns such as image and label, or filename, class, xmin, ymin, xmax"
+        return f"{files[0].name} {needed}, ymax, and name images that are there" if files else None
     # the most telling first; of several lists of labels, those that tell splits
     tables.sort(key=lambda table: (_KINDS.index(table.kind), not table.splits))
     kind, rows, notes = tables[0].kind, dict(tables[0].rows), tables[0].notes
@@ -105,7 +111,11 @@ def _read_table(file: Path, folder: Folder) -> _Table | None:
         if lost
         else ()
     )
-    return _Table(file, kind, "split" in columns, dict(rows), notes) if rows else None
+    return (
+        _Table(file, kind, bool({*columns}.intersection(_SPLIT)), dict(rows), notes)
+        if rows
+        else None
+    )
 
 
 def _kind_of(columns: list[str], file: Path) -> str:
@@ -180,10 +190,11 @@ def _read_boxes(rows: dict[Path, list[_Row]], folder: Folder) -> Reading:
 
 def _read_labels(rows: dict[Path, list[_Row]], folder: Folder) -> Reading:
     samples, several = [], 0
-    for image, (row, *_) in rows.items():
-        labels = _labels_of(row)
+    for image, own in rows.items():
+        labels = list(dict.fromkeys(label for row in own for label in _labels_of(row)))
         several += len(labels) > 1
-        split = split_word([row.cells.get("split", "")]) or folder.split_of(image)
+        words = [own[0].cells.get(column, "") for column in _SPLIT]
+        split = split_word(words) or folder.split_of(image)
         samples.append(Sample(image, labels[0] if labels else "", split=split))
     notes = (f"{several} images have several labels, of which the first counts.",)
     return Reading(samples, notes if several else ())

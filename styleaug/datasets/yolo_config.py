@@ -45,8 +45,12 @@ def find_config(folder: Folder) -> Config:
     Raises:
         ValueError: if a file is malformed, or there are several.
     """
-    top = [file for file in folder.others(".yaml", ".yml") if file.parent == folder.root]
+    written = folder.others(".yaml", ".yml")
+    top = [file for file in written if file.parent == folder.root]
     found = [config for config in map(_read_yaml, top) if config]
+    if not found:
+        below = [config for file in written if file not in top and (config := _read_yaml(file))]
+        found = below if len(below) == 1 else []
     if not found:
         data = folder.others(".data")
         found = [config for config in (_read_darknet(file, folder) for file in data) if config]
@@ -65,6 +69,8 @@ def is_class_list(file: Path) -> bool:
 
 
 def _read_yaml(file: Path) -> Config | None:
+    if "names" not in read_content(file):
+        return None  # it may be broken: it is about something else
     content = _load_yaml(file)
     if not (isinstance(content, dict) and content.get("names")):
         return None
