@@ -3,6 +3,7 @@
 import pickle
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -41,10 +42,10 @@ def restyled(photos, tmp_path):
     return tmp_path / "out" / "one"
 
 
-def run(photos, out, *more: str) -> int:
+def run(photos, out, *more: str, sources=None) -> int:
     style = str(photos.parent / "style.png")
     fixed = ["--reference", style, "--steps", "1", "--device", "cpu"]
-    return main(["gatys", str(photos), "--out", str(out), *fixed, *more])
+    return main(["gatys", str(sources or photos), "--out", str(out), *fixed, *more])
 
 
 def image_of(photos, name: str) -> Image.Image:
@@ -71,6 +72,27 @@ def test_known_images_are_replaced_whatever_their_form(photos, restyled, name, l
     levels = shown.float() * (255 if form == "float" else 1)
     assert abs(levels.mean() - level) < 25
     assert torch.equal(to_tensor(image), tensor)
+
+
+@pytest.mark.parametrize("form", ["pil", "uint16", "float"])
+def test_images_of_twelve_bits_are_known_and_replaced(photos, tmp_path, form):
+    levels = pictures(24, 32, dtype=torch.uint16).numpy() >> 4
+    (tmp_path / "deep").mkdir()
+    Image.fromarray(levels).save(tmp_path / "deep" / "x.png")
+    run(photos, tmp_path / "deep_out", "--bits", "12", sources=tmp_path / "deep")
+    made = np.asarray(load_image(tmp_path / "deep_out" / "x.png"))
+    assert made.dtype == np.uint16
+    assert 1000 < made.max() <= 4095
+    tensor = torch.from_numpy(levels)[None]
+    image = Image.fromarray(levels)
+    given = {"pil": image, "uint16": tensor, "float": tensor.float() / 4095}[form]
+    out = CachedStylization(tmp_path / "deep_out", bits=12, **ALWAYS)(given)
+    assert type(out) is type(given)
+    shown = torch.from_numpy(np.array(out))[None] if form == "pil" else out
+    wanted = torch.from_numpy(made.astype(np.float32))[None] / 4095
+    assert not torch.equal(shown, given if form != "pil" else tensor)
+    level = shown.float() / (1 if form == "float" else 4095)
+    assert (level - wanted).abs().mean() < 0.1
 
 
 def test_the_blend_is_the_transforms(photos, restyled):

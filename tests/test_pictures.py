@@ -8,6 +8,7 @@ import torch
 from PIL import Image, ImageCms
 
 from helpers import pictures, pil_picture, same_pixels
+from styleaug.cli import main
 from styleaug.images.deep import encode_deep_colours
 from styleaug.images.io import load_image, load_rgb, read_picture, write_picture
 
@@ -180,3 +181,28 @@ def test_without_opencv_colours_of_sixteen_bits_say_what_to_install(tmp_path, mo
     with pytest.raises(ImportError, match=r"pip install 'styleaug\[deep\]'"):
         read_picture(tmp_path / "rgb.png")
     assert load_rgb(tmp_path / "rgb.png").mode == "RGB"  # 8 bits are all it needs
+
+
+@pytest.mark.parametrize("name", ["x.png", "rgb.png", "float.tif"])
+def test_stylize_keeps_the_depth(tmp_path, capsys, name):
+    path, out = tmp_path / name, tmp_path / "out"
+    if name == "rgb.png":
+        deep_picture(path, most=4095)
+    elif name == "x.png":
+        Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64)).save(path)
+    else:
+        Image.fromarray(np.random.default_rng(0).random((64, 64), dtype=np.float32)).save(path)
+    words = ["stylize", str(path), "--out", str(out), "--preset", "lighting", "--device", "cpu"]
+    assert main([*words, "--bits", "12"]) == 0
+    before, after = read_picture(path), read_picture(out / name)
+    assert (after.dtype, after.shape) == (before.dtype, before.shape)
+    assert not torch.equal(after, before)
+    if before.dtype == torch.uint16:
+        assert 1000 < after.numpy().max() <= 4095
+
+
+def test_stylize_skips_what_has_more_bits_than_told(tmp_path, capsys, caplog):
+    Image.fromarray(np.full((20, 20), 60_000, np.uint16)).save(tmp_path / "x.png")
+    words = ["stylize", str(tmp_path / "x.png"), "--out", str(tmp_path / "out")]
+    assert main([*words, "--preset", "lighting", "--device", "cpu", "--bits", "12"]) == 1
+    assert "must hold values of 12 bits" in caplog.text
