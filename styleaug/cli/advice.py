@@ -108,7 +108,9 @@ def steps(summary: Summary, masks: Path | None = None) -> list[str]:
     preset = f" --preset {PRESETS[marks[0]]}" if marks else ""
     told = {"what training will see": f"styleaug preview --data {place}{preset}"}
     missing = []
-    if marks:
+    if marks and not summary.measurable:
+        missing.append("audit has no image whose defects it could measure.")
+    elif marks:
         told[f"defects lost, on {counted(summary.measurable, 'image')}"] = (
             f"styleaug audit --data {place}"
         )

@@ -11,6 +11,8 @@ from styleaug.datasets.summary import ClassCount, Extent, Summary
 
 _MOST = 20
 """Classes, and folders, of which each gets a line."""
+_LONGEST = 60
+"""Characters of their names that are shown."""
 
 
 def overview(summary: Summary) -> str:
@@ -24,7 +26,7 @@ def overview(summary: Summary) -> str:
 def short_overview(summary: Summary) -> str:
     """The same in a few lines, without the table."""
     counts = [(name, c.images or c.boxes) for name, c in summary.classes.items() if name]
-    shown = ", ".join(f"{name} {count}" for name, count in counts[:8])
+    shown = ", ".join(f"{_printable(name)} {count}" for name, count in counts[:8])
     more = f", and {len(counts) - 8} more" if len(counts) > 8 else ""
     lines = [
         _head(summary),
@@ -52,12 +54,19 @@ def _table(classes: Mapping[str, ClassCount]) -> list[str]:
     columns = [
         name for name in asdict(ClassCount()) if any(getattr(c, name) for c in classes.values())
     ]
-    width = max(len("no class"), *map(len, classes))
+    shown = {name: _printable(name) for name in classes}
+    width = max(len("no class"), *map(len, shown.values()))
     lines = [f"{'class':{width}}" + "".join(f" {column:>7}" for column in columns)]
     for name, count in [*classes.items()][:_MOST]:
         cells = "".join(f" {getattr(count, column) or '-':>7}" for column in columns)
-        lines.append(f"{name or 'no class':{width}}{cells}")
+        lines.append(f"{shown[name] or 'no class':{width}}{cells}")
     return [*lines, *_rest(len(classes))]
+
+
+def _printable(name: str) -> str:
+    """A name in one line, and not too long."""
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def _folders(summary: Summary) -> list[str]:
@@ -67,8 +76,9 @@ def _folders(summary: Summary) -> list[str]:
     counts = Counter(summary.name(look.sample.path.parent) for look in summary.seen)
     if len(counts) == 1:
         return []
-    width = max(map(len, counts))
-    shown = [f"{name:{width}} {count:>7}" for name, count in sorted(counts.items())[:_MOST]]
+    told = [(_printable(name), count) for name, count in sorted(counts.items())[:_MOST]]
+    width = max(len(name) for name, _ in told)
+    shown = [f"{name:{width}} {count:>7}" for name, count in told]
     return [f"{'folder':{width}}  images", *shown, *_rest(len(counts)), ""]
 
 

@@ -11,6 +11,7 @@ from styleaug.datasets.cvat import read_cvat
 from styleaug.datasets.folder import Folder, Reading
 from styleaug.datasets.folders import read_class_folders, read_file_names, read_masks_alone
 from styleaug.datasets.labelme import read_labelme
+from styleaug.datasets.lists import read_lists
 from styleaug.datasets.masks import Mask, MaskFile, Polygon, RunLengths
 from styleaug.datasets.samples import Box, DefectSet, Sample
 from styleaug.datasets.separate import separate_masks
@@ -92,7 +93,8 @@ def read_defects(
 
     **Splits** are folders named train, val, test or the like, such as ``train2017``,
     ``images_train`` and ``test_public``; keys of the YAML file; lists in ``ImageSets/Main``; a
-    column of a table; or words in the name of the COCO file. "trainval" counts as train. Images to
+    column of a table; words in the name of the COCO file; or else lists of images, ``train.txt``
+    and ``test.txt``. "trainval" counts as train. Images to
     validate on are to test on; in a dataset that has a test split too, they are to train on.
 
     Args:
@@ -112,14 +114,16 @@ def read_defects(
     others = sorted(path for path in walk(root) if path not in known)
     listing = Folder(root, tuple(images), mask_files, tuple(others))
     layout, reading = _read(listing)
-    names = {s.label for s in reading.samples} | {b.label for s in reading.samples for b in s.boxes}
+    listed, notes = read_lists(listing) if not any(s.split for s in reading.samples) else ({}, ())
+    samples = [replace(s, split=listed.get(s.path, s.split)) for s in reading.samples]
+    names = {s.label for s in samples} | {b.label for s in samples for b in s.boxes}
     garbled = next((name for name in sorted(names) if "\N{REPLACEMENT CHARACTER}" in name), None)
     if garbled is not None and layout not in ("folders", "names"):
         raise ValueError(
             f"The class names in the annotation files of {root} must be in UTF-8, but one reads "
             f"{garbled!r}. Save the files in UTF-8."
         )
-    tested = any(sample.split == "test" for sample in reading.samples)
+    tested = any(sample.split == "test" for sample in samples)
     splits = {"val": "train" if tested else "test"}
     return DefectSet(
         name=root.resolve().name,
@@ -131,10 +135,10 @@ def read_defects(
                 split=splits.get(sample.split, sample.split),
                 bits=bits,
             )
-            for sample in sorted(reading.samples, key=lambda sample: sample.path)
+            for sample in sorted(samples, key=lambda sample: sample.path)
         ),
         layout=layout,
-        notes=reading.notes + _note_unread(listing),
+        notes=reading.notes + notes + _note_unread(listing),
     )
 
 

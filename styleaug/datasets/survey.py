@@ -120,6 +120,9 @@ def look(sample: Sample, *, size: int, thorough: bool = True) -> Look:
 def _look_at_image(sample: Sample, thorough: bool) -> Look:
     data = sample.path.read_bytes() if thorough else b""
     with Image.open(BytesIO(data) if thorough else sample.path) as file:
+        pages = getattr(file, "n_frames", 1) if file.format == "TIFF" else 1
+        if pages > 1:
+            raise ValueError(f"it holds {pages} pages instead of one image")
         # before the end is read, which closes some files
         size, kind, peak = upright_size(file), _kind_of(file), None
         if thorough and kind.startswith(("16-bit", "32-bit", "float")):
