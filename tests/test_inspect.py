@@ -458,3 +458,27 @@ def test_the_commands_to_run_next_are_understood(folder, labels):
     for words in told:
         arguments = build_parser(words[0]).parse_args(words)  # else it exits
         assert arguments.bits == 12
+
+
+def test_a_stack_of_images_is_told(tmp_path, capsys):
+    pages = [Image.fromarray(noise(k)) for k in range(3)]
+    save(tmp_path / "parts/NG/1.tif", pages[0], save_all=True, append_images=pages[1:])
+    save(tmp_path / "parts/OK/1.png", noise(4))
+    assert inspect(tmp_path / "parts") == 1
+    assert "NG/1.tif (it holds 3 pages instead of one image)" in capsys.readouterr().out
+
+
+def test_names_of_classes_stay_in_their_line(tmp_path):
+    for name in ("a\nb", "x" * 250, "OK"):
+        save(tmp_path / "parts" / name / "1.png", noise(len(name)))
+    lines = overview(look_at(tmp_path / "parts")).splitlines()
+    assert [line.split()[0] for line in lines[3:6]] == ["OK", "a\\nb", f"{'x' * 57}..."]
+
+
+def test_no_audit_is_advised_where_it_could_measure_nothing(tmp_path):
+    save(tmp_path / "parts/images/1.png", noise(1))
+    save(tmp_path / "parts/images/2.png", noise(2))
+    save(tmp_path / "parts/masks/1.png", marked(64 * 48))
+    told = commands(look_at(tmp_path / "parts"))
+    assert "styleaug audit" not in told
+    assert "audit has no image whose defects it could measure." in told

@@ -95,6 +95,8 @@ def _choose_level(
                 found.append((inner, names))
             else:
                 reason = f"there is one class folder only, {names[0]}"
+                if is_verdict(names[0]) and not is_failure(names[0]):
+                    return reason
     if not found:
         return reason
     chosen, names = next((f for f in found if any(map(is_verdict, f[1]))), found[0])
@@ -127,10 +129,10 @@ def _tell_failures(
     for path in paths.values():
         inside[path[0]].add(path[1] if len(path) > 1 else "")
     told = set()
-    for name, reasons in inside.items():
+    for name in filter(is_failure, inside):
+        reasons = inside[name]
         others = {n for other, names in inside.items() if other != name for n in (other, *names)}
-        apart = len(reasons) > 1 and not are_parts(reasons) and reasons.isdisjoint({"", *others})
-        if is_failure(name) and apart:
+        if len(reasons) > 1 and not are_parts(reasons) and reasons.isdisjoint({"", *others}):
             told.add(name)
     labels = {image: path[path[0] in told] for image, path in paths.items()}
     split = sorted(n for name in told for n in inside[name])
@@ -156,6 +158,16 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) < 4 else f"{names[0]}, {names[1]}, ... {names[-1]}"
 
 
+def note_other_folders(reading: Reading, folder: Folder) -> tuple[str, ...]:
+    """The note about images that lie in class folders of other labels than theirs; or none."""
+    told = read_class_folders(folder)
+    labels = {s.path: s.label for s in told.samples} if isinstance(told, Reading) else {}
+    names = {*labels.values()}
+    found = [s.path for s in reading.samples if s.label in names and s.label != labels.get(s.path)]
+    count = f"{len(found)} image lies" if len(found) == 1 else f"{len(found)} images lie"
+    return (f"{count} in the folder of another class than the label that is told.",) * bool(found)
+
+
 def read_file_names(folder: Folder) -> Reading | str:
     """Take labels from names such as ``crazing_1.jpg``: a word, then a number."""
     samples = []
@@ -170,7 +182,7 @@ def read_file_names(folder: Folder) -> Reading | str:
     names = sorted({sample.label for sample in samples})
     if len(names) == 1:
         return f"all images are named after one class, {names[0]!r}"
-    if are_parts(names) or any(map(is_role, names)):
+    if are_parts(names) or any(is_role(name) or re.search(r"\d{4}", name) for name in names):
         return f"{_some(names)} are no names of classes"
     return Reading(samples)
 

@@ -135,15 +135,17 @@ def make_samples(
         labels: of images without marks, where something else tells.
 
     Raises:
-        ValueError: if a mark lies outside of its image.
+        ValueError: if a mark lies outside of its image, or all are shares of its sides.
     """
     outlined = any(mark.outline for several in marks.values() for mark in several)
     samples = []
+    farthest = 0.0
     for image, several in marks.items():
         size = image_size(image) if several else None
         boxes: list[Box] = []
         masks: list[Mask] = []
         for mark in several:
+            farthest = max(farthest, *mark.corners) if size else 2
             box = clip_box(mark.label, mark.corners, size, mark.where)
             boxes += box
             if box and outlined:
@@ -153,6 +155,9 @@ def make_samples(
         samples.append(
             Sample(image, label, tuple(masks), tuple(boxes), split=splits.get(image, ""))
         )
+    first = next((mark for several in marks.values() for mark in several), None)
+    if first and farthest <= 1:
+        raise malformed(first.where, "in pixels, and not in shares of the sides", first.corners)
     return samples
 
 

@@ -88,6 +88,12 @@ def is_mask_folder(name: str) -> bool:
     return bool(marks) and all(word in _SPLITS for word in rest)
 
 
+@cache
+def may_be_mask_folder(name: str) -> bool:
+    """Whether it may be one, such as ``NG_mask``, or a class, such as ``with_mask``."""
+    return bool(_MASK_WORDS.intersection(_words(name)))
+
+
 def split_word(names: Iterable[str]) -> str:
     """The first of ``names`` that means a split, as "train", "val" or "test"; else ""."""
     return next(filter(None, map(_split_of, names)), "")

@@ -86,7 +86,8 @@ def pair_masks(
     found: defaultdict[Path, list[Path]] = defaultdict(list)
     missing = []
     for mask in masks:
-        where, core = telling_folders(mask, masks_root), without_mask_affix(mask.stem)
+        where = tuple(map(without_mask_affix, telling_folders(mask, masks_root)))
+        core = without_mask_affix(mask.stem)
         tries = [(by_stem, mask.stem, where), (by_stem, core, where), (by_core, core, where)]
         tries += [(by_stem, where[-1], where[:-1])] if where else []
         if flat:

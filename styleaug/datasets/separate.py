@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from styleaug.datasets.names import (
     PERHAPS_CLASSES,
     folders_of,
     is_mask_folder,
+    may_be_mask_folder,
     without_image_affix,
     without_mask_affix,
 )
@@ -68,13 +70,15 @@ def _find_masks(root: Path, images: Sequence[Path]) -> list[Path]:
     """Images in folders of masks, or those that stand beside others as their masks."""
     inside: defaultdict[str, list[Path]] = defaultdict(list)
     for image in images:
-        name = next(filter(is_mask_folder, folders_of(image, root)), None)
+        names = folders_of(image, root)
+        several = (filter(may, names) for may in (is_mask_folder, may_be_mask_folder))
+        name = next(chain.from_iterable(several), None)
         if name is not None:
             inside[name].append(image)
     found = [
         image
         for name, files in inside.items()
-        if name.lower() not in PERHAPS_CLASSES or _look_like_masks(files)
+        if (is_mask_folder(name) and name.lower() not in PERHAPS_CLASSES) or _look_like_masks(files)
         for image in files
     ]
     if found:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from styleaug.datasets.folder import Folder, Reading, note_left_out
+from styleaug.datasets.folders import note_other_folders
 from styleaug.datasets.marks import Mark, make_samples
 from styleaug.datasets.masks import RunLengths
 from styleaug.datasets.names import split_word
@@ -80,6 +81,8 @@ def read_tables(folder: Folder) -> Reading | str | None:
     reading = {"runs": _read_runs, "boxes": _read_boxes}.get(kind, _read_labels)(rows, folder)
     left_out = len(folder.images) - len(reading.samples)
     alone = kind in ("classes", "labels")
+    if alone:
+        notes += note_other_folders(reading, folder)
     why = "no table names them" if alone else "no table names an image of their folders"
     return Reading(reading.samples, reading.notes + notes + note_left_out(left_out, why))
 

@@ -12,12 +12,13 @@ from styleaug.datasets.pairing import check_none_missing
 from styleaug.datasets.parsing import malformed, read_lines
 
 
-def read_text(folder: Folder) -> Reading | None:
+def read_text(folder: Folder) -> Reading | str | None:
     """Read text files beside the images, of the same stem, or as lists pair them.
 
-    Lines are ``x1 y1 x2 y2 class``, in pixels. Other text files are notes. DeepPCB's own lists,
-    ``trainval.txt`` and ``test.txt``, name an image and its text file in each line, the image
-    without the ``_test`` that its file name ends with; what they do not name is left out.
+    Lines are ``x1 y1 x2 y2 class``, in pixels; where no file begins so, they are about something
+    else. DeepPCB's own lists, ``trainval.txt`` and ``test.txt``, name an image and its text file in
+    each line, the image without the ``_test`` that its file name ends with; what they do not name
+    is left out.
     """
     if not folder.others(".txt"):
         return None
@@ -25,8 +26,11 @@ def read_text(folder: Folder) -> Reading | None:
     if not pairs:
         pairs = _pair(folder)
         splits = {image: folder.split_of(image) for image in pairs}
-    if not any(pairs.values()):
+    files = [file for file in pairs.values() if file]
+    if not files:
         return None
+    if not any(map(_has_corners, files)):
+        return f"{files[0].name} does not begin with x1 y1 x2 y2 class"
     marks = {image: _read_marks(file) if file else [] for image, file in pairs.items()}
     notes = note_left_out(
         len(folder.images) - len(pairs), "they have no text file or are in no list"
@@ -71,6 +75,15 @@ def _pair(folder: Folder) -> dict[Path, Path | None]:
         return apart
     beside = {image: image.with_suffix(".txt") for image in folder.images}
     return {image: text if text in files else None for image, text in beside.items()}
+
+
+def _has_corners(file: Path) -> bool:
+    """Whether its first line begins with four numbers."""
+    _, line = next(read_lines(file), ("", ""))
+    try:
+        return len([float(word) for word in re.split(r"[\s,]+", line)[:4]]) == 4
+    except ValueError:
+        return False
 
 
 def _read_marks(file: Path) -> list[Mark]:

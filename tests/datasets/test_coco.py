@@ -200,3 +200,12 @@ def test_coco_files_of_other_types_are_refused_in_words(tmp_path, text):
     write(tmp_path / "x.json", text)
     with pytest.raises(ValueError, match=r"x\.json"):
         read_defects(tmp_path)
+
+
+def test_panoptic_coco_is_refused_in_words(tmp_path):
+    draw(tmp_path, "images/1.png")
+    content = json.loads(coco({1: "1.png"}))
+    content["annotations"] = [{"image_id": 1, "file_name": "1.png", "segments_info": []}]
+    write(tmp_path / "panoptic.json", json.dumps(content))
+    with pytest.raises(ValueError, match=r"panoptic\.json must be of boxes or outlines"):
+        read_defects(tmp_path)

@@ -221,3 +221,70 @@ def test_16_bit_images_know_their_bits(tmp_path):
         assert {sample.bits for sample in found} == {bits}
         assert found[0].load().getpixel((0, 0)) == (level,) * 3
     assert Sample(tmp_path / "crack/1.png").bits is None
+
+
+@pytest.mark.parametrize("folder", ["NG_mask", "NG-masks", "mask_NG", "NG gt"])
+def test_masks_may_lie_in_a_folder_named_after_that_of_their_images(tmp_path, folder):
+    draw(tmp_path, "NG/1.png", "OK/1.png")
+    draw_mask(tmp_path / folder / "1.png", [255])
+    layout, samples = read(tmp_path)
+    assert layout == "folders"
+    assert labels(samples) == {"NG/1.png": "NG", "OK/1.png": "OK"}
+    assert mask_of(samples["NG/1.png"]) == tmp_path / folder / "1.png"
+
+
+@pytest.mark.parametrize("folder", ["defect_masks", "mask-png", "binary_mask", "masks/crack"])
+def test_folders_of_masks_do_not_matter_where_images_lie_in_one_folder(tmp_path, folder):
+    draw(tmp_path, "images/1.png")
+    draw_mask(tmp_path / folder / "1.png", [255])
+    layout, samples = read(tmp_path)
+    assert layout == "masks"
+    assert mask_of(samples["images/1.png"]) == tmp_path / folder / "1.png"
+
+
+def test_classes_of_photos_may_have_masks_in_their_names(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH), dtype=np.uint8)
+    for name in ("with_mask", "without_mask"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(noise).save(tmp_path / name / "1.png")
+    assert read_defects(tmp_path).classes == ("with_mask", "without_mask")
+
+
+def test_one_folder_of_masks_for_each_class_gives_an_image_several(tmp_path):
+    draw(tmp_path, "train/images/1.png", "test/images/1.png")
+    for k, name in enumerate(("crack", "spot")):
+        draw_mask(tmp_path / f"train/masks/{name}/1.png", [0] * k + [255])
+    _, samples = read(tmp_path)
+    assert samples["train/images/1.png"].load_mask().sum() == 2
+    assert samples["test/images/1.png"].masks == ()
+    (note,) = read_defects(tmp_path).notes
+    assert note == "No image in test/images has a mask; all of them are taken for background."
+
+
+def test_images_and_masks_may_both_say_what_they_are(tmp_path):
+    draw(tmp_path, "1_img.png", "2_img.png")
+    draw_mask(tmp_path / "1_seg.png", [255])
+    assert mask_of(read(tmp_path)[1]["1_img.png"]) == tmp_path / "1_seg.png"
+
+
+def test_a_mask_of_one_colour_marks_by_its_opacity(tmp_path):
+    draw(tmp_path, "images/1.png")
+    pixels = np.full((HEIGHT, WIDTH, 4), 255, dtype=np.uint8)
+    pixels[..., 3] = 0
+    pixels[0, :3, 3] = 255
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "masks/1.png")
+    assert read(tmp_path)[1]["images/1.png"].load_mask().sum() == 3
+
+
+def test_thumbnails_are_no_images_of_a_class(tmp_path):
+    draw(tmp_path, "NG/1.png", "OK/1.png", "thumbnails/1.png", "OK/thumbs/1.png")
+    assert labels(read(tmp_path)[1]) == {"NG/1.png": "NG", "OK/1.png": "OK"}
+
+
+def test_files_that_are_not_read_are_told(tmp_path):
+    draw(tmp_path, "NG/1.png", "OK/1.png")
+    write(tmp_path / "OK/2.heic", "?")
+    write(tmp_path / "OK/3.npy", "?")
+    (note,) = read_defects(tmp_path).notes
+    assert note == "2 files are in formats that are not read, OK/2.heic first."

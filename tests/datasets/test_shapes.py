@@ -331,3 +331,13 @@ def test_supervisely_files_need_their_image(tmp_path):
     (tmp_path / "ds0/ann/b.png.json").rename(tmp_path / "ds0/ann/a.png.json")
     with pytest.raises(ValueError, match=r"a\.png\.json must be an object with objects"):
         read_defects(tmp_path)
+
+
+def test_flags_of_labelme_tell_the_label_where_there_are_no_shapes(tmp_path):
+    draw(tmp_path, "1.png", "2.png", "3.png")
+    flags = [{"ok": True, "ng": False}, {"ok": False, "ng": True}, {"ok": True}]
+    for number, flag in enumerate(flags, start=1):
+        shapes = [{"label": "dent", "points": [[1, 1], [5, 5]], "shape_type": "rectangle"}]
+        shapes = shapes if number == 3 else []
+        write(tmp_path / f"{number}.json", json.dumps({"flags": flag, "shapes": shapes}))
+    assert labels(read(tmp_path)[1]) == {"1.png": "ok", "2.png": "ng", "3.png": "dent"}

@@ -90,3 +90,54 @@ def test_a_cell_without_end_is_refused_in_words(tmp_path):
     write(tmp_path / "labels.csv", "image,label\na.jpg," + "x" * 200_000)
     with pytest.raises(ValueError, match=r"labels\.csv, line 2, must be CSV"):
         read_defects(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labels.tsv", "filename\tlabel\na.jpg\tNG\nb.jpg\tOK\n"),
+        ("labels.csv", "Image Name;Defect Type\na.jpg;NG\nb.jpg;OK\n"),
+        ("labels.csv", "path,target\na.jpg,NG\nb.jpg,OK\n"),
+    ],
+)
+def test_tables_have_many_spellings(tmp_path, name, text):
+    draw(tmp_path, "a.jpg", "b.jpg")
+    write(tmp_path / name, text)
+    assert labels(read(tmp_path)[1]) == {"a.jpg": "NG", "b.jpg": "OK"}
+
+
+def test_a_column_may_be_called_set_and_tells_the_split(tmp_path):
+    draw(tmp_path, "a.jpg", "b.jpg")
+    write(tmp_path / "labels.csv", "image,label,set\na.jpg,NG,train\nb.jpg,OK,test\n")
+    assert splits(read(tmp_path)[1]) == {"a.jpg": "train", "b.jpg": "test"}
+
+
+def test_rows_that_label_an_image_in_two_ways_are_told(tmp_path):
+    draw(tmp_path, "a.jpg", "b.jpg")
+    write(tmp_path / "labels.csv", "image,label\na.jpg,NG\nb.jpg,OK\na.jpg,OK\nb.jpg,OK\n")
+    assert labels(read(tmp_path)[1]) == {"a.jpg": "NG", "b.jpg": "OK"}
+    (note,) = read_defects(tmp_path).notes
+    assert note == "1 images have several labels, of which the first counts."
+
+
+def test_a_table_that_contradicts_class_folders_is_told(tmp_path):
+    draw(tmp_path, "NG/a.jpg", "NG/b.jpg", "OK/c.jpg")
+    write(tmp_path / "results.csv", "image,label\na.jpg,OK\nb.jpg,NG\nc.jpg,OK\n")
+    (note,) = read_defects(tmp_path).notes
+    assert note == "1 image lies in the folder of another class than the label that is told."
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "gbk"])
+def test_labels_in_an_unknown_encoding_are_refused(tmp_path, encoding):
+    draw(tmp_path, "a.jpg", "b.jpg")
+    name = {"latin-1": "größe", "gbk": "合格"}[encoding]
+    (tmp_path / "l.csv").write_text(f"image,label\na.jpg,{name}\nb.jpg,x\n", encoding=encoding)
+    with pytest.raises(ValueError, match=r"must be in UTF-8, but one reads .*Save the files"):
+        read_defects(tmp_path)
+
+
+def test_boxes_that_are_shares_of_the_sides_are_refused(tmp_path):
+    draw(tmp_path, "a.jpg")
+    write(tmp_path / "b.csv", "filename,class,xmin,ymin,xmax,ymax\na.jpg,dent,0.1,0.2,0.5,1.0\n")
+    with pytest.raises(ValueError, match=r"line 2, must be in pixels, and not in shares"):
+        read_defects(tmp_path)

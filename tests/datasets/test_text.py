@@ -47,3 +47,12 @@ def test_corners_in_the_wrong_order_are_named(tmp_path, line):
     write(tmp_path / "a.txt", line)
     with pytest.raises(ValueError, match=r"a\.txt, line 1, must be a box whose left"):
         read_defects(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["exposure 3 ms", "1.5 2.5 3.5", "NG", ""])
+def test_text_files_beside_images_about_something_else_do_not_matter(tmp_path, text):
+    draw(tmp_path, "NG/a.png", "OK/b.png")
+    write(tmp_path / "NG/a.txt", text)
+    layout, samples = read(tmp_path)
+    assert layout == "folders"
+    assert labels(samples) == {"NG/a.png": "NG", "OK/b.png": "OK"}

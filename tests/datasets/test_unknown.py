@@ -62,3 +62,21 @@ def test_what_was_looked_for_is_told(tmp_path, names, words):
     draw(tmp_path, *names)
     with pytest.raises(UnknownLayoutError, match=words):
         read_defects(tmp_path)
+
+
+def test_files_that_may_hold_the_labels_are_named(tmp_path):
+    draw(tmp_path, "images/1.png")
+    write(tmp_path / "export.json", '[{"data": {"image": "1.png"}, "annotations": []}]')
+    with pytest.raises(UnknownLayoutError, match=r"export\.json is in no format that is known"):
+        read_defects(tmp_path)
+    write(tmp_path / "labels.csv", "Datei;Urteil\n1.png;NG\n")
+    with pytest.raises(UnknownLayoutError, match=r"csv: labels\.csv must have columns such as"):
+        read_defects(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.json", "NG/1.json", "p.yaml", "s.xml", "t.csv", "NG/1.xml"])
+def test_broken_files_of_something_else_do_not_matter(tmp_path, name):
+    draw(tmp_path, "NG/1.png", "OK/1.png")
+    text = {"json": '{"exposure": 3,', "yaml": "a: [1", "xml": "<settings/>", "csv": "x;y"}
+    write(tmp_path / name, text[name.rpartition(".")[2]])
+    assert read_defects(tmp_path).classes == ("NG", "OK")

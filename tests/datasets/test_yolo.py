@@ -324,3 +324,10 @@ def test_yolo_labels_lie_in_a_folder_of_their_own(tmp_path, image, label):
     layout, samples = read(tmp_path)
     assert (layout, labels(samples)) == ("yolo", {image: "3"})
     assert set(splits(samples).values()) == {"train" if "train" in image else ""}
+
+
+def test_a_yaml_file_may_lie_in_a_folder_of_its_own(tmp_path):
+    draw(tmp_path, "images/a.png")
+    write(tmp_path / "labels/a.txt", "1 0.5 0.5 1 1")
+    write(tmp_path / "cfg/data.yaml", "train: ../images\nnames: [dent, scratch]\n")
+    assert read(tmp_path)[1]["images/a.png"].label == "scratch"
