@@ -49,8 +49,6 @@ _READERS: dict[str, Callable[[Folder], Reading | str | None]] = {
 }
 """In the order in which they are asked. A reader returns None if there is no sign of its layout, or
 a text: what does not fit."""
-
-
 _UNREAD = (".gif", ".heic", ".avif", ".jp2", ".npy", ".npz", ".mat", ".dng", ".raw", ".mp4", ".avi")
 """Suffixes of files that may hold images or masks, and are not read."""
 _NOTES = (".json", ".xml", ".txt", ".yaml", ".xlsx", ".xls", *_UNREAD)
@@ -83,8 +81,14 @@ def read_defects(
     docstring of each reader tells more. Other formats can be converted to COCO, by CVAT, Label
     Studio or datumaro.
 
+    **Class folders** are the first folders below those of splits that are not numbered as parts of
+    a dataset, or below other folders if they are called after verdicts: ``OK`` and ``NG`` in
+    ``line A/OK/1.png``. Folders in ``NG`` or the like tell the label if they hold all that failed:
+    ``scratch`` in ``NG/scratch/1.png``. Folders in other classes do not. ``notes`` say what was
+    taken for what.
+
     **Masks** come with any layout: from ``masks``; else from folders ``masks``, ``ground_truth``,
-    ``gt``, ``labels`` and the like, if image files lie in them; else from beside the images, with
+    ``gt``, ``labels`` and the like, or ``NG_mask`` if its files look so; else from beside the images, with
     the same stem and another suffix (``1.jpg``, ``1.png``), or with ``_mask``, ``_label``, ``_GT``,
     ``_seg`` or the like after the stem. In their folders they lie as the images do, but for folders
     that may be left out: ``ground_truth/crack/1_mask.png`` belongs to ``test/crack/1.png``, and so
@@ -94,8 +98,8 @@ def read_defects(
     **Splits** are folders named train, val, test or the like, such as ``train2017``,
     ``images_train`` and ``test_public``; keys of the YAML file; lists in ``ImageSets/Main``; a
     column of a table; words in the name of the COCO file; or else lists of images, ``train.txt``
-    and ``test.txt``. "trainval" counts as train. Images to
-    validate on are to test on; in a dataset that has a test split too, they are to train on.
+    and ``test.txt``. "trainval" counts as train. Images to validate on are to test on; in a dataset
+    that has a test split too, they are to train on.
 
     Args:
         folder: where the images are.
