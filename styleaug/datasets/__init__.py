@@ -88,12 +88,13 @@ def read_defects(
     taken for what.
 
     **Masks** come with any layout: from ``masks``; else from folders ``masks``, ``ground_truth``,
-    ``gt``, ``labels`` and the like, or ``NG_mask`` if its files look so; else from beside the images, with
-    the same stem and another suffix (``1.jpg``, ``1.png``), or with ``_mask``, ``_label``, ``_GT``,
-    ``_seg`` or the like after the stem. In their folders they lie as the images do, but for folders
-    that may be left out: ``ground_truth/crack/1_mask.png`` belongs to ``test/crack/1.png``, and so
-    do all files in ``ground_truth/crack/1/``. Without such files, masks are what annotations
-    outline. Masks are never taken for images.
+    ``gt``, ``labels`` and the like, or ``NG_mask`` if its files look so; else from beside the
+    images, with the same stem and another suffix (``1.jpg``, ``1.png``), or with ``_mask``,
+    ``_label``, ``_GT``, ``_seg`` or the like after the stem, or as ``mask.png`` of ``image.png``.
+    In their folders they lie as the images do, but for folders that may be left out:
+    ``ground_truth/crack/1_mask.png`` belongs to ``test/crack/1.png``, and so do all files in
+    ``ground_truth/crack/1/``. Without such files, masks are what annotations outline. Masks are
+    never taken for images.
 
     **Splits** are folders named train, val, test or the like, such as ``train2017``,
     ``images_train`` and ``test_public``; keys of the YAML file; lists in ``ImageSets/Main``; a

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
-from styleaug.datasets.names import folders_of, split_word
+from styleaug.datasets.names import folders_of, is_passed, split_word
 from styleaug.datasets.samples import Sample
 
 
@@ -50,6 +50,10 @@ class Folder:
     def split_of(self, file: Path) -> str:
         """The split that the folders of a file mean; "" if they mean none."""
         return split_word(folders_of(file, self.root))
+
+    def passed(self, image: Path) -> bool:
+        """Whether an image lies in a folder of parts without defects, so that none is missed."""
+        return any(map(is_passed, folders_of(image, self.root)))
 
     def find(
         self, name: str, *, split: str = "", near: Path | None = None, moved: bool = False

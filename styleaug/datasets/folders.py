@@ -14,10 +14,12 @@ from styleaug.datasets.names import (
     are_parts,
     folders_of,
     is_failure,
+    is_passed,
     is_role,
     is_verdict,
     split_word,
     telling_folders,
+    without_image_affix,
 )
 from styleaug.datasets.samples import Sample
 
@@ -89,13 +91,15 @@ def _choose_level(
         for level in range(min(map(len, paths.values()))):
             inner = {image: path[level:] for image, path in paths.items()}
             names = sorted({path[0] for path in inner.values()})
-            if are_parts(names):
+            if len(names) == len(paths) and all(map(_is_named_by_folder, paths)):
+                reason = "each image lies in a folder of its own"
+            elif are_parts(names):
                 reason = f"{_some(names)} are numbered as parts of a dataset, not named as classes"
             elif len(names) > 1:
                 found.append((inner, names))
             else:
                 reason = f"there is one class folder only, {names[0]}"
-                if is_verdict(names[0]) and not is_failure(names[0]):
+                if is_passed(names[0]):
                     return reason
     if not found:
         return reason
@@ -104,6 +108,11 @@ def _choose_level(
         notes += (f"{_some(found[0][1])} are taken for parts of the dataset, not for classes.",)
     labels, more = _tell_failures(chosen)
     return labels, notes + more
+
+
+def _is_named_by_folder(image: Path) -> bool:
+    """Whether its folder says which image it is: ``0001/image.png``, ``0001/0001.png``."""
+    return not without_image_affix(image.stem) or image.stem in image.parts[:-1]
 
 
 def _without_unknown_splits(

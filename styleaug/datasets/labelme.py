@@ -27,7 +27,7 @@ def read_labelme(folder: Folder) -> Reading | None:
     Polygons, rectangles, circles and masks are read, and lines, which are one pixel wide. Points
     have no area and are left out. Of images without shapes, the first flag that is set tells the
     label. Images without a file are background, if others in their folder
-    have one; else they are left out.
+    have one, or in a folder ``OK`` or the like; else they are left out.
     """
     beside = {image.with_suffix(""): image for image in reversed(folder.images)}
     known = {*folder.images}
@@ -68,7 +68,7 @@ def read_labelme(folder: Folder) -> Reading | None:
         return None
     homes = {image.parent for image in marks}
     for image in folder.images:
-        if image.parent in homes:
+        if image.parent in homes or folder.passed(image):
             marks.setdefault(image, [])
     notes = note_left_out(
         len(folder.images) - len(marks), "no image in their folders has a labelme file"

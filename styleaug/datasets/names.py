@@ -39,7 +39,7 @@ _FAILED = frozenset(
 )
 """What parts are called that failed an inspection, whatever is wrong with them."""
 
-_NUMBERED = re.compile(r"(.*?)[\s_.-]*\d[\d\s_.:-]*")
+_NUMBER = re.compile(r"[\s_.-]*\d[\d\s_.:-]*")
 _MASK_AFFIX = re.compile(
     r"^(?:mask|label|gt)[ _.-]+"
     r"|[ _.-]+(?:masks?|labels?|gt|groundtruth|ground[ _-]truth|segm?|segmentation|annotations?)"
@@ -47,6 +47,10 @@ _MASK_AFFIX = re.compile(
     re.IGNORECASE,
 )
 _IMAGE_AFFIX = re.compile(r"^(?:image|img)[ _.-]+|[ _.-]+(?:image|img)$", re.IGNORECASE)
+
+_MASK_NAMES = frozenset({"mask", "gt", "label", "ground_truth"})
+_IMAGE_NAMES = frozenset({"image", "img"})
+"""Whole names of files of which each has a folder of its own."""
 
 
 def folders_of(file: Path, root: Path) -> tuple[str, ...]:
@@ -116,14 +120,14 @@ def _words(name: str) -> list[str]:
 
 
 def are_parts(names: Collection[str]) -> bool:
-    """Whether folders are parts of one dataset, no classes: one stem, then numbers.
+    """Whether folders are parts of one dataset, no classes: the same but for numbers.
 
-    ``kos01`` and ``kos02``, ``roll 1`` and ``roll 2``, dates. Not so ``Class1``, whose stem says
-    what it is, and bare numbers of one or two digits, as which classes are often numbered.
+    ``kos01`` and ``kos02``, ``roll 1`` and ``roll 2``, ``part 1 left`` and ``part 2 left``, dates.
+    Not so ``Class1``, whose stem says what it is, and bare numbers of one or two digits, as which
+    classes are often numbered.
     """
-    found = [_NUMBERED.fullmatch(name) for name in names]
-    stems = {match[1].lower() for match in found if match}
-    if len(names) < 2 or len(stems) != 1 or not all(found):
+    stems = {_NUMBER.sub(" ", name).strip().lower() for name in names}
+    if len(names) < 2 or len(stems) != 1 or not all(map(_NUMBER.search, names)):
         return False
     stem = next(iter(stems))
     if not stem:
@@ -136,16 +140,24 @@ def is_verdict(name: str) -> bool:
     return "".join(_words(name)) in _PASSED or is_failure(name)
 
 
+def is_passed(name: str) -> bool:
+    """Whether it says that parts have no defects: ``OK``."""
+    return is_verdict(name) and not is_failure(name)
+
+
 def is_failure(name: str) -> bool:
     """Whether it says that parts failed, and not what is wrong with them: ``NG``, ``defects``."""
     return "".join(_words(name)) in _FAILED
 
 
 def without_mask_affix(stem: str) -> str:
-    """The stem of a mask without what says that it is one: ``1_mask``, ``mask_1``, ``1-GT``."""
-    return _MASK_AFFIX.sub("", stem, count=1) or stem
+    """The stem of a mask without what says that it is one: ``1_mask``, ``mask_1``, ``1-GT``.
+
+    Nothing is left of ``mask``, ``gt`` and ``label``, nor of ``image`` and ``img`` of an image.
+    """
+    return "" if stem.lower() in _MASK_NAMES else _MASK_AFFIX.sub("", stem, count=1) or stem
 
 
 def without_image_affix(stem: str) -> str:
     """The stem of an image without what says that it is one: ``img_1``, ``1_image``."""
-    return _IMAGE_AFFIX.sub("", stem, count=1) or stem
+    return "" if stem.lower() in _IMAGE_NAMES else _IMAGE_AFFIX.sub("", stem, count=1) or stem

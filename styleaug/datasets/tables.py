@@ -57,8 +57,8 @@ def read_tables(folder: Folder) -> Reading | str | None:
     - ``image, label``, perhaps with ``split``. Of several labels of an image, the first counts.
 
     Images that no table names are background where run lengths or boxes of others in their folder
-    are told; else they are left out. Of several tables that name the same images, one that tells
-    splits counts, or else the first by name.
+    are told, or in a folder ``OK`` or the like; else they are left out. Of several tables that name
+    the same images, one that tells splits counts, or else the first by name.
     """
     files = folder.others(".csv", ".tsv")
     tables = [table for file in files if (table := _read_table(file, folder))]
@@ -138,7 +138,7 @@ def _read_runs(rows: dict[Path, list[_Row]], folder: Folder) -> Reading:
     samples = []
     homes = {image.parent for image in rows}
     for image in folder.images:
-        if image.parent not in homes:
+        if not (image.parent in homes or folder.passed(image)):
             continue
         size = image_size(image) if image in rows else None
         areas: defaultdict[str, int] = defaultdict(int)
@@ -174,7 +174,9 @@ def _read_run_lengths(text: str, size: tuple[int, int], where: str) -> RunLength
 
 def _read_boxes(rows: dict[Path, list[_Row]], folder: Folder) -> Reading:
     homes = {image.parent for image in rows}
-    marks: dict[Path, list[Mark]] = {i: [] for i in folder.images if i.parent in homes}
+    marks: dict[Path, list[Mark]] = {
+        i: [] for i in folder.images if i.parent in homes or folder.passed(i)
+    }
     for image, several in rows.items():
         for row in several:
             keys = next(keys for keys in _CORNERS if {*keys} <= row.cells.keys())

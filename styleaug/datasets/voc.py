@@ -20,16 +20,16 @@ def read_voc(folder: Folder) -> Reading | None:
     """Read XML files of Pascal VOC, in folders ``annotations`` or beside their images.
 
     An image has the stem of its XML file, or is named in it. Boxes are read, turned boxes of
-    roLabelImg, and polygons as Roboflow writes them. Images in folders where none is annotated are
-    left out: they are something else, previews or drawn segmentations. Lists in ``ImageSets/Main``
-    tell the splits.
+    roLabelImg, and polygons as Roboflow writes them. Images in folders where none is annotated, but
+    for ``OK`` and the like, are left out: they are something else, previews or drawn segmentations.
+    Lists in ``ImageSets/Main`` tell the splits.
     """
     roots = _find_files(folder)
     if not roots:
         return None
     notes = _pair(roots, folder)
     homes = {image.parent for image in notes}
-    kept = [image for image in folder.images if image.parent in homes]
+    kept = [i for i in folder.images if i.parent in homes or folder.passed(i)]
     lists = _read_lists(folder)
     marks = {
         image: _read_marks(roots[notes[image]], notes[image]) if image in notes else []

@@ -62,6 +62,7 @@ def _guess_images(folder: Folder, files: dict[Path, Path], labels: set[Path]) ->
         if labels
         and (
             image.parent in homes
+            or folder.passed(image)
             or {*map(str.lower, folders_of(image, folder.root))}.intersection(_FOLDERS)
         )
     }

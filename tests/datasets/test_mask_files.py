@@ -288,3 +288,16 @@ def test_files_that_are_not_read_are_told(tmp_path):
     write(tmp_path / "OK/3.npy", "?")
     (note,) = read_defects(tmp_path).notes
     assert note == "2 files are in formats that are not read, OK/2.heic first."
+
+
+@pytest.mark.parametrize("folders", [("0", "1", "2"), ("a7", "part", "x9")])
+@pytest.mark.parametrize(("image", "mask"), [("image.png", "mask.png"), ("img.jpg", "gt.png")])
+def test_each_image_may_lie_with_its_mask_in_a_folder_of_its_own(tmp_path, folders, image, mask):
+    for folder in folders:
+        draw(tmp_path, f"{folder}/{image}")
+        draw_mask(tmp_path / folder / mask, [255])
+    layout, samples = read(tmp_path)
+    assert layout == "masks"
+    assert {name: mask_of(s) for name, s in samples.items()} == {
+        f"{folder}/{image}": tmp_path / folder / mask for folder in folders
+    }

@@ -1,8 +1,10 @@
 """Class folders among others: verdicts, kinds of failures, lots and cameras, unknown splits."""
 
+import json
+
 import pytest
 
-from labelled import draw, labels, read, splits
+from labelled import VOC_OBJECT, draw, labels, read, splits, write
 from styleaug.datasets import read_defects
 from styleaug.errors import UnknownLayoutError
 
@@ -105,3 +107,25 @@ def test_names_of_cameras_and_dates_are_no_classes(tmp_path, names):
     draw(tmp_path, *names)
     with pytest.raises(UnknownLayoutError, match="are no names of classes"):
         read_defects(tmp_path)
+
+
+def test_names_that_are_the_same_but_for_numbers_are_no_classes(tmp_path):
+    draw(tmp_path, "part1_light1.png", "part1_light2.png", "part2_light1.png")
+    with pytest.raises(UnknownLayoutError, match="part1_light, part2_light are no names"):
+        read_defects(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["xml", "txt", "json", "csv"])
+def test_what_passed_is_background_though_only_failures_are_annotated(tmp_path, suffix):
+    draw(tmp_path, "NG/1.png", "OK/2.png", "preview/3.png")
+    box = {"label": "dent", "points": [[1, 1], [5, 5]], "shape_type": "rectangle"}
+    text = {
+        "xml": f"<annotation>{VOC_OBJECT.format('dent', 1, 1, 5, 5)}</annotation>",
+        "txt": "0 0.5 0.5 0.2 0.2",
+        "json": json.dumps({"shapes": [box]}),
+        "csv": "filename,class,xmin,ymin,xmax,ymax\nNG/1.png,dent,1,1,5,5\n",
+    }
+    write(tmp_path / f"NG/1.{suffix}", text[suffix])
+    _, samples = read(tmp_path)
+    assert {name: len(s.boxes) for name, s in samples.items()} == {"NG/1.png": 1, "OK/2.png": 0}
+    assert samples["OK/2.png"].label == ""
