@@ -203,8 +203,11 @@ class StylePack:
         """Raise if a new style cannot have one of these names.
 
         Raises:
-            ValueError: if a name is taken, by a row or by a tag.
+            ValueError: if a name is taken, by a row or by a tag, or is blank.
         """
+        names = list(names)
+        if not all(name.strip() for name in names):
+            raise ValueError(f"New styles need names, but one of {names} is blank.")
         known = {*self.names, *(tag for tags in self.tags for tag in tags), "all", "batch"}
         taken = sorted(set(names) & known)
         if taken:

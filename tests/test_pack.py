@@ -80,6 +80,11 @@ def test_a_blank_name_is_no_pack(name):
         StylePack.load(name)
 
 
+def test_a_new_style_has_a_name(pack):
+    with pytest.raises(ValueError, match="is blank"):
+        pack.check_new(["new", " "])
+
+
 def test_an_almost_right_name_gets_a_suggestion(pack):
     with pytest.raises(WeightsError, match=r"Did you mean 'base'\?"):
         StylePack.load("bsae")
