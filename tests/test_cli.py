@@ -139,7 +139,7 @@ def test_pictures_serve_as_styles(pack_file, photos, tmp_path, small_references)
     ("more", "message"),
     [
         (["--strength", "2"], "--strength: strength must satisfy"),
-        (["--lighting", "nan"], "--lighting: strength must satisfy"),
+        (["--lighting", "7"], "--lighting: strength must satisfy"),
         (["--defocus", "1", "2", "3"], "--defocus: sigma must be a number or a pair"),
         (["--working-size", "-5"], "--working-size: working_size must"),
         (["--styles", "nonesuch"], "nonesuch"),
