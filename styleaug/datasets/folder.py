@@ -62,7 +62,8 @@ class Folder:
 
         ``name`` is the end of its path: a file name, perhaps with folders, with slashes of either
         kind, and perhaps encoded as in a URL. Of paths on another machine or on a server, the
-        longest end that exists counts. Upper and lower case, and a missing or another suffix,
+        longest end that exists counts. A path that leads to an image from ``near`` or from the root
+        goes before others that end so. Upper and lower case, and a missing or another suffix,
         matter only where they must.
 
         Args:
@@ -79,6 +80,9 @@ class Folder:
         """
         for text in dict.fromkeys((name, unquote(re.sub(r"[?#].*", "", name)))):
             parts, foreign = _parts(text)
+            for base in (near or self.root, self.root) if len(parts) > 1 else ():
+                if (image := base.joinpath(*parts)) in self._known:
+                    return image
             ends = [parts[i:] for i in range(len(parts) if foreign or moved else bool(parts))]
             for end in ends:
                 fitting = next(filter(None, (self._fitting(end, how) for how in range(3))), [])
@@ -117,6 +121,10 @@ class Folder:
                 f"files below {self.root}. Write the folders of the images into the names."
             )
         return found
+
+    @cached_property
+    def _known(self) -> frozenset[Path]:
+        return frozenset(self.images)
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:

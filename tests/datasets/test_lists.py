@@ -35,3 +35,9 @@ def test_folders_of_splits_go_before_lists(tmp_path):
     draw(tmp_path, *(f"{split}/{label}/1.png" for split in ("train", "test") for label in "ab"))
     write(tmp_path / "test.txt", "train/a/1.png\n")
     assert splits(read(tmp_path)[1])["train/a/1.png"] == "train"
+
+
+def test_a_path_from_the_root_goes_before_others_that_end_so(tmp_path):
+    draw(tmp_path, "NG/1.png", "old/NG/1.png", "OK/1.png", "old/OK/1.png")
+    write(tmp_path / "test.txt", "NG/1.png\n")
+    assert splits(read(tmp_path)[1])["NG/1.png"] == "test"
