@@ -62,7 +62,8 @@ def walk(root: Path, *, above: tuple[Path, ...] = ()) -> Iterator[Path]:
                 continue
             path = root / entry.name
             if not entry.is_dir():
-                yield path
+                if entry.is_file() or entry.is_symlink():  # and no pipe, which would be waited for
+                    yield path
             elif not entry.is_symlink() or path.resolve() not in above:
                 yield from walk(path, above=above)
 

@@ -50,25 +50,33 @@ def spoilt(draw, content):
     return content
 
 
-@st.composite
-def broken(draw, data):
-    """Bytes with some cut off, changed, removed or put in."""
-    data = bytearray(data)
-    for _ in range(draw(st.integers(1, 4))):
-        what = draw(st.sampled_from(["cut", "change", "remove", "insert", "repeat"]))
-        place = draw(st.integers(0, max(0, len(data) - 1)))
-        length = draw(st.integers(1, 8))
+damages = st.lists(
+    st.tuples(
+        st.sampled_from(["cut", "change", "remove", "insert", "repeat"]),
+        st.integers(0, 2**32) | st.integers(0, 200),
+        st.binary(min_size=1, max_size=8),
+    ),
+    min_size=1,
+    max_size=4,
+)
+"""What happens to bytes, and where. Not the bytes themselves: Hypothesis keeps what it draws."""
+
+
+def broken(data: bytes, damage) -> bytes:
+    """Bytes with some cut off, changed, removed, put in or repeated."""
+    found = bytearray(data)
+    for what, place, foreign in damage:
+        start = place % max(1, len(found))
+        stop = start + len(foreign)
         if what == "cut":
-            del data[place:]
-        elif what == "change":
-            data[place : place + length] = draw(st.binary(min_size=1, max_size=length))
+            del found[start:]
         elif what == "remove":
-            del data[place : place + length]
-        elif what == "insert":
-            data[place:place] = draw(st.binary(min_size=1, max_size=length))
+            del found[start:stop]
+        elif what == "repeat":
+            found[start:start] = found[start : start + 40]
         else:
-            data[place:place] = data[place : place + 40]
-    return bytes(data)
+            found[start : stop if what == "change" else start] = foreign
+    return bytes(found)
 
 
 @st.composite

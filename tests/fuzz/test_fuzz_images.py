@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fuzz.mutations import broken
+from fuzz.mutations import broken, damages
 from helpers import pil_picture
 from styleaug.datasets.samples import image_size
 from styleaug.images.io import load_rgb, read_picture, write_picture
@@ -43,16 +43,10 @@ FILES = {
 }
 
 
-@st.composite
-def files(draw):
-    name = draw(st.sampled_from(sorted(FILES)))
-    return name, draw(broken(FILES[name]))
-
-
 @pytest.mark.filterwarnings("ignore")  # Pillow's about what it met
-@given(file=files())
-def test_a_damaged_file_is_read_or_refused(file):
-    name, content = file
+@given(name=st.sampled_from(sorted(FILES)), damage=damages)
+def test_a_damaged_file_is_read_or_refused(name, damage):
+    content = broken(FILES[name], damage)
     with TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(content)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuzz.mutations import broken, spoilt
+from fuzz.mutations import broken, damages, spoilt
 from styleaug.gatys.cached import CachedStylization
 from styleaug.manifest import LINES, Entry, Manifest
 
@@ -36,7 +36,7 @@ def records(draw):
     if draw(st.booleans()):
         lines[place] = line(draw(spoilt(ENTRY)))
         return b"".join(lines)
-    return draw(broken(b"".join(lines)))
+    return broken(b"".join(lines), draw(damages))
 
 
 @pytest.mark.filterwarnings("ignore")

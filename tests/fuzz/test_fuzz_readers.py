@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fuzz.mutations import broken, rewritten, spoilt
+from fuzz.mutations import broken, damages, rewritten, spoilt
 from styleaug.datasets import read_defects
 
 WIDTH, HEIGHT = 20, 10
@@ -208,7 +208,7 @@ def test_changed_annotations_are_read_or_refused(name, data):
             if file == chosen:
                 how = data.draw(st.sampled_from(["bytes", "words", "entries"]))
                 if how == "bytes":
-                    changed = data.draw(broken(changed))
+                    changed = broken(changed, data.draw(damages))
                 elif isinstance(content, str):
                     text = data.draw(rewritten(content, WORDS))
                     changed = text.encode(errors="surrogatepass")
