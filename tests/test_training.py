@@ -204,7 +204,7 @@ def test_the_task_is_what_the_labels_allow(defect_boxes, labels, kind):
 
 
 def test_what_a_task_lacks_is_told(parts):
-    for kind, words in (("segmentation", "masks"), ("detection", "boxes")):
+    for kind, words in (("segmentation", "masks or boxes"), ("detection", "boxes")):
         with pytest.raises(ValueError, match=f"{kind} needs {words}, but parts has none"):
             make_task(parts, kind, 32)
     with pytest.raises(ValueError, match="task must be one of classification"):
