@@ -310,7 +310,7 @@ def test_a_picture_is_a_style_by_its_path(restyle, tmp_path, small_references):
     assert (replay["params"] if X else replay)["plan"]["Restyle"]["styles"] == [str(path)]
 
 
-ARGUMENTS = ("stages", "protect", "channel_order", "schedule", "log", "p")
+ARGUMENTS = ("stages", "protect", "channel_order", "schedule", "log", "p", "bits")
 EVERYTHING = {
     "styles": ["random-1", "random"],
     "mix": 0.25,
@@ -322,6 +322,7 @@ EVERYTHING = {
     "channel_order": "bgr",
     "schedule": {"p": [(0, 1)], "Restyle": [(0, 0.5), (1, 1)]},
     "p": 0.25,
+    "bits": 12,
 }
 
 
