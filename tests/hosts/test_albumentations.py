@@ -1,6 +1,7 @@
 """The Albumentations twin, under 2.0.8 and under AlbumentationsX: whichever is installed here."""
 
 import copy
+import inspect
 import json
 import multiprocessing
 import pickle
@@ -47,9 +48,12 @@ def picture(*shape, dtype=np.uint8, seed=0):
 def restyle(pack_file):
     """``restyle(...)``: the transform, with a tiny pack, and ``Restyle`` alone at full."""
 
-    def make(*further, p=1, protect=None, channel_order="rgb", schedule=None, log=None, **settings):
+    own = inspect.signature(StyleAugment).parameters
+
+    def make(*further, p=1, **settings):
+        given = {name: settings.pop(name) for name in tuple(settings) if name in own}
         stages = [Restyle(**{"pack": str(pack_file), **FULL, **settings}), *further]
-        return StyleAugment(stages, protect, channel_order, schedule, log, p)
+        return StyleAugment(stages, p=p, **given)
 
     return make
 
