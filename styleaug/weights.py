@@ -13,6 +13,7 @@ from torch import Tensor
 
 from styleaug.errors import WeightsError
 from styleaug.files import atomic_path
+from styleaug.runtime import prepare_process
 
 
 def bundled_dir() -> Path:
@@ -101,5 +102,6 @@ def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise WeightsError(
             f"{path} is damaged: its tensors do not match the SHA-256 in its header. Copy it again."
         )
+    prepare_process(torch.device("cpu"))  # a look at all values uses threads
     _check_finite(str(path), tensors)
     return tensors, metadata

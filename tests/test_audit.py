@@ -440,7 +440,7 @@ def test_the_command_writes_report_and_sheet(folder, pack_file, capsys):
         (["--size", "-3"], "--size: must be a whole number"),
         (["--draws", "x"], "--draws: must be a whole number"),
         (["--budget", "1.5"], "budget must be a number in [0, 1]"),
-        (["--budget", "nan"], "budget must be a number in [0, 1]"),
+        (["--budget", "nan"], "--budget: must be a finite number"),
         (["--model", "nowhere.py:predict"], "--model must be FILE.py:NAME"),
         (["--data", "nowhere"], "nowhere"),
     ],

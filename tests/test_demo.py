@@ -105,7 +105,7 @@ def test_what_cannot_be_run_ends_with_one_line(folder, tmp_path, wrong, capsys):
         return
     with pytest.raises(SystemExit):
         demo.main(arguments(folder, tmp_path, "--seeds=0"))
-    assert "must be a whole number of at least 1, but is '0'" in capsys.readouterr().err
+    assert "must be a whole number from 1 to 999999999, but is '0'" in capsys.readouterr().err
 
 
 def test_what_is_asked_for_wins_over_quick():
