@@ -412,7 +412,7 @@ def test_adam_is_that_of_torch():
         ({"content_layers": ()}, "content_layers must name"),
         ({"features": "resnet"}, "features must be one of"),
         ({"tile": 200}, "tile must be a multiple of 16"),
-        ({"tile": 64}, "tile must be a multiple of 16"),
+        ({"tile": 64}, "tile must be a whole number of at least 128"),
         ({"tv": -1}, "tv must be a number of at least 0"),
         ({"working_size": 8}, "working_size must be a whole number of at least 32"),
     ],
@@ -432,8 +432,8 @@ def test_config_refuses(settings, message):
         ({"styles": [torch.rand(1, 3, 32, 32)]}, r"style picture must be \(C, h, w\)"),
         ({"styles": [torch.rand(2, 32, 32)]}, "a style picture must have 1 or 3 channels"),
         ({"weights": [1, 2]}, "weights must be"),
-        ({"weights": [-1.0]}, "weights must not be negative"),
-        ({"weights": [0.0]}, "weights must not be negative"),
+        ({"weights": [-1.0]}, "weights must be finite, not negative"),
+        ({"weights": [0.0]}, "weights must be finite, not negative"),
         ({"mask": torch.ones(1, 32, 32)}, "mask must be"),
     ],
 )
@@ -517,7 +517,7 @@ def test_the_command_wants_batches_of_at_least_one(photos, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         main(command(photos, tmp_path / "out", "--batch", "0"))
     assert stop.value.code == 2
-    assert "--batch: must be a whole number of at least 1" in capsys.readouterr().err
+    assert "--batch: must be a whole number from 1" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -541,7 +541,7 @@ def test_the_command_wants_numbers_of_at_least_one(pack_file, line, tmp_path, ca
     with pytest.raises(SystemExit) as stop:
         add(pack_file, str(line), "--out", str(tmp_path / "n.safetensors"), option, "0")
     assert stop.value.code == 2
-    assert f"{option}: must be a whole number of at least 1" in capsys.readouterr().err
+    assert f"{option}: must be a whole number from 1" in capsys.readouterr().err
 
 
 def test_the_old_pack_is_never_overwritten(pack_file, line, capsys):

@@ -45,6 +45,8 @@ _KINDS = {
 class Look:
     """What was seen of a sample's files.
 
+    It takes ten arguments because each is one thing that was seen; ``look`` alone fills them.
+
     Attributes:
         sample: the sample.
         size: width and height of the upright image; None if that cannot be read.
