@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
@@ -25,3 +26,11 @@ settings.register_profile(
 settings.load_profile(os.environ.get("FUZZ_PROFILE", "short"))
 
 torch.set_num_threads(1)  # thousands of tiny images: threads only cost here
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _small_references():
+    """Look at reference images in 32 pixels: VGG at 256 takes most of a second an image."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("styleaug.networks.STYLE_SIZE", 32)
+        yield
