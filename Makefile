@@ -24,7 +24,7 @@ test-hosts: .venv-hosts/.ready ## Run the tests of host frameworks with Albument
 
 test-oldest: .venv-oldest/.ready ## Run the tests of the core with the oldest versions that are admitted
 	.venv-oldest/bin/python -m pytest -m "not slow" -W ignore::DeprecationWarning tests/stages tests/augment \
-		tests/datasets $(patsubst %,tests/test_%.py,cached checks color contracts features guided \
+		tests/readers $(patsubst %,tests/test_%.py,cached checks color contracts features guided \
 		images losses metrics noise norm outputs pack runtime statistics stylenet untrusted weights)
 
 test-all: .venv/.dev .venv-hosts/.ready ## Run all tests, slow ones too, and measure coverage
