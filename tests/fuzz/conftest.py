@@ -25,12 +25,13 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("FUZZ_PROFILE", "short"))
 
-torch.set_num_threads(1)  # thousands of tiny images: threads only cost here
 
-
-@pytest.fixture(autouse=True, scope="session")
-def _small_references():
-    """Look at reference images in 32 pixels: VGG at 256 takes most of a second an image."""
+@pytest.fixture(autouse=True, scope="module")
+def _small_work():
+    """One thread and references of 32 pixels: thousands of tiny images gain by neither."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("styleaug.networks.STYLE_SIZE", 32)
         yield
+    torch.set_num_threads(threads)
