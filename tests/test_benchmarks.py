@@ -6,17 +6,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import torch
 from PIL import Image
 
 from benchmarks.docs import figures, robustness
 from benchmarks.docs.pages import PAGES, fill
 from benchmarks.newstyles.__main__ import unseen
-from benchmarks.rows import Rows, quartiles, table
-from benchmarks.speed import __main__ as speed
-from benchmarks.speed import commands, inspect, loader, timing
-from styleaug.datasets import read_defects
-from styleaug.datasets.summary import summarize
+from benchmarks.rows import Rows, table
 from styleaug.evaluate.corruptions import LAMPS, VALIDATION_CORRUPTIONS
 from styleaug.evaluate.models import SMALL
 from styleaug.evaluate.policies import build_policy, describe_policy
@@ -261,70 +256,6 @@ def test_the_same_numbers_draw_the_same_figure(tmp_path):
     drawn = [figures.draw_tradeoff(out=tmp_path / f"{n}.svg").read_text() for n in range(2)]
     assert drawn[0] == drawn[1]
     assert "texture 0.25" in drawn[0]
-
-
-# ---------------------------------------------------------------- speed
-
-
-def test_speed_is_timed_of_every_stage_and_compared_round_by_round(pack_file):
-    options = SimpleNamespace(device="cpu", batch=1, size=16, rounds=3, pack=str(pack_file))
-    rows = speed.measure(options)
-    timed = [row["contestant"] for row in rows if row["over"] is None]
-    assert {"Restyle alone", "Relight alone", "Defocus alone", "SensorNoise alone"} < set(timed)
-    assert {speed.ALL, "default", speed.JITTER, speed.NETWORK} < set(timed)
-    assert [(row["contestant"], row["over"]) for row in rows[len(timed) :]] == list(speed.RATIOS)
-    for row in rows:
-        assert 0 < row["q1"] <= row["median"] <= row["q3"]
-
-
-def test_contestants_take_turns_and_the_first_round_warms_up():
-    order = []
-    timed = {name: lambda name=name: order.append(name) for name in ("a", "b")}
-    seconds = timing.time_in_turn(timed, rounds=2, device=torch.device("cpu"))
-    assert order == ["a", "b"] * 3
-    assert {name: len(values) for name, values in seconds.items()} == {"a": 2, "b": 2}
-    assert quartiles([3, 1, 2]) == {"median": 2, "q1": 1.5, "q3": 2.5}
-
-
-@pytest.mark.slow
-def test_a_training_loop_is_timed_without_workers_and_with_two(pack_file, monkeypatch):
-    monkeypatch.setattr(loader, "SETTING", {"images": 4, "batch": 2, "size": 32})
-    rows = loader.measure(str(pack_file), 1, torch.device("cpu"))
-    assert {row["workers"] for row in rows} == {0, 2}
-    assert sum(row["unit"] == "share" for row in rows) == 2 * 3
-
-
-def test_copies_for_timing_keep_folders_masks_and_boxes(defect_boxes, tmp_path):
-    count = commands.copy_some(defect_boxes, 5, tmp_path / "some")
-    names = sorted(path.name for path in (tmp_path / "some").iterdir())
-    assert count == 5
-    assert len(names) == 10
-    assert {name.split(".")[0] for name in names} == {n.split(".")[0] for n in names[::2]}
-
-
-def test_a_look_at_drawn_images_is_timed(tmp_path, monkeypatch):
-    """The images that are drawn have masks, and no two are equal."""
-    seen = []
-
-    def look(command):
-        defects = read_defects(Path(command[1]))
-        seen.append(summarize(defects, Path(command[1]), size=256))
-        return 3.0, "printed"
-
-    monkeypatch.setattr(inspect, "time_command", look)
-    out = tmp_path / "result.json"
-    inspect.main(["--images", "6", "--size", "64", "--rounds", "2", "--out", str(out)])
-    assert [row["unit"] for row in Rows.load(out).rows] == ["seconds", "cpu seconds"]
-    assert Rows.load(out).rows[0]["median"] == 3
-    assert {name: c.masked for name, c in seen[0].classes.items()} == {"class0": 3, "class1": 3}
-    assert (seen[0].duplicates, seen[0].damaged) == ([], {})
-
-
-def test_a_command_that_fails_is_no_time(monkeypatch):
-    failed = SimpleNamespace(returncode=2, stderr="no such file")
-    monkeypatch.setattr(commands.subprocess, "run", lambda *_, **__: failed)
-    with pytest.raises(SystemExit, match="styleaug audit failed:\nno such file"):
-        commands.time_command(["audit"])
 
 
 # ---------------------------------------------------------------- new styles

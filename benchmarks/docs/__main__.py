@@ -9,18 +9,20 @@ Between ``<!-- results: TEMPLATE [NAME] -->`` and ``<!-- /results -->`` stands w
 
 from __future__ import annotations
 
-from benchmarks.docs.figures import draw_tradeoff
+from benchmarks.docs.figures import draw_scaling, draw_tradeoff
 from benchmarks.docs.pages import PAGES, ROOT, fill
 
 
 def main() -> None:
-    """Rewrite the pages that hold tables, and the figure."""
+    """Rewrite the pages that hold tables, and the figures."""
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         if (filled := fill(text)) != text:
             page.write_text(filled, encoding="utf-8")
             print(page.relative_to(ROOT))
-    print(draw_tradeoff().relative_to(ROOT))
+    for figure in (draw_tradeoff(), draw_scaling()):
+        if figure is not None:
+            print(figure.relative_to(ROOT))
 
 
 if __name__ == "__main__":

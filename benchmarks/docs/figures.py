@@ -1,21 +1,37 @@
-"""The figure of the trade-off between style and defects."""
+"""Figures: the trade-off between style and defects, and how time and memory grow."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmarks.rows import RESULTS, Rows
 from styleaug.files import atomic_path
 
-FIGURE = Path(__file__).parents[2] / "docs" / "assets" / "quality.svg"
+ASSETS = Path(__file__).parents[2] / "docs" / "assets"
 
 
-def draw_tradeoff(results: Path = RESULTS / "quality" / "base.json", out: Path = FIGURE) -> Path:
-    """Draw defects kept against style moved, a point an amount of texture."""
+@contextmanager
+def drawn(out: Path, size: tuple[float, float], columns: int = 1) -> Iterator[Any]:
+    """Axes to draw on, which become a file; the same numbers give the same file."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
+    with matplotlib.rc_context({"svg.hashsalt": "styleaug", "svg.fonttype": "none"}):
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasSVG(figure)
+        yield figure.subplots(1, columns)
+        with atomic_path(out) as temporary:
+            figure.savefig(temporary, format="svg", metadata={"Date": None})
+
+
+def draw_tradeoff(
+    results: Path = RESULTS / "quality" / "base.json", out: Path = ASSETS / "quality.svg"
+) -> Path:
+    """Draw defects kept against style moved, a point an amount of texture."""
     record = Rows.load(results)
     textures = record.each("setting", part="tradeoff")
 
@@ -24,11 +40,7 @@ def draw_tradeoff(results: Path = RESULTS / "quality" / "base.json", out: Path =
         return [float(row["value"]) for row in found]
 
     moved, kept = column("moved"), [100 - lost for lost in column("lost")]
-    # the same numbers give the same file
-    with matplotlib.rc_context({"svg.hashsalt": "styleaug", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(5.6, 3.6), layout="constrained")
-        FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
+    with drawn(out, (5.6, 3.6)) as axes:
         errors = column("lost standard error")
         axes.errorbar(moved, kept, yerr=errors, marker="o", color="#4c72b0", capsize=3)
         for x, y, texture in zip(moved, kept, textures, strict=True):
@@ -38,6 +50,50 @@ def draw_tradeoff(results: Path = RESULTS / "quality" / "base.json", out: Path =
         axes.set_title("strength 1, no lighting; bars: standard error", fontsize=10)
         axes.grid(alpha=0.3)
         axes.margins(x=0.2, y=0.15)
-        with atomic_path(out) as temporary:
-            figure.savefig(temporary, format="svg", metadata={"Date": None})
+    return out
+
+
+def draw_scaling(
+    results: Path = RESULTS / "speed" / "scaling.json", out: Path = ASSETS / "scaling.svg"
+) -> Path | None:
+    """Draw time and memory against megapixels, if they have been measured.
+
+    A line is a contestant on images of growing size; a dashed one, on growing batches of small
+    images. Gray is growth in proportion.
+    """
+    if not results.is_file():
+        return None
+    record = Rows.load(results)
+    names = list(dict.fromkeys((row["contestant"], row["pack"]) for row in record.rows))
+    least = min(record.each("batch"))
+
+    def megapixels(row: Mapping[str, Any]) -> float:
+        return float(row["batch"] * row["height"] * row["width"] / 1e6)
+
+    with drawn(out, (8.4, 3.6), 2) as (time, memory):
+        for number, (name, pack) in enumerate(names):
+            found = record.where(contestant=name, pack=pack)
+            for style, batches in (("-", False), ("--", True)):
+                chosen = [row for row in found if (row["batch"] > least) == batches]
+                line = {"linestyle": style, "marker": ".", "color": f"C{number}"}
+                label = None if batches else ", ".join(filter(None, (name, pack)))
+                rows = sorted((r for r in chosen if r["unit"] == "seconds"), key=megapixels)
+                time.plot(
+                    [megapixels(r) for r in rows], [r["median"] for r in rows], label=label, **line
+                )
+                rows = sorted((r for r in chosen if r["unit"] == "peak bytes"), key=megapixels)
+                share = [r["median"] / megapixels(r) / 3e6 for r in rows]
+                memory.plot([megapixels(r) for r in rows], share, **line)
+        ends = [f(map(megapixels, record.rows)) for f in (min, max)]
+        start = min(row["median"] for row in record.where(unit="seconds"))
+        time.plot(ends, [start, start * ends[1] / ends[0]], ":", color="gray", label="proportional")
+        time.set(xscale="log", yscale="log", xlabel="megapixels in the batch", ylabel="seconds")
+        memory.set(xscale="log", xlabel="megapixels in the batch")
+        memory.set_ylabel("peak bytes for each pixel and channel")
+        memory.set_ylim(bottom=0)
+        time.legend(fontsize=7)
+        for axes in (time, memory):
+            axes.grid(alpha=0.3)
+        time.set_title("solid: larger images; dashed: more of 256 x 256", fontsize=9)
+        memory.set_title("above the images and the result", fontsize=9)
     return out

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.docs import robustness
 from benchmarks.rows import RESULTS, Rows, table
+from benchmarks.speed.limits import floor
 from styleaug.augment.presets import PRESETS
 from styleaug.evaluate.results import Result, read_results
 
@@ -65,6 +66,7 @@ def make_environment(results: Path) -> Environment:
 
     environment.globals |= {
         "experiment": experiment,
+        "floor": floor,
         "presets": PRESETS.items(),
         "robustness": robustness,
         "rows": rows,

@@ -1,113 +1,137 @@
-"""Images per second of the whole transform, its stages, and networks alone.
+"""Images per second of whole transforms, stages and networks, beside other augmentations.
 
-    python -m benchmarks.speed
-    python -m benchmarks.speed --device cuda --batch 64
-    python -m benchmarks.speed.loader      # the cost of styling in a training loop
-    python -m benchmarks.speed.commands    # how long audit and bench take
+    python -m benchmarks.speed                       # each size, uint8 and float
+    python -m benchmarks.speed --sizes 256 --inputs uint8
+    python -m benchmarks.speed --compare FILE        # against a stored result, by ratios
+    python -m benchmarks.speed --profile             # what takes the time, beside the limits
+    python -m benchmarks.speed.step                  # what styling adds to a training step
+    python -m benchmarks.speed.scaling               # time and memory against batch and size
+    python -m benchmarks.speed.loader                # the cost of styling in a training loop
+    python -m benchmarks.speed.commands              # how long audit and bench take
+    benchmarks/speed/gpu.sh OUT                      # all that matters on a GPU, in one call
 
 Everything is measured side by side in one process: in each round every contestant processes the
-same batch, and ratios are taken round by round. uint8 batch in, uint8 batch out; synchronized
-inside the timed region.
+same batch, and ratios are taken round by round. What goes in as uint8 comes out as uint8. Whoever
+has used up his seconds sits the later rounds out.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
-from torchvision.transforms import v2
 
 from benchmarks.rows import RESULTS, Rows, parser_of, provenance, quartiles
-from benchmarks.speed.timing import all_stages, time_in_turn
-from styleaug import StyleAugment, StylePack
-from styleaug.networks import network_of
-from styleaug.nn.noise import white_noise
-from styleaug.nn.stylenet import REFERENCE
+from benchmarks.speed import profile
+from benchmarks.speed.compare import compare
+from benchmarks.speed.contestants import compared, contestants, packs_by_name
+from benchmarks.speed.options import add_options, begin
+from benchmarks.speed.timing import ratio, time_in_turn
+from styleaug import StylePack
 from styleaug.runtime import inference_dtype
 
-ALL, ALL_REFERENCE = "all stages on all images", "the same with the reference network"
-NETWORK, REFERENCE_NETWORK = "network", "reference network"
-JITTER = "ColorJitter"
-RATIOS = ((ALL, ALL_REFERENCE), (NETWORK, REFERENCE_NETWORK), (ALL, JITTER))
-"""Whose speed is given as a multiple of whose."""
+BATCHES = {224: 16, 256: 8, 512: 4, 1024: 2, 2048: 1}
+"""Images in a batch by their size in pixels; on a GPU eight times as many."""
+PACKAGES = ("kornia", "albumentations")
 
 
-def contestants(batch: torch.Tensor, pack: str) -> dict[str, Callable[[], object]]:
-    """What is timed: whole transforms, stages alone, then networks alone on prepared input."""
-    base, reference = StylePack.load(pack), StylePack.random(REFERENCE)
-    x = batch.float().div(255).to(inference_dtype(batch.device))
-    x = x.contiguous(memory_format=torch.channels_last)
-
-    def network(pack: StylePack) -> Callable[[], object]:
-        net, codes = network_of(pack, batch.device), pack.codes[:1].to(x).expand(len(x), -1)
-        seeds = torch.zeros(len(x), dtype=torch.int64, device=batch.device)
-        return torch.no_grad()(lambda: net(x, codes, white_noise(seeds, 1, *x.shape[-2:])))
-
-    transforms: dict[str, Callable[[torch.Tensor], object]] = {
-        ALL: StyleAugment(all_stages(base)),
-        ALL_REFERENCE: StyleAugment(all_stages(reference)),
-        "default": StyleAugment(),
-        **{f"{type(stage).__name__} alone": stage for stage in all_stages(base)},
-        JITTER: v2.ColorJitter(0.5, 0.5, 0.3, 0.05),
-    }
-    timed: dict[str, Callable[[], object]] = {
-        name: (lambda t=transform: t(batch)) for name, transform in transforms.items()
-    }
-    return {**timed, NETWORK: network(base), REFERENCE_NETWORK: network(reference)}
-
-
-def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Rows: images per second of each contestant, and multiples of another's speed."""
-    device = torch.device(arguments.device)
-    shape = (arguments.batch, 3, arguments.size, arguments.size)
-    batch = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
-    timed = contestants(batch, arguments.pack)
-    seconds = time_in_turn(timed, rounds=arguments.rounds, device=device)
-    rows = [
-        {"contestant": name, "over": None, **quartiles([len(batch) / s for s in values])}
-        for name, values in seconds.items()
+def measure(
+    packs: Mapping[str, StylePack],
+    size: int,
+    batch: int,
+    kind: str,
+    *,
+    device: torch.device,
+    rounds: int,
+    limit: float,
+) -> list[dict[str, Any]]:
+    """Rows of one batch: images per second of each contestant, and multiples of another's speed."""
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8, device=device)
+    seconds = time_in_turn(
+        contestants(images if kind == "uint8" else images.float().div(255), packs),
+        rounds=rounds,
+        device=device,
+        warm_up=1 if device.type == "cpu" else 3,
+        limit=limit,
+        title=f"{batch} x {size} {kind}",
+    )
+    head = {"size": size, "batch": batch, "input": kind}
+    rows: list[dict[str, Any]] = [
+        {**head, **key._asdict(), "over": None, **quartiles([batch / s for s in values])}
+        for key, values in seconds.items()
     ]
-    for name, other in RATIOS:
-        ratios = [b / a for a, b in zip(seconds[name], seconds[other], strict=True)]
-        rows.append({"contestant": name, "over": other, **quartiles(ratios)})
+    for key, other in compared(list(seconds)):
+        faster = ratio(seconds[other], seconds[key])
+        rows.append({**head, **key._asdict(), "over": str(other), **faster})
     return rows
+
+
+def show(rows: Sequence[dict[str, Any]]) -> None:
+    """Print what was measured on one batch."""
+    print(f"{rows[0]['batch']} x {rows[0]['size']} {rows[0]['input']}")
+    for row in rows:
+        unit = f"times {row['over']}" if row["over"] else "images/s"
+        name = ", ".join(filter(None, (row["contestant"], row["pack"])))
+        bounds = f"({row['q1']:.2f} to {row['q3']:.2f})"
+        print(f"  {name:46} {row['median']:9.2f} {unit} {bounds}")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Measure, print, write the result."""
+    if "--profile" in arguments:
+        profile.main([argument for argument in arguments if argument != "--profile"])
+        return
     parser = parser_of(__doc__)
-    parser.add_argument("--pack", default="base")
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--out", type=Path, help="default: results/speed/cpu.json, or gpu.json")
+    add_options(parser, "cpu.json, or gpu.json; none with --compare")
+    parser.add_argument("--sizes", type=int, nargs="+", metavar="PIXELS", help="default: all")
+    parser.add_argument("--batch", type=int, help=f"default: by size, {BATCHES}; 8 x on a GPU")
+    parser.add_argument("--inputs", nargs="+", choices=("uint8", "float"), help="default: both")
+    parser.add_argument("--rounds", type=int, default=10, help="of float half as many")
+    parser.add_argument("--limit", type=float, default=2.0, help="seconds a contestant")
+    parser.add_argument("--compare", type=Path, metavar="FILE", help="a stored result")
+    parser.add_argument("--tolerance", type=float, default=0.15, help="loss that --compare allows")
+    parser.add_argument("--profile", action="store_true", help="see -m benchmarks.speed.profile")
     options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(0)
-    device = torch.device(options.device)
-    rows = measure(options)
-    for row in rows:
-        unit = f"times {row['over']}" if row["over"] else "images/s"
-        name, bounds = row["contestant"], f"({row['q1']:.2f} to {row['q3']:.2f})"
-        print(f"{name:36} {row['median']:8.2f} {unit} {bounds}")
+    before = Rows.load(options.compare) if options.compare else None
+    device, packs = begin(options), packs_by_name(options.packs)
+    sizes = options.sizes or (before.each("size") if before else BATCHES)
+    kinds = options.inputs or (before.each("input") if before else ("uint8", "float"))
     name = "cpu" if device.type == "cpu" else "gpu"
+    out = options.out or (None if before else RESULTS / "speed" / f"{name}.json")
     meta = {
         "name": name,
         "purpose": "Images a second of whole transforms, stages and networks alone.",
-        **provenance("benchmarks.speed", arguments, device=options.device),
-        "pack": options.pack,
-        "shape": [options.batch, 3, options.size, options.size],
+        **provenance("benchmarks.speed", arguments, device=options.device, packages=PACKAGES),
+        "packs": {pack: loaded.id for pack, loaded in packs.items()},
         "dtype": str(inference_dtype(device)).removeprefix("torch."),
         "rounds": options.rounds,
+        "limit": options.limit,
         "seed": 0,
     }
-    print(Rows(meta, rows).save(options.out or RESULTS / "speed" / f"{name}.json"))
+    rows: list[dict[str, Any]] = []
+    for size, kind in product(sizes, kinds):
+        batch = options.batch or batch_of(size, device)
+        rounds = options.rounds if kind == "uint8" else -(-options.rounds // 2)
+        setting = {"device": device, "rounds": rounds, "limit": options.limit}
+        rows += (new := measure(packs, size, batch, kind, **setting))
+        show(new)
+        if out:  # what there is stays, if the rest is cut off
+            Rows(meta, rows).save(out)
+    if out:
+        print(out)
+    if before and not compare(before, rows, options.tolerance):
+        raise SystemExit(1)
+
+
+def batch_of(size: int, device: torch.device) -> int:
+    """Images in a batch: about as many pixels at each size, and at least one."""
+    nearest = min(BATCHES, key=lambda known: abs(known - size))
+    return BATCHES[nearest] * (1 if device.type == "cpu" else 8)
 
 
 if __name__ == "__main__":
