@@ -11,6 +11,7 @@ from styleaug.images.checks import check_image_tensor
 from styleaug.images.color import to_float, to_rgb
 from styleaug.nn.encoder import STYLE_SIZE, Stylizer
 from styleaug.nn.features import cached_features
+from styleaug.nn.fused import FusedStyleNet
 from styleaug.nn.stylenet import ReferenceNet, StyleNet
 from styleaug.pack import StylePack, build_stylizer
 
@@ -19,6 +20,7 @@ _LONGEST = 4
 bounded."""
 
 _stylizers: runtime.LeastRecentlyUsed[Stylizer] = runtime.LeastRecentlyUsed(8)
+_networks: runtime.LeastRecentlyUsed[FusedStyleNet | ReferenceNet] = runtime.LeastRecentlyUsed(8)
 
 
 def stylizer_of(
@@ -39,9 +41,21 @@ def stylizer_of(
     return _stylizers.get((pack.id, device, dtype), build)
 
 
-def network_of(pack: StylePack, device: torch.device) -> StyleNet | ReferenceNet:
-    """The style network alone; see :func:`stylizer_of`."""
-    return stylizer_of(pack, device).net
+def network_of(pack: StylePack, device: torch.device) -> FusedStyleNet | ReferenceNet:
+    """The style network alone, as it is run: images and codes in float32 in, images out.
+
+    Cached as of :func:`stylizer_of`.
+    """
+    dtype = runtime.inference_dtype(device)
+
+    def build() -> FusedStyleNet | ReferenceNet:
+        with torch.inference_mode(False):
+            net = build_stylizer(pack.config, pack.state).requires_grad_(False).eval().net
+            fused = FusedStyleNet(net) if isinstance(net, StyleNet) else net
+            return fused.to(memory_format=torch.channels_last).to(device, dtype)
+
+    runtime.prepare_process(device)
+    return _networks.get((pack.id, device, dtype), build)
 
 
 def encode(pack: StylePack, images: Tensor) -> Tensor:

@@ -127,6 +127,7 @@ def fresh_caches():
 
     def clear():
         networks._stylizers.clear()
+        networks._networks.clear()
         features._trunks.clear()
 
     clear()

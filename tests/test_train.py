@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +12,22 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers import pictures
 from styleaug import StylePack
 from styleaug.errors import StyleAugError, WeightsError
 from styleaug.networks import stylizer_of
+from styleaug.nn.encoder import Stylizer
 from styleaug.nn.features import load_features
 from styleaug.nn.noise import white_noise
 from styleaug.nn.stylenet import StyleNetConfig
+from styleaug.pack import build_stylizer
 from styleaug.styles.procedural import FAMILIES
 from styleaug.train import checkpoint
 from styleaug.train.checkpoint import fingerprint
 from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
 from styleaug.train.loop import Progress, _Run, learning_rate, train
+from styleaug.train.narrow import start_from
 from styleaug.train.styles import StyleTargets, is_held_out, list_styles, style_view
 
 TINY = StyleNetConfig(stem=8, width=16, blocks=1, embedding=8)
@@ -354,9 +359,68 @@ def test_training_starts_from_a_pack_with_as_many_blocks_or_more(folders, traine
     init = str(tmp_path / "fitted.safetensors")
     later = train(config(folders, tmp_path / "c.safetensors", init=init, **still))
     assert later.id == again.id  # residuals of fitted styles stay behind
-    wider = StyleNetConfig(stem=8, width=16, blocks=2, embedding=8)
-    with pytest.raises(ValueError, match="init needs a pack of the same shape"):
-        train(config(folders, tmp_path / "b.safetensors", init=str(settings.out), net=wider))
+    for shape in ({"width": 20}, {"stem": 10}, {"embedding": 4}):
+        wider = StyleNetConfig(**{"stem": 8, "width": 16, "blocks": 1, "embedding": 8, **shape})
+        with pytest.raises(ValueError, match="init needs a pack of the same shape, or a wider"):
+            train(config(folders, tmp_path / "b.safetensors", init=str(settings.out), net=wider))
+
+
+def test_more_blocks_than_the_pack_has_begin_by_changing_nothing(folders, trained, tmp_path):
+    settings, pack, _ = trained
+    deeper = StyleNetConfig(stem=8, width=16, blocks=2, embedding=8)
+    still = {"steps": 1, "lr": 1e-30, "init": str(settings.out)}
+    after = train(config(folders, tmp_path / "a.safetensors", net=deeper, **still))
+    images, noise = pictures(2, 3, 32, 32, dtype=torch.float32), torch.zeros(2, 1, 32, 32)
+    cpu = torch.device("cpu")
+    outputs = [
+        stylizer_of(p, cpu, torch.float32).net(images, pack.codes[:2], noise) for p in (pack, after)
+    ]
+    torch.testing.assert_close(*outputs)
+
+
+def test_a_narrower_network_begins_with_the_channels_that_weigh_most(trained):
+    _, pack, _ = trained
+    source = build_stylizer(pack.config, pack.state)
+    with torch.no_grad():  # 12 of 16 channels and 6 of 8 are nothing to the rest
+        net = source.net
+        net.down.weight[3:7] *= 1e-9
+        net.down.bias[3:7] = 0
+        net.stem.weight[[0, 5]] *= 1e-9
+        net.stem.bias[[0, 5]] = 0
+        net.up.weight[4:12] *= 1e-9
+        net.up.bias[4:12] = 0
+    narrow = Stylizer(replace(pack.config, stem=6, width=12))
+    start_from(narrow, source)
+    assert torch.equal(narrow.net.down.bias, net.down.bias[[0, 1, 2, *range(7, 16)]])
+    assert torch.equal(narrow.net.stem.bias, net.stem.bias[[1, 2, 3, 4, 6, 7]])
+    assert torch.equal(narrow.net.up.bias, net.up.bias[[*range(4), *range(12, 32)]])
+    assert torch.equal(narrow.encoder.mean, source.encoder.mean)
+    images = pictures(2, 3, 32, 32, dtype=torch.float32)
+    kept = [0, 1, 2, *range(7, 16)]
+    wanted = source.net.statistics(images)[:, [*kept, *(16 + k for k in kept), *range(32, 38)]]
+    torch.testing.assert_close(narrow.net.statistics(images), wanted)
+
+
+def test_a_teacher_is_imitated_without_features(folders, trained, tmp_path):
+    settings, pack, _ = trained
+    told = []
+    alone = {
+        "teacher": str(settings.out),
+        **dict.fromkeys(("style_weight", "tonal_weight", "defect_weight"), 0.0),
+        **dict.fromkeys(("hallucination_weight", "tv_weight", "noise"), 0.0),
+    }
+    out = tmp_path / "p.safetensors"
+    student = train(config(folders, out, steps=60, lr=1e-2, batch=4, **alone), told.append)
+    assert set(told[-1].losses) >= {"teacher", "total"}
+    assert not {"style", "content"} & set(told[-1].losses)
+    first, last = (told[k].losses["teacher"] for k in (0, -1))
+    assert last < 0.8 * first
+    assert student.info["settings"]["teacher"] == "pack.safetensors"
+    same = train(
+        config(folders, out, steps=1, lr=1e-30, init=str(settings.out), **alone), told.append
+    )
+    assert len(same) == len(pack)
+    assert told[-1].losses["teacher"] < 0.02 * first  # the teacher itself has nothing to learn
 
 
 def test_the_pack_keeps_where_its_styles_come_from(folders, tmp_path):

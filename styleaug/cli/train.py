@@ -44,6 +44,7 @@ _RECIPE = {
     "defect_weight": "weight of the contrast that synthetic defects lose: more is safer",
     "hallucination_weight": "weight of texture that appears on smooth surfaces: more is smoother",
     "tv_weight": "weight of total variation: more is smoother",
+    "teacher_weight": "weight of the difference from the teacher's outputs",
     "workers": "loader processes",
     "precision": "auto, bf16 or fp32",
     "checkpoint_every": "steps between checkpoints",
@@ -85,6 +86,11 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--init", metavar="PACK", help="start from this pack's weights (a file or a bundled name)"
+    )
+    parser.add_argument(
+        "--teacher",
+        metavar="PACK",
+        help="imitate this pack's outputs (a file or a bundled name), beside all else",
     )
     parser.add_argument(
         "--out", type=new_file, required=True, metavar="PACK", help=".safetensors file"

@@ -38,7 +38,7 @@ def to_dtype(images: Tensor, dtype: torch.dtype, bits: int | None = None) -> Ten
     images, white = images.clamp(0, 1), white_of(dtype, bits)
     if white is None:
         return images.to(dtype)
-    rounded = images.mul(white).round_()
+    rounded = images.mul_(white).round_()
     # CUDA has no direct way from float to uint16
     return (rounded.to(torch.int32) if dtype == torch.uint16 else rounded).to(dtype)
 
@@ -48,7 +48,8 @@ def luma(images: Tensor) -> Tensor:
     if images.shape[-3] == 1:
         return images
     red, green, blue = images.unbind(-3)
-    return (red * LUMA[0] + green * LUMA[1] + blue * LUMA[2]).unsqueeze(-3)
+    gray = (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
+    return gray.unsqueeze(-3)
 
 
 def to_rgb(images: Tensor) -> Tensor:

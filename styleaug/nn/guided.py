@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, cat, split
+from torch import Tensor, cat, split, unflatten
 from torch.nn import functional as F
 
 from styleaug.images.color import luma
+from styleaug.nn.resample import interpolate
 
 SUBSAMPLE = 4
 """The local affine maps are fitted on a grid this much coarser, then interpolated (He and Sun
@@ -14,6 +15,8 @@ SUBSAMPLE = 4
 
 RADIUS = 4
 """Box radius in cells of the coarse grid: windows of 36 pixels."""
+
+_SIDE = 2 * RADIUS + 1
 
 REGULARIZATION = 4e-3
 """Luma variance below which an area counts as flat: (16 of 255 levels) squared."""
@@ -50,9 +53,7 @@ def tone_map(images: Tensor, restyled: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         a and b, each (B, 3, ceil(H / 4), ceil(W / 4)), for :func:`tone_change`.
     """
-    small = _shrink(images)
-    guide = luma(small)
-    target = _shrink(restyled) - small
+    guide, target = _shrink(luma(images)), _shrink(restyled - images)
     means = _box(cat([guide, target, guide * guide, guide * target], dim=1))
     guide_mean, target_mean, guide_square, product = split(means, [1, 3, 1, 3], dim=1)
     variance = (guide_square - guide_mean.square()).clamp_min(0)
@@ -77,7 +78,7 @@ def tone_change(images: Tensor, maps: tuple[Tensor, Tensor]) -> Tensor:
         (B, 3, H, W).
     """
     size = images.shape[-2:]
-    a, b = (F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in maps)
+    a, b = (interpolate(m, size) for m in maps)
     return b.addcmul_(a, luma(images))
 
 
@@ -132,10 +133,34 @@ def standing_out(values: Tensor) -> Tensor:
 
 def _shrink(images: Tensor) -> Tensor:
     height, width = images.shape[-2:]
-    size = (-(-height // SUBSAMPLE), -(-width // SUBSAMPLE))
-    return F.adaptive_avg_pool2d(images, size)
+    if height % SUBSAMPLE or width % SUBSAMPLE:
+        size = (-(-height // SUBSAMPLE), -(-width // SUBSAMPLE))
+        return F.adaptive_avg_pool2d(images, size)
+    # the same, row by row: a CPU pools a third as fast
+    rows = unflatten(images, 2, (-1, SUBSAMPLE)).sum(3)
+    return unflatten(rows, 3, (-1, SUBSAMPLE)).sum(4).div_(SUBSAMPLE**2)
 
 
 def _box(x: Tensor) -> Tensor:
     """Mean over windows, over what lies inside the image at the border."""
-    return F.avg_pool2d(x, 2 * RADIUS + 1, stride=1, padding=RADIUS, count_include_pad=False)
+    for dim in (2, 3):
+        if x.device.type == "cpu":
+            x = _mean_along(x, dim)
+        else:
+            kernel, padding = ((_SIDE, 1), (RADIUS, 0)) if dim == 2 else ((1, _SIDE), (0, RADIUS))
+            x = F.avg_pool2d(x, kernel, stride=1, padding=padding, count_include_pad=False)
+    return x
+
+
+def _mean_along(x: Tensor, dim: int) -> Tensor:
+    """The same along one dimension, by sums of 2, 4, 8 and 9: a CPU pools a sixth as fast."""
+    length = x.shape[dim]
+    around = (RADIUS, RADIUS) if dim == 3 else (0, 0, RADIUS, RADIUS)
+    wide = total = F.pad(x, around)
+    for reach in (1, 2, 4):  # sums of twice as many
+        count = total.shape[dim] - reach
+        total = total.narrow(dim, 0, count) + total.narrow(dim, reach, count)
+    total = total.narrow(dim, 0, length).add_(wide.narrow(dim, _SIDE - 1, length))
+    places = torch.arange(length, device=x.device)
+    inside = (places + RADIUS).clamp_max(length - 1) - (places - RADIUS).clamp_min(0) + 1
+    return total.div_(inside.view([-1, 1][: 4 - dim]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import sqrt
 
 import torch
@@ -36,10 +37,26 @@ def white_noise(seeds: Tensor, channels: int, height: int, width: int) -> Tensor
     # a CPU's cache holds the hashes of an image, not those of a batch
     step = 1 if seeds.device.type == "cpu" else max(1, len(seeds))
     for part, first in zip(torch.split(noise, step), torch.split(start, step), strict=True):
-        part.copy_(_mixed(place ^ first).view(torch.int16)[:, :count])
-        # from -2^15 ... 2^15 - 1 into (-1, 1)
-        part.add_(0.5).mul_(1 / 2**15).erfinv_().mul_(sqrt(2))
+        level = _mixed(place ^ first).view(torch.int16)[:, :count]
+        if seeds.device.type == "cpu":
+            index = level.to(torch.int32).add_(2**15).flatten()
+            part.copy_(_quantiles().index_select(0, index).view_as(part))
+        else:
+            _to_quantiles(part.copy_(level))
     return noise.view(-1, channels, height, width)
+
+
+def _to_quantiles(level: Tensor) -> Tensor:
+    """From -2^15 ... 2^15 - 1 into (-1, 1), and on to quantiles of the normal distribution."""
+    return level.add_(0.5).mul_(1 / 2**15).erfinv_().mul_(sqrt(2))
+
+
+@lru_cache(maxsize=1)
+def _quantiles() -> Tensor:
+    """All 2^16 of them: on a CPU a look into the table is four times as quick as erfinv."""
+    with torch.inference_mode(False):
+        levels = torch.arange(-(2**15), 2**15, device="cpu", dtype=torch.float32)
+        return _to_quantiles(levels)
 
 
 def _mixed(x: Tensor) -> Tensor:

@@ -190,8 +190,10 @@ class ColourMatch(nn.Module):
             variance = (axes @ (products - mean @ mean.transpose(1, 2)) * axes).sum(2)
             return (axes @ mean).squeeze(2), variance.clamp_min(0).sqrt()
 
-    def forward(self, images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-        """Match the colours of each image."""
+    def forward(
+        self, images: Tensor, mean: Tensor, std: Tensor, *, out: Tensor | None = None
+    ) -> Tensor:
+        """Match the colours of each image; into ``out``, float32, if it is given."""
         with torch.autocast(images.device.type, enabled=False):
             axes = self._axes()
             image_mean, image_std = self.statistics(images)
@@ -199,7 +201,11 @@ class ColourMatch(nn.Module):
             gain = gain.clamp_max(self.GAIN)
             matrix = axes.T @ (gain[:, :, None] * axes)
             shift = axes.T @ mean.float()[:, :, None] - matrix @ (axes.T @ image_mean[:, :, None])
-            matched = torch.baddbmm(shift, matrix, images.float().flatten(2))
+            pixels = images.float().flatten(2)
+            if out is not None:
+                torch.baddbmm(shift, matrix, pixels, out=out.flatten(2)).clamp_(0, 1)
+                return out
+            matched = torch.baddbmm(shift, matrix, pixels)
             return matched.clamp(0, 1).view(images.shape).to(images.dtype)
 
     def _axes(self) -> Tensor:

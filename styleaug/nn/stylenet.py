@@ -162,7 +162,7 @@ class StyleNet(nn.Module):
 
         Mean, then standard deviation, of each bottleneck channel; then of its opponent colours.
         """
-        _, features = self.encode(_pad(images))
+        _, features = self.encode(pad_to_cells(images))
         variance, mean = torch.var_mean(features.float(), dim=(2, 3), correction=0)
         std = (variance + self.config.floor).sqrt()
         return torch.cat([mean, std, *self.colours.statistics(images)], dim=1)
@@ -174,10 +174,10 @@ class StyleNet(nn.Module):
         sizes = [config.embedding, config.width, config.width, 3, 3, config.style_residuals]
         embedding, mean, std, *colours, shares = torch.split(code, sizes, dim=1)
         style = torch.cat([embedding, shares], dim=1)
-        skip, features = self.encode(_pad(images))
+        skip, features = self.encode(pad_to_cells(images))
         h = F.relu(adain(features, mean, std, config.floor))
         if noise is not None:
-            noise = _pad(noise.to(h.dtype))
+            noise = pad_to_cells(noise.to(h.dtype))
             h = self.coarse_grain(h, style, F.pixel_unshuffle(noise, 4))
         for mix, block in zip(self.mixes, self.blocks, strict=True):
             h = block(mix(h, style), style)
@@ -186,8 +186,8 @@ class StyleNet(nn.Module):
         if noise is not None:
             h = self.fine_grain(h, style, F.pixel_unshuffle(noise, 2))
         h = F.pixel_shuffle(self.out(self.up_mix(F.relu(h), style)), 2)
-        h = without_lattice(h)[..., :height, :width]
-        matched: Tensor = self.colours(torch.sigmoid(self.out_norm(h, style)), *colours)
+        h = torch.sigmoid(self.out_norm(without_lattice(h), style))[..., :height, :width]
+        matched: Tensor = self.colours(h, *colours)
         return matched
 
 
@@ -197,8 +197,8 @@ class ReferenceNet(nn.Module):
     Every convolution reflects its padding and is followed by CIN, nearest upsampling as published.
 
     Shape:
-        images (B, 3, H, W), float in [0, 1]; code (B, code_size); noise is not used -> (B, 3, H, W)
-        in [0, 1].
+        images (B, 3, H, W), float in [0, 1]; code (B, code_size); noise is not used ->
+        (B, 3, H, W), float32 in [0, 1].
     """
 
     def __init__(self, config: StyleNetConfig) -> None:
@@ -226,7 +226,8 @@ class ReferenceNet(nn.Module):
     def forward(self, images: Tensor, code: Tensor, noise: Tensor | None = None) -> Tensor:
         """Restyle each image by its code."""
         height, width = images.shape[-2:]
-        h = _pad(images)
+        code = code.to(next(self.parameters()).dtype)
+        h = pad_to_cells(images.to(code.dtype, memory_format=torch.channels_last))
         for i in range(3):
             h = F.relu(self.norms[i](self.convs[i](h), code))
         for block in self.blocks:
@@ -234,13 +235,13 @@ class ReferenceNet(nn.Module):
         for i in (3, 4):
             h = F.interpolate(h, scale_factor=2.0, mode="nearest")
             h = F.relu(self.norms[i](self.convs[i](h), code))
-        return torch.sigmoid(self.norms[5](self.convs[5](h), code))[..., :height, :width]
+        return torch.sigmoid(self.norms[5](self.convs[5](h), code))[..., :height, :width].float()
 
 
 _ARCHITECTURES: dict[str, Any] = {"stylenet": StyleNet, "reference": ReferenceNet}
 
 
-def _pad(images: Tensor) -> Tensor:
+def pad_to_cells(images: Tensor) -> Tensor:
     """Reflect at right and bottom to a multiple of 4."""
     height, width = images.shape[-2:]
     if height % 4 == 0 and width % 4 == 0:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from styleaug.images.checks import check_image_tensor, check_mask
-from styleaug.images.color import to_dtype, to_float
+from styleaug.images.color import to_dtype, to_float, white_of
 from styleaug.runtime import prepare_process
 from styleaug.stages.params import Params
 
 if TYPE_CHECKING:
     from styleaug.stages.base import Stage
+
+_PIECE = 131_072
+"""Pixels that a CPU takes through all stages at a time: what they hand on stays in its cache."""
 
 
 def apply_stages(
@@ -57,51 +61,99 @@ def apply_stages(
         check_mask("strength_mask", strength_mask)
     steps = [(stage, params.spread(len(images))) for stage, params in steps]
     # params lie on the CPU, so which images take part is known without asking the device
-    active = [params.active for _, params in steps]
+    changed = [(stage, params, params.active) for stage, params in steps]
     none = torch.zeros(len(images), dtype=torch.bool, device="cpu")
-    touched = torch.stack([none, *active]).any(0).nonzero().flatten()
+    touched = torch.stack([none, *(changes for *_, changes in changed)]).any(0).nonzero().flatten()
     # autocast is for the caller's model; inside it, an image must not come out otherwise
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
         if not len(touched):
             return images.clone()
         whole = images if bits is None else to_float(images, bits)  # what stages may look at
-        x = to_float(take(whole, touched))
-        for (stage, params), changes in zip(steps, active, strict=True):
-            every = changes.nonzero().flatten()
-            if not len(every):
-                continue
-            params = stage.prepare(whole, params.select(every))
-            among = changes[touched].nonzero().flatten()
-            before = take(x, among)
-            after = stage.apply(before, params)
-            if strength_mask is not None and stage.protectable:
-                mask = take(strength_mask.to(x.device, torch.float32), every)
-                after = torch.lerp(before, after, mask)
-            x = put(x, among, after)
-        out = put(images, touched, to_dtype(x, images.dtype, bits))
-        if images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous():
-            return out.contiguous(memory_format=torch.channels_last)
-        return out.contiguous()
+        work = [
+            _Step(stage, stage.prepare(whole, params.select(changes)), changes)
+            for stage, params, changes in changed
+            if changes.any()
+        ]
+        if strength_mask is not None:
+            strength_mask = strength_mask.to(images.device, torch.float32)
+        out = _like(images, copy=len(touched) < len(images))
+        for index in torch.split(touched, _rows_at_once(images)):
+            x = take(whole, index).to(torch.float32, copy=True)
+            white = white_of(whole.dtype)
+            if white is not None:
+                x.div_(white)
+            for step in work:
+                x = step.run(x, index, strength_mask)
+            put_into(out, index, to_dtype(x, images.dtype, bits))
+        return out
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A stage, the params of the images that it changes, and which those are (B,), bool."""
+
+    stage: Stage
+    params: Params
+    changes: Tensor
+
+    def run(self, x: Tensor, index: Tensor, strength_mask: Tensor | None) -> Tensor:
+        """Change the images ``x`` of the batch's rows ``index``; ``x`` may be changed itself."""
+        among = self.changes[index].nonzero().flatten()
+        if not len(among):
+            return x
+        params = self.params
+        if len(among) < len(params):
+            params = params.select((self.changes.cumsum(0) - 1)[index[among]])
+        before = take(x, among)
+        after = self.stage.apply(before, params)
+        if strength_mask is not None and self.stage.protectable:
+            after = torch.lerp(before, after, take(strength_mask, index[among]))
+        if len(among) == len(x):
+            return after
+        put_into(x, among, after)
+        return x
+
+
+def _rows_at_once(images: Tensor) -> int:
+    """A CPU takes as many images as its cache holds, others all."""
+    if images.device.type != "cpu":
+        return max(1, len(images))
+    return max(1, _PIECE // max(1, images.shape[-2] * images.shape[-1]))
+
+
+def _like(images: Tensor, *, copy: bool) -> Tensor:
+    """Room for the outcome, contiguous or channels-last; a copy of the images if asked for."""
+    channels_last = torch.channels_last
+    last = images.is_contiguous(memory_format=channels_last) and not images.is_contiguous()
+    kind = channels_last if last else torch.contiguous_format
+    return (
+        images.clone(memory_format=kind) if copy else torch.empty_like(images, memory_format=kind)
+    )
 
 
 def take(x: Tensor, index: Tensor) -> Tensor:
-    """Some rows of ``x``, given in ascending order; all of them are ``x`` itself."""
-    if len(index) == len(x):
-        return x
+    """Some rows of ``x``, given in ascending order; those that lie together are a view."""
+    if _together(index):
+        return x.narrow(0, int(index[0]), len(index))
     index = index.to(x.device, non_blocking=True)
     if x.dtype == torch.uint16:  # few kernels know it
         return x.view(torch.int16).index_select(0, index).view(torch.uint16)
     return x.index_select(0, index)
 
 
-def put(x: Tensor, index: Tensor, values: Tensor) -> Tensor:
-    """A copy of ``x`` with some rows, given in ascending order, replaced."""
-    if len(index) == len(x):
-        return values
+def put_into(x: Tensor, index: Tensor, values: Tensor) -> None:
+    """Replace some rows of ``x``, given in ascending order."""
+    if _together(index):
+        x.narrow(0, int(index[0]), len(index)).copy_(values)
+        return
     index = index.to(x.device, non_blocking=True)
     if x.dtype == torch.uint16:
-        return x.view(torch.int16).index_copy(0, index, values.view(torch.int16)).view(torch.uint16)
-    return x.index_copy(0, index, values)
+        x, values = x.view(torch.int16), values.view(torch.int16)
+    x.index_copy_(0, index, values)
+
+
+def _together(index: Tensor) -> bool:
+    return len(index) > 0 and int(index[-1] - index[0]) + 1 == len(index)
 
 
 def on_device(values: Tensor, images: Tensor) -> Tensor:

@@ -16,6 +16,9 @@ from styleaug.stages.params import Params, Range, integers, rows, uniform
 LARGEST_SIGMA = 100
 """In pixels: more blurs to nothing, and takes minutes."""
 
+_BAND = 65_536
+"""Values that a CPU blurs at a time."""
+
 _POWER = 2
 """Of a uniform draw: most images get little of what hides small defects, and few get much of it."""
 
@@ -80,7 +83,6 @@ class Defocus(Stage):
 
     def apply(self, images: Tensor, params: DefocusParams) -> Tensor:
         """Blur images (B, C, H, W), float."""
-        count, channels, height, width = images.shape
         # below a tenth of a pixel the kernel is a single tap, and its width would divide by zero
         sigma = params.sigma[..., None].clamp_min(0.1)
         # known on the CPU, so that the kernels are as wide as the batch needs
@@ -89,9 +91,46 @@ class Defocus(Stage):
         kernels = torch.exp(-0.5 * (steps / sigma) ** 2)
         # none reaches farther than its own three deviations, whatever else is in the batch
         kernels = torch.where(steps.abs() <= (3 * sigma).ceil(), kernels, 0.0)
-        kernels = (kernels / kernels.sum(-1, keepdim=True)).repeat_interleave(channels, 0)[:, None]
-        kernels = kernels.to(images.device, images.dtype, non_blocking=True)
-        planes = F.pad(images, [radius] * 4, mode="replicate").flatten(0, 1)[None]
-        planes = F.conv2d(planes, kernels[:, :, 0, :, None], groups=count * channels)
-        planes = F.conv2d(planes, kernels[:, :, 1, None], groups=count * channels)
-        return planes.reshape(count, channels, height, width)
+        kernels = (kernels / kernels.sum(-1, keepdim=True)).to(images.dtype)
+        blur = _blur_by_taps if images.device.type == "cpu" else _blur_by_convolution
+        return blur(images, kernels.to(images.device, non_blocking=True), radius)
+
+
+def _blur_by_convolution(images: Tensor, kernels: Tensor, radius: int) -> Tensor:
+    """Blur images (B, C, H, W) by kernels (B, 2, 2 * radius + 1) of columns and rows."""
+    count, channels, height, width = images.shape
+    kernels = kernels.repeat_interleave(channels, 0)[:, None]
+    planes = F.pad(images, [radius] * 4, mode="replicate").flatten(0, 1)[None]
+    planes = F.conv2d(planes, kernels[:, :, 0, :, None], groups=count * channels)
+    planes = F.conv2d(planes, kernels[:, :, 1, None], groups=count * channels)
+    return planes.reshape(count, channels, height, width)
+
+
+def _blur_by_taps(images: Tensor, kernels: Tensor, radius: int) -> Tensor:
+    """The same, tap by tap over a band of rows that stays in the cache.
+
+    A CPU's convolution of single channels takes five times as long.
+    """
+    channels, height, width = images.shape[1:]
+    out = torch.empty_like(images, memory_format=torch.contiguous_format)
+    band = max(1, _BAND // (channels * width))
+    for image, (vertical, horizontal), blurred in zip(images, kernels.tolist(), out, strict=True):
+        for top in range(0, height, band):
+            bottom = min(top + band, height)
+            first, last = max(0, top - radius), min(height, bottom + radius)
+            around = (radius, radius, radius - top + first, radius - last + bottom)
+            wide = F.pad(image[:, first:last], around, mode="replicate")
+            lines = _sum_of_taps(wide, 1, bottom - top, vertical)
+            blurred[:, top:bottom] = _sum_of_taps(lines, 2, width, horizontal)
+    return out
+
+
+def _sum_of_taps(x: Tensor, dim: int, length: int, taps: list[float]) -> Tensor:
+    """Correlate with taps along a dimension, of which ``length`` places come out."""
+    total: Tensor | None = None
+    for place, weight in enumerate(taps):
+        if weight:
+            part = x.narrow(dim, place, length)
+            total = part * weight if total is None else total.add_(part, alpha=weight)
+    assert total is not None  # the middle one is never 0
+    return total

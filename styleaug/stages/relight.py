@@ -7,9 +7,9 @@ from math import log, pi
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from styleaug.images.checks import check_range
+from styleaug.nn.resample import interpolate
 from styleaug.stages.base import Stage
 from styleaug.stages.params import Params, Range, rows, uniform
 
@@ -155,7 +155,7 @@ class Relight(Stage):
 
     def apply(self, images: Tensor, params: RelightParams) -> Tensor:
         """Change images (B, C, H, W), float; clamped to [0, 1]."""
-        return relight(images, params.values.to(images.device, non_blocking=True))
+        return relight(images, params.values)
 
 
 def _is_amount() -> Tensor:
@@ -173,37 +173,57 @@ def relight(images: Tensor, values: Tensor) -> Tensor:
 
     Args:
         images: (B, C, H, W), float, C = 1 or 3; clamped to [0, 1].
-        values: of :class:`RelightParams` (B, 25), on the images' device.
+        values: of :class:`RelightParams` (B, 25), on the CPU.
 
     Returns:
         (B, C, H, W), float in [0, 1].
     """
+    # known on the CPU: what none of the images has costs nothing
+    has = {name: bool((values[:, i] != 0).any()) for i, name in enumerate(NAMES)}
+    stretches = bool((values[:, NAMES.index("contrast")] > 0).any())
+    values = values.to(images.device, non_blocking=True)
     value = {name: values[:, i, None, None, None] for i, name in enumerate(NAMES)}
     size = images.shape[-2:]
-    fields = F.interpolate(_fields(value, *size), size=size, mode="bilinear", align_corners=False)
-    gain, veil = fields.chunk(2, dim=1)
-    if images.shape[1] == 3:
+    gain, veil = _fields(value, *size)
+    gain = interpolate(gain, size).exp_()
+    if images.shape[1] == 3 and (has["temperature"] or has["tint"]):
         warm, green = value["temperature"], value["tint"]
-        gain = gain + torch.cat([warm - green / 2, green, -warm - green / 2], 1)
-    gain = gain.exp()
-    images = images.clamp(0, 1)  # a restyling may overshoot, and no power of less than 0 is real
+        gain = gain * torch.cat([warm - green / 2, green, -warm - green / 2], 1).exp()
+    out = images.clamp(0, 1)  # a restyling may overshoot, and no power of less than 0 is real
     # below 1 plain dimming; above 1 a shoulder that maps white on white and clips nothing, so that
     # a bright defect on a bright surface survives overexposure
-    out = images * gain / (1 + (gain - 1).clamp_min(0) * images)
-    out = out + veil * (value["haze_level"] - out)
-    # the offset keeps the slope finite at black
-    out = (out + 1e-4) ** value["gamma"].exp()
-    out = out + value["response"] * out * (1 - out) * (2 * out - 1)
-    out = _stretched(out, value["contrast"].exp(), value["contrast_level"])
-    out = torch.where(value["invert"] > 0.5, 1 - out, out)
-    return out.clamp(0, 1)
+    shoulder = (gain - 1).clamp_min_(0)
+    if gain.shape[1] == out.shape[1]:
+        shoulder = shoulder.mul_(out).add_(1)
+    else:
+        shoulder = (shoulder * out).add_(1)
+    out.mul_(gain).div_(shoulder)
+    del gain, shoulder
+    if has["haze"]:
+        out.lerp_(value["haze_level"].expand_as(out), interpolate(veil, size).expand_as(out))
+    if has["gamma"]:  # the offset keeps the slope finite at black
+        out.add_((value["gamma"] != 0) * 1e-4).log_().mul_(value["gamma"].exp()).exp_()
+    if has["response"]:  # out + response * out * (1 - out) * (2 * out - 1)
+        response = value["response"]
+        out.mul_((out * (-2 * response)).add_(3 * response).mul_(out).add_(1 - response))
+    if has["contrast"]:
+        _stretch(out, value["contrast"].exp(), value["contrast_level"], shoulders=stretches)
+    if has["invert"]:
+        turned = (value["invert"] > 0.5).to(out.dtype)
+        out.mul_(1 - 2 * turned).add_(turned)
+    return out.clamp_(0, 1)
 
 
-def _stretched(x: Tensor, gain: Tensor, level: Tensor) -> Tensor:
-    """Differences from a level by a gain; above 1 with shoulders that keep black and white."""
-    apart = x - level
-    room = torch.where(apart > 0, 1 - level, level).clamp_min(1e-4)
-    return level + gain * apart / (1 + (gain - 1).clamp_min(0) * apart.abs() / room)
+def _stretch(x: Tensor, gain: Tensor, level: Tensor, *, shoulders: bool) -> None:
+    """Differences from a level by a gain, in place; above 1 with shoulders that keep both ends."""
+    x.sub_(level)
+    if shoulders:
+        excess = (gain - 1).clamp_min(0)
+        up, down = ((excess / room.clamp_min(1e-4)) for room in (1 - level, level))
+        # one of both is 0 everywhere
+        bent = (x.clamp_min(0) * up).sub_(x.clamp_max(0).mul_(down)).add_(1)
+        x.div_(bent)
+    x.mul_(gain).add_(level)
 
 
 def _places(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -221,8 +241,8 @@ def _places(height: int, width: int, device: torch.device) -> tuple[Tensor, Tens
     return axis(width).view(1, 1, 1, -1), axis(height).view(1, 1, -1, 1)
 
 
-def _fields(value: dict[str, Tensor], height: int, width: int) -> Tensor:
-    """Log gain of the lighting, share of the veil, on the coarse grid: (B, 2, rows, columns)."""
+def _fields(value: dict[str, Tensor], height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Log gain of the lighting, share of the veil, on the coarse grid: (B, 1, rows, columns)."""
     x, y = _places(height, width, value["exposure"].device)
     longer = max(height, width)
 
@@ -250,4 +270,4 @@ def _fields(value: dict[str, Tensor], height: int, width: int) -> Tensor:
     field = _LARGEST_GAIN * (field / _LARGEST_GAIN).tanh()
     # from nearly none to nearly all in the direction of the angle
     veil = value["haze"] * torch.sigmoid(4 * along(value["haze_angle"]))
-    return torch.cat([field, veil], dim=1)
+    return field, veil

@@ -20,7 +20,7 @@ from styleaug.networks import encode, network_of
 from styleaug.nn.guided import bounded_texture, tone_change, tone_map
 from styleaug.nn.noise import SEEDS, white_noise
 from styleaug.pack import StylePack, bundled_packs
-from styleaug.stages.apply import on_device, put
+from styleaug.stages.apply import on_device
 from styleaug.stages.base import Stage
 from styleaug.stages.params import Params, Range, integers, rows, uniform
 from styleaug.stages.pool import Reference, StylePool, Styles
@@ -263,8 +263,9 @@ class Restyle(Stage):
             return params
         donors = params.donors[borrowed].to(images.device, non_blocking=True)
         found = encode(self._pack, images.index_select(0, donors))
-        codes = put(params.codes.to(images.device, non_blocking=True), borrowed, found)
-        return replace(params, codes=codes)
+        codes = params.codes.to(images.device, non_blocking=True)
+        rows = borrowed.to(images.device, non_blocking=True)
+        return replace(params, codes=codes.index_copy(0, rows, found))
 
     def apply(self, images: Tensor, params: RestyleParams) -> Tensor:
         """Restyle images (B, C, H, W), float; gray ones through their luma."""
@@ -276,13 +277,12 @@ class Restyle(Stage):
         x = to_rgb(images)
         small = self._shrink(x)
         network = network_of(self._pack, x.device)
-        dtype = next(network.parameters()).dtype
-        code = params.codes.to(x.device, dtype, non_blocking=True)
+        code = params.codes.to(x.device, non_blocking=True)
         seeds = params.seed.to(x.device, non_blocking=True)
         noise = white_noise(seeds, 1, *small.shape[-2:])
-        y = network(small.to(dtype, memory_format=torch.channels_last), code, noise).float()
+        y = network(small, code, noise)
         # elsewhere a look would make the host wait
-        if y.device.type == "cpu" and not y.isfinite().all():
+        if y.device.type == "cpu" and not y.sum().isfinite():
             raise WeightsError(
                 f"The network of {self._pack!r} must give finite values, but gave NaN or infinite "
                 "ones: its weights are damaged."
@@ -321,8 +321,8 @@ def blend(
         change = tone_change(x, maps)
         size = x.shape[-2:]
         detail = F.interpolate(detail, size=size, mode="bilinear", align_corners=False)
-    restyled: Tensor = x + on_device(strength, x) * (change + on_device(texture, x) * detail)
-    return restyled
+    out = torch.addcmul(x, change, on_device(strength, x))
+    return out.addcmul_(detail, on_device(strength * texture, x))
 
 
 def _load_pack(source: str) -> StylePack:

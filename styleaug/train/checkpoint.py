@@ -82,7 +82,7 @@ def fingerprint(config: TrainConfig, world: int) -> dict[str, Any]:
 
     Raises:
         ValueError: if a folder is missing or empty.
-        WeightsError: if there is no pack to start from where one is asked for.
+        WeightsError: if there is no pack to start from, or to imitate, where one is asked for.
     """
     free = {"out", "run_dir", "sources", "workers", "device", "resume"}
     free |= {"checkpoint_every", "sheet_every"}
@@ -95,8 +95,9 @@ def fingerprint(config: TrainConfig, world: int) -> dict[str, Any]:
         ]
         folders = [Path(f) for _, _, f in entries if not f.startswith(PROCEDURAL)]
         settings[f"{name}_files"] = _digest_folders(folders)
-    if config.init:
-        settings["init_pack"] = StylePack.load(config.init).id
+    for name in ("init", "teacher"):
+        if settings[name]:
+            settings[f"{name}_pack"] = StylePack.load(settings[name]).id
     settings |= {"world": world, "version": version("styleaug")}
     return dict(json.loads(json.dumps(settings)))
 

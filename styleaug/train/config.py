@@ -28,7 +28,10 @@ class TrainConfig:
         run_dir: checkpoints, contact sheets and style targets; beside ``out`` if not given.
         net: shape of the network.
         init: pack whose weights to start from, a file or a bundled name, in place of random ones.
-            It must have the shape of ``net``; of its residual blocks, the first ones are taken.
+            ``net`` must be as wide or narrower: then the channels that weigh most are taken. Of the
+            residual blocks the first are taken; more than there are begin by changing nothing.
+        teacher: pack whose outputs are to be imitated, a file or a bundled name, of any shape
+            (distillation, Hinton et al. 2015).
         steps: optimizer steps.
         batch: content images (and styles) a step and process.
         crop: side of the content crops, in pixels.
@@ -37,13 +40,15 @@ class TrainConfig:
         holdout: share of the styles, chosen by a hash of their names, that is never trained on.
         lr: peak learning rate of Adam, after a warm-up and before a cosine decay.
         warmup: steps of linear warm-up.
-        style_weight: weight of the mean of the four layers' saturated style distances.
+        style_weight: weight of the mean of the four layers' saturated style distances; 0 leaves
+            style and content out, and steps that only imitate a teacher are several times quicker.
         content_weights: weights of the content distance at the layers of
             :data:`~styleaug.nn.perceptual.CONTENT_WEIGHTS`.
         tonal_weight: weight of the tonal distance.
         defect_weight: weight of the contrast that synthetic defects lose.
         hallucination_weight: weight of texture that appears on smooth surfaces.
         tv_weight: weight of total variation.
+        teacher_weight: weight of the mean absolute difference from the teacher's outputs.
         noise: noise on the encoder's input, in standard deviations; regularizes it.
         clip: largest gradient norm.
         ema: decay of the averaged weights, which are the ones that the pack gets.
@@ -63,6 +68,7 @@ class TrainConfig:
     run_dir: Path | None = None
     net: StyleNetConfig = field(default_factory=StyleNetConfig)
     init: str | None = None
+    teacher: str | None = None
     steps: int = 4000
     batch: int = 8
     crop: int = 128
@@ -76,6 +82,7 @@ class TrainConfig:
     defect_weight: float = 4.0
     hallucination_weight: float = 1.0
     tv_weight: float = 0.01
+    teacher_weight: float = 20.0
     noise: float = 0.1
     clip: float = 1.0
     ema: float = 0.996
@@ -113,7 +120,7 @@ class TrainConfig:
                 raise ValueError(f"{name} must be above 0, but got {getattr(self, name)!r}.")
         for name in ("style_weight", "tonal_weight", "defect_weight", "hallucination_weight"):
             check_number(name, getattr(self, name), 0)
-        for name in ("tv_weight", "noise"):
+        for name in ("tv_weight", "teacher_weight", "noise"):
             check_number(name, getattr(self, name), 0)
         if len(self.content_weights) != len(CONTENT_WEIGHTS):
             raise ValueError(

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from math import cos, isfinite, pi
 from pathlib import Path
@@ -35,6 +35,7 @@ from styleaug.train.checkpoint import (
 from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
 from styleaug.train.losses import Objective
+from styleaug.train.narrow import fits_into, start_from
 from styleaug.train.sheet import draw_sheet, pick_evenly
 from styleaug.train.styles import StyleTargets, is_held_out, list_styles
 
@@ -119,6 +120,11 @@ class _Run:
             model.encoder.fit_standardization(self.targets.statistics)
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.average = deepcopy(self.model).requires_grad_(False)
+        self.teacher = None
+        if config.teacher:
+            pack = StylePack.load(config.teacher)
+            teacher = build_stylizer(pack.config, pack.state).requires_grad_(False).eval()
+            self.teacher = teacher.to(self.device).to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr)
         self.objective = Objective(config, self.trunk, self.targets.typical.to(self.device))
         self.step = 0
@@ -192,16 +198,19 @@ class _Run:
         }
         generator = torch.Generator().manual_seed(int(batch["encoder_seed"]))
         noise = c.noise * send(torch.randn(target["statistics"].shape, generator=generator))
+        images, seeds = torch.cat([given["content"], given["damaged"]]), send(batch["seeds"])
+        styles = target["statistics"], target["images"]
+        taught = None
         with torch.autocast(self.device.type, torch.bfloat16) if self.autocast else nullcontext():
-            both = parallel(
-                torch.cat([given["content"], given["damaged"]]),
-                target["statistics"],
-                target["images"],
-                noise,
-                send(batch["seeds"]),
-            )
+            if self.teacher:
+                with torch.no_grad():
+                    taught = self.teacher(images, *styles, torch.zeros_like(noise), seeds)
+            both = parallel(images, *styles, noise, seeds)
         output, damaged_output = both.float().chunk(2)
         parts = self.objective(output, damaged_output, given)
+        if taught is not None:
+            parts["teacher"] = c.teacher_weight * (both.float() - taught.float()).abs().mean()
+        parts["total"] = torch.stack(list(parts.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
         parts["total"].backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
@@ -266,8 +275,9 @@ class _Run:
         # names say what was used; whole paths would say where the author lives
         for name in ("content", "styles"):
             settings[name] = [Path(entry.rpartition("=")[2]).name for entry in settings[name]]
-        if settings["init"]:
-            settings["init"] = Path(settings["init"]).name
+        for name in ("init", "teacher"):
+            if settings[name]:
+                settings[name] = Path(settings[name]).name
         info = {
             "features": "vgg16",
             "sources": dict(entry.split("=", 1) for entry in self.config.sources),
@@ -303,21 +313,14 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 def _start_from(model: Stylizer, pack: str) -> None:
     """Give a new model the weights of a pack, and the standardization of its encoder.
 
-    The residuals of fitted styles stay behind.
-
     Raises:
         ValueError: if the pack's network has another shape.
     """
     source = StylePack.load(pack)
     shape, given = model.net.config, source.config
-    if (
-        replace(given, blocks=shape.blocks, style_residuals=0) != shape
-        or given.blocks < shape.blocks
-    ):
+    if not fits_into(given, shape):
         raise ValueError(
-            f"init needs a pack of the same shape, with at least as many blocks, but {pack} has "
-            f"{given} where {shape} is asked for."
+            f"init needs a pack of the same shape, or a wider one, but {pack} has {given} where "
+            f"{shape} is asked for."
         )
-    weights = build_stylizer(source.config, source.state).state_dict()
-    weights = {name: tensor for name, tensor in weights.items() if name in model.state_dict()}
-    model.load_state_dict(weights)
+    start_from(model, build_stylizer(source.config, source.state))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ class Objective:
     def __call__(
         self, output: Tensor, damaged_output: Tensor, batch: dict[str, Any]
     ) -> dict[str, Tensor]:
-        """The parts, and their ``total``.
+        """The parts; those of style and content only if the style has a weight.
 
         Args:
             output: restyled content (B, 3, H, W).
@@ -39,15 +40,8 @@ class Objective:
                 of the defects; ``grams`` of the styles.
         """
         c, content, mask = self.config, batch["content"], batch["mask"]
-        with torch.no_grad():
-            wanted = self.trunk(content, CONTENT_WEIGHTS)
-        found = self.trunk(output, {*ENCODER_LAYERS, *CONTENT_WEIGHTS})
-        style = style_distances(found, batch["grams"], self.typical)
-        weights = dict(zip(CONTENT_WEIGHTS, c.content_weights, strict=True))
         surfaces = batch["surfaces"]
         parts = {
-            "style": c.style_weight * saturate(style).mean(),
-            "content": content_distances(found, wanted, weights).mean(),
             "tone": c.tonal_weight * tonal_distance(output, content),
             "defects": c.defect_weight
             * defect_contrast_loss(damaged_output, batch["damaged"], mask, batch["ring"]),
@@ -57,8 +51,23 @@ class Objective:
             ),
             "tv": c.tv_weight * total_variation(output),
         }
-        parts["total"] = torch.stack(list(parts.values())).sum()
+        if c.style_weight:
+            parts |= self._perceptual(output, content, batch["grams"])
         return parts
+
+    def _perceptual(
+        self, output: Tensor, content: Tensor, targets: Sequence[Tensor]
+    ) -> dict[str, Tensor]:
+        c = self.config
+        with torch.no_grad():
+            wanted = self.trunk(content, CONTENT_WEIGHTS)
+        found = self.trunk(output, {*ENCODER_LAYERS, *CONTENT_WEIGHTS})
+        style = style_distances(found, targets, self.typical)
+        weights = dict(zip(CONTENT_WEIGHTS, c.content_weights, strict=True))
+        return {
+            "style": c.style_weight * saturate(style).mean(),
+            "content": content_distances(found, wanted, weights).mean(),
+        }
 
 
 def saturate(distance: Tensor, limit: float = 4.0) -> Tensor:
