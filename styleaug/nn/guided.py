@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, cat, split, unflatten
+from torch import Tensor, cat, split, stack, unflatten
 from torch.nn import functional as F
 
 from styleaug.images.color import luma
@@ -116,24 +116,24 @@ def standing_out(values: Tensor) -> Tensor:
     height, width = values.shape[-2:]
     wide = F.pad(values, [REACH] * 4, mode="replicate")
 
-    def beside(down: int, right: int) -> Tensor:
-        top, left = REACH * (1 + down), REACH * (1 + right)
-        return values - wide[..., top : top + height, left : left + width]
+    def beside(*places: tuple[int, int]) -> Tensor:
+        corners = [(REACH * (1 + down), REACH * (1 + right)) for down, right in places]
+        return values - stack(
+            [wide[..., top : top + height, left : left + width] for top, left in corners]
+        )
 
-    def both(down: int, right: int) -> Tensor:
-        one, other = beside(down, right), beside(-down, -right)
-        # brighter than both or darker than both; else negative
-        return torch.maximum(torch.minimum(one, other), -torch.maximum(one, other))
-
-    a, b, c, d = both(0, 1), both(1, 0), both(1, 1), both(1, -1)
-    lower = torch.maximum(torch.minimum(a, b), torch.minimum(c, d))
-    upper = torch.minimum(torch.maximum(a, b), torch.maximum(c, d))
-    return torch.maximum(lower, upper).clamp_min(0)  # the second largest of four
+    one = beside((0, 1), (1, 0), (1, 1), (1, -1))
+    other = beside((0, -1), (-1, 0), (-1, -1), (-1, 1))
+    # brighter than both or darker than both; else negative
+    both = torch.maximum(torch.minimum(one, other), -torch.maximum(one, other))
+    pairs = unflatten(both, 0, (2, 2))
+    lower, upper = pairs.amin(1).amax(0), pairs.amax(1).amin(0)
+    return torch.maximum(lower, upper).clamp_min_(0)  # the second largest of four
 
 
 def _shrink(images: Tensor) -> Tensor:
     height, width = images.shape[-2:]
-    if height % SUBSAMPLE or width % SUBSAMPLE:
+    if height % SUBSAMPLE or width % SUBSAMPLE or images.device.type != "cpu":
         size = (-(-height // SUBSAMPLE), -(-width // SUBSAMPLE))
         return F.adaptive_avg_pool2d(images, size)
     # the same, row by row: a CPU pools a third as fast

@@ -186,8 +186,14 @@ class ColourMatch(nn.Module):
         with torch.autocast(images.device.type, enabled=False):
             axes, pixels = self._axes(), images.float().flatten(2)
             mean = pixels.mean(2, keepdim=True)
-            products = pixels @ pixels.transpose(1, 2) / pixels.shape[2]
-            variance = (axes @ (products - mean @ mean.transpose(1, 2)) * axes).sum(2)
+            products = torch.baddbmm(
+                mean @ mean.transpose(1, 2),
+                pixels,
+                pixels.transpose(1, 2),
+                beta=-1,
+                alpha=1 / pixels.shape[2],
+            )
+            variance = (axes @ products * axes).sum(2)
             return (axes @ mean).squeeze(2), variance.clamp_min(0).sqrt()
 
     def forward(

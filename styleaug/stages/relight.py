@@ -65,8 +65,9 @@ _FREQUENCY = {
     "invert": 0.05,
 }
 _AMOUNTS = [i for i, name in enumerate(NAMES) if name in _FREQUENCY]
-_SHADOW_WIDTH = 0.08
-"""From 10 % to 90 % of a shadow edge, of the longer side: a penumbra, too soft for a crack."""
+_STEEPNESS = 2 * log(9) / 0.08
+"""Of a shadow's edge: from 10 % to 90 % within 0.08 of the longer side, a penumbra that is too soft
+for a crack."""
 _LARGEST_GAIN = 1.2
 """Log gain that all faults together approach: a factor of 3.3."""
 _FIELD_SIZE = 64
@@ -178,96 +179,127 @@ def relight(images: Tensor, values: Tensor) -> Tensor:
     Returns:
         (B, C, H, W), float in [0, 1].
     """
-    # known on the CPU: what none of the images has costs nothing
-    has = {name: bool((values[:, i] != 0).any()) for i, name in enumerate(NAMES)}
-    stretches = bool((values[:, NAMES.index("contrast")] > 0).any())
-    values = values.to(images.device, non_blocking=True)
-    value = {name: values[:, i, None, None, None] for i, name in enumerate(NAMES)}
     size = images.shape[-2:]
-    gain, veil = _fields(value, *size)
-    gain = interpolate(gain, size).exp_()
-    if images.shape[1] == 3 and (has["temperature"] or has["tint"]):
-        warm, green = value["temperature"], value["tint"]
-        gain = gain * torch.cat([warm - green / 2, green, -warm - green / 2], 1).exp()
+    value = {name: values[:, i] for i, name in enumerate(NAMES)}
+    # known on the CPU: what none of the images has costs nothing
+    has = {name for name in _FREQUENCY if bool((value[name] != 0).any())}
+    across, down, factors = _across(value, *size), _down(value, *size), _factors(value)
+    table = torch.stack(list(factors.values()), dim=1)
+    sent = torch.cat([across.flatten(1), down.flatten(1), table], dim=1)
+    sent = sent.to(images.device, non_blocking=True)  # all at once
+    sizes = [5 * across.shape[2], 5 * down.shape[2], len(factors)]
+    first, second, table = torch.split(sent, sizes, dim=1)
+    factor = dict(zip(factors, table[:, :, None, None, None].unbind(1), strict=True))
+    planes = torch.add(
+        first.reshape(len(sent), 5, 1, across.shape[2]),
+        second.reshape(len(sent), 5, down.shape[2], 1),
+    )
+    field, spot, shadow, bands, veil = torch.split(planes, 1, dim=1)
+    for name, shape in (("spot", spot.exp), ("shadow", shadow.sigmoid), ("strobe", bands.sin)):
+        if name in has:
+            field = torch.addcmul(field, factor[name], shape())
+    # faults add up; beyond 1.7 stops even a good exposure control gives up, and defects drown
+    gain = interpolate(field.tanh().mul_(_LARGEST_GAIN), size).exp_()
+    if images.shape[1] == 3 and has & {"temperature", "tint"}:
+        gain = gain * torch.cat([factor[name] for name in ("red", "green", "blue")], dim=1)
     out = images.clamp(0, 1)  # a restyling may overshoot, and no power of less than 0 is real
     # below 1 plain dimming; above 1 a shoulder that maps white on white and clips nothing, so that
     # a bright defect on a bright surface survives overexposure
-    shoulder = (gain - 1).clamp_min_(0)
-    if gain.shape[1] == out.shape[1]:
-        shoulder = shoulder.mul_(out).add_(1)
-    else:
-        shoulder = (shoulder * out).add_(1)
-    out.mul_(gain).div_(shoulder)
-    del gain, shoulder
-    if has["haze"]:
-        out.lerp_(value["haze_level"].expand_as(out), interpolate(veil, size).expand_as(out))
-    if has["gamma"]:  # the offset keeps the slope finite at black
-        out.add_((value["gamma"] != 0) * 1e-4).log_().mul_(value["gamma"].exp()).exp_()
-    if has["response"]:  # out + response * out * (1 - out) * (2 * out - 1)
-        response = value["response"]
-        out.mul_((out * (-2 * response)).add_(3 * response).mul_(out).add_(1 - response))
-    if has["contrast"]:
-        _stretch(out, value["contrast"].exp(), value["contrast_level"], shoulders=stretches)
-    if has["invert"]:
-        turned = (value["invert"] > 0.5).to(out.dtype)
-        out.mul_(1 - 2 * turned).add_(turned)
+    excess = (gain - 1).clamp_min_(0)
+    shoulder = excess.mul_(out) if gain.shape == out.shape else excess * out
+    out.mul_(gain).div_(shoulder.add_(1))
+    if "haze" in has:
+        share = interpolate(veil.sigmoid().mul_(factor["haze"]), size)
+        out.lerp_(factor["haze_level"].expand_as(out), share.expand_as(out))
+    if "gamma" in has:
+        out.add_(factor["offset"]).log_().mul_(factor["gamma"]).exp_()
+    if "response" in has:  # x + response * x * (1 - x) * (2 * x - 1)
+        bent = (out * factor["cubic"]).add_(factor["square"]).mul_(out).add_(factor["linear"])
+        out.mul_(bent)
+    if "contrast" in has:
+        out.sub_(factor["level"])
+        if bool((value["contrast"] > 0).any()):  # shoulders keep black and white
+            room = out.clamp_min(0).mul_(factor["above"])
+            out.div_(room.addcmul_(out.clamp_max(0), factor["below"], value=-1).add_(1))
+        out.mul_(factor["contrast"]).add_(factor["level"])
+    if "invert" in has:
+        out.mul_(factor["sign"]).add_(factor["inverted"])
     return out.clamp_(0, 1)
 
 
-def _stretch(x: Tensor, gain: Tensor, level: Tensor, *, shoulders: bool) -> None:
-    """Differences from a level by a gain, in place; above 1 with shoulders that keep both ends."""
-    x.sub_(level)
-    if shoulders:
-        excess = (gain - 1).clamp_min(0)
-        up, down = ((excess / room.clamp_min(1e-4)) for room in (1 - level, level))
-        # one of both is 0 everywhere
-        bent = (x.clamp_min(0) * up).sub_(x.clamp_max(0).mul_(down)).add_(1)
-        x.div_(bent)
-    x.mul_(gain).add_(level)
+def _factors(value: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What pixels are multiplied by or added to, of each image: (B,) by name."""
+    warm, green, response = value["temperature"], value["tint"], value["response"]
+    contrast, level = value["contrast"].exp(), value["contrast_level"]
+    excess = (contrast - 1).clamp_min(0)
+    inverted = (value["invert"] > 0.5).to(level)
+    return {
+        "spot": value["spot"] / _LARGEST_GAIN,
+        "shadow": -value["shadow"] / _LARGEST_GAIN,
+        "strobe": value["strobe"] / _LARGEST_GAIN,
+        "red": (warm - green / 2).exp(),
+        "green": green.exp(),
+        "blue": (-warm - green / 2).exp(),
+        "haze": value["haze"],
+        "haze_level": value["haze_level"],
+        "offset": (value["gamma"] != 0).to(level) * 1e-4,  # keeps the slope finite at black
+        "gamma": value["gamma"].exp(),
+        "cubic": -2 * response,
+        "square": 3 * response,
+        "linear": 1 - response,
+        "level": level,
+        "contrast": contrast,
+        "above": excess / (1 - level).clamp_min(1e-4),
+        "below": excess / level.clamp_min(1e-4),
+        "sign": 1 - 2 * inverted,
+        "inverted": inverted,
+    }
 
 
-def _places(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Pixel centres of the coarse grid from the image's centre, in units of the longer side.
-
-    Returns:
-        x (1, 1, 1, columns) and y (1, 1, rows, 1).
-    """
-
-    def axis(length: int) -> Tensor:
-        cells = min(length, _FIELD_SIZE)
-        centres = torch.arange(cells, device=device, dtype=torch.float32) + 0.5
-        return (centres / cells - 0.5) * (length / max(height, width))
-
-    return axis(width).view(1, 1, 1, -1), axis(height).view(1, 1, -1, 1)
+# Of the light, five planes lie on the coarse grid, each the sum of a part across and a part down:
+# the linear part of the log gain over its bound; the exponent of the hot spot; how far behind the
+# shadow's edge; the phase of the bands; the density of the haze.
 
 
-def _fields(value: dict[str, Tensor], height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Log gain of the lighting, share of the veil, on the coarse grid: (B, 1, rows, columns)."""
-    x, y = _places(height, width, value["exposure"].device)
-    longer = max(height, width)
-
-    def along(angle: Tensor) -> Tensor:
-        return x * angle.cos() + y * angle.sin()
-
-    spot_x = (value["spot_x"] - 0.5) * (width / longer)
-    spot_y = (value["spot_y"] - 0.5) * (height / longer)
-    distance = ((x - spot_x).square() + (y - spot_y).square()) / value["spot_size"].square()
-    radius = (x.square() + y.square()) / (0.25 * (height**2 + width**2) / longer**2)
-    behind = torch.sigmoid(
-        2 * log(9) * (along(value["shadow_angle"]) - value["shadow_place"]) / _SHADOW_WIDTH
+def _across(value: dict[str, Tensor], height: int, width: int) -> Tensor:
+    """What changes from column to column: (B, 5, columns)."""
+    x = _places(width, height, width)
+    column = {name: entry[:, None] for name, entry in value.items()}
+    vignette = column["vignette"] * (4 * max(height, width) ** 2 / (height**2 + width**2))
+    spot_x = (column["spot_x"] - 0.5) * (width / max(height, width))
+    period = column["strobe_period"].masked_fill(column["strobe_axis"] <= 0.5, torch.inf)
+    planes = (
+        (column["gradient"] * 2 * column["gradient_angle"].cos() * x - vignette * x * x)
+        / _LARGEST_GAIN,
+        -0.5 * ((x - spot_x) / column["spot_size"]).square(),
+        _STEEPNESS * column["shadow_angle"].cos() * x,
+        2 * pi * x / period,
+        # from nearly none to nearly all in the direction of the angle
+        4 * column["haze_angle"].cos() * x,
     )
-    across = torch.where(value["strobe_axis"] > 0.5, x, y)
-    bands = (2 * pi * across / value["strobe_period"] + value["strobe_phase"]).sin()
-    field = (
-        value["exposure"]
-        + value["gradient"] * 2 * along(value["gradient_angle"])
-        + value["spot"] * (-0.5 * distance).exp()
-        - value["vignette"] * radius
-        - value["shadow"] * behind
-        + value["strobe"] * bands
+    return torch.stack(planes, dim=1)
+
+
+def _down(value: dict[str, Tensor], height: int, width: int) -> Tensor:
+    """What changes from row to row: (B, 5, rows)."""
+    y = _places(height, height, width)
+    column = {name: entry[:, None] for name, entry in value.items()}
+    vignette = column["vignette"] * (4 * max(height, width) ** 2 / (height**2 + width**2))
+    spot_y = (column["spot_y"] - 0.5) * (height / max(height, width))
+    period = column["strobe_period"].masked_fill(column["strobe_axis"] > 0.5, torch.inf)
+    gradient = column["gradient"] * 2 * column["gradient_angle"].sin() * y
+    planes = (
+        (column["exposure"] + gradient - vignette * y * y) / _LARGEST_GAIN,
+        -0.5 * ((y - spot_y) / column["spot_size"]).square(),
+        _STEEPNESS * (column["shadow_angle"].sin() * y - column["shadow_place"]),
+        2 * pi * y / period + column["strobe_phase"],
+        4 * column["haze_angle"].sin() * y,
     )
-    # faults add up; beyond 1.7 stops even a good exposure control gives up, and defects drown
-    field = _LARGEST_GAIN * (field / _LARGEST_GAIN).tanh()
-    # from nearly none to nearly all in the direction of the angle
-    veil = value["haze"] * torch.sigmoid(4 * along(value["haze_angle"]))
-    return field, veil
+    return torch.stack(planes, dim=1)
+
+
+def _places(length: int, height: int, width: int) -> Tensor:
+    """Centres of the coarse grid's cells from the image's centre, in units of the longer side."""
+    cells = min(length, _FIELD_SIZE)
+    centres = torch.arange(cells, device="cpu", dtype=torch.float32) + 0.5
+    return (centres / cells - 0.5) * (length / max(height, width))
