@@ -7,7 +7,7 @@ from torch import Tensor, cat, split, stack, unflatten
 from torch.nn import functional as F
 
 from styleaug.images.color import luma
-from styleaug.nn.resample import interpolate
+from styleaug.nn.resample import average, interpolate
 
 SUBSAMPLE = 4
 """The local affine maps are fitted on a grid this much coarser, then interpolated (He and Sun
@@ -67,19 +67,19 @@ def tone_map(images: Tensor, restyled: Tensor) -> tuple[Tensor, Tensor]:
     return a, b
 
 
-def tone_change(images: Tensor, maps: tuple[Tensor, Tensor]) -> Tensor:
+def tone_change(images: Tensor, maps: tuple[Tensor, Tensor], rows: slice | None = None) -> Tensor:
     """``tone - images``; ``images`` may be larger than what the maps were fitted on.
 
     Args:
         images: (B, 3, H, W), float.
         maps: from :func:`tone_map`.
+        rows: of the H rows those to come out; all by default.
 
     Returns:
-        (B, 3, H, W).
+        (B, 3, H, W), or as many rows.
     """
-    size = images.shape[-2:]
-    a, b = (interpolate(m, size) for m in maps)
-    return b.addcmul_(a, luma(images))
+    a, b = (interpolate(m, images.shape[-2:], rows) for m in maps)
+    return b.addcmul_(a, luma(images if rows is None else images[:, :, rows]))
 
 
 def bounded_texture(images: Tensor, texture: Tensor) -> Tensor:
@@ -133,12 +133,7 @@ def standing_out(values: Tensor) -> Tensor:
 
 def _shrink(images: Tensor) -> Tensor:
     height, width = images.shape[-2:]
-    if height % SUBSAMPLE or width % SUBSAMPLE or images.device.type != "cpu":
-        size = (-(-height // SUBSAMPLE), -(-width // SUBSAMPLE))
-        return F.adaptive_avg_pool2d(images, size)
-    # the same, row by row: a CPU pools a third as fast
-    rows = unflatten(images, 2, (-1, SUBSAMPLE)).sum(3)
-    return unflatten(rows, 3, (-1, SUBSAMPLE)).sum(4).div_(SUBSAMPLE**2)
+    return average(images, (-(-height // SUBSAMPLE), -(-width // SUBSAMPLE)))
 
 
 def _box(x: Tensor) -> Tensor:

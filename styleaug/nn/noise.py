@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from math import sqrt
 
 import torch
 from torch import Tensor
+
+_PART = 1 << 18
+"""Values that a CPU draws at a time."""
 
 SEEDS = 2**31
 """Seeds are integers in [0, SEEDS)."""
@@ -29,21 +33,43 @@ def white_noise(seeds: Tensor, channels: int, height: int, width: int) -> Tensor
         (B, C, H, W), float32, within 4.4 standard deviations.
     """
     count = channels * height * width
-    # two values of 16 bits in each hash of 32
-    place = torch.arange((count + 1) // 2, dtype=torch.int32, device=seeds.device)
-    place.mul_(-1640531535)  # 2^32 / golden ratio: neighbours far apart
-    start = (seeds ^ (seeds >> 15)).mul(0x2C1B3C6D).to(torch.int32)[:, None]
     noise = torch.empty(len(seeds), count, dtype=torch.float32, device=seeds.device)
-    # a CPU's cache holds the hashes of an image, not those of a batch
-    step = 1 if seeds.device.type == "cpu" else max(1, len(seeds))
-    for part, first in zip(torch.split(noise, step), torch.split(start, step), strict=True):
-        level = _mixed(place ^ first).view(torch.int16)[:, :count]
-        if seeds.device.type == "cpu":
-            index = level.to(torch.int32).add_(2**15).flatten()
-            part.copy_(_quantiles().index_select(0, index).view_as(part))
-        else:
-            _to_quantiles(part.copy_(level))
+    for rows, part in noise_parts(seeds, count):
+        noise[rows, part] = noise_values(seeds[rows], part)
     return noise.view(-1, channels, height, width)
+
+
+def noise_parts(seeds: Tensor, count: int) -> Iterator[tuple[slice, slice]]:
+    """Rows and places of fields of ``count`` values to be drawn at a time.
+
+    A CPU's cache holds the hashes of a part of an image, not those of a batch.
+    """
+    if seeds.device.type != "cpu":
+        yield slice(0, len(seeds)), slice(0, count)
+        return
+    for row in range(len(seeds)):
+        for first in range(0, count, _PART):
+            yield slice(row, row + 1), slice(first, min(first + _PART, count))
+
+
+def noise_values(seeds: Tensor, part: slice) -> Tensor:
+    """The values at some places of flattened fields: (B, N), float32.
+
+    Args:
+        seeds: (B,), see :func:`white_noise`.
+        part: first place, an even number, and end.
+    """
+    # two values of 16 bits in each hash of 32
+    places = torch.arange(
+        part.start // 2, (part.stop + 1) // 2, dtype=torch.int32, device=seeds.device
+    )
+    places.mul_(-1640531535)  # 2^32 / golden ratio: neighbours far apart
+    start = (seeds ^ (seeds >> 15)).mul(0x2C1B3C6D).to(torch.int32)[:, None]
+    level = _mixed(places ^ start).view(torch.int16)[:, : part.stop - part.start]
+    if seeds.device.type == "cpu":
+        index = level.to(torch.int32).add_(2**15)
+        return _quantiles().index_select(0, index.flatten()).view(index.shape)
+    return _to_quantiles(level.to(torch.float32))
 
 
 def _to_quantiles(level: Tensor) -> Tensor:

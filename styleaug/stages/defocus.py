@@ -10,14 +10,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from styleaug.images.checks import check_range
+from styleaug.nn.resample import bands_of
 from styleaug.stages.base import Stage
 from styleaug.stages.params import Params, Range, integers, rows, uniform
 
 LARGEST_SIGMA = 100
 """In pixels: more blurs to nothing, and takes minutes."""
-
-_BAND = 65_536
-"""Values that a CPU blurs at a time."""
 
 _POWER = 2
 """Of a uniform draw: most images get little of what hides small defects, and few get much of it."""
@@ -111,17 +109,16 @@ def _blur_by_taps(images: Tensor, kernels: Tensor, radius: int) -> Tensor:
 
     A CPU's convolution of single channels takes five times as long.
     """
-    channels, height, width = images.shape[1:]
+    height, width = images.shape[-2:]
     out = torch.empty_like(images, memory_format=torch.contiguous_format)
-    band = max(1, _BAND // (channels * width))
     for image, (vertical, horizontal), blurred in zip(images, kernels.tolist(), out, strict=True):
-        for top in range(0, height, band):
-            bottom = min(top + band, height)
+        for band in bands_of(image[None]):
+            top, bottom = band.start, band.stop
             first, last = max(0, top - radius), min(height, bottom + radius)
             around = (radius, radius, radius - top + first, radius - last + bottom)
             wide = F.pad(image[:, first:last], around, mode="replicate")
             lines = _sum_of_taps(wide, 1, bottom - top, vertical)
-            blurred[:, top:bottom] = _sum_of_taps(lines, 2, width, horizontal)
+            blurred[:, band] = _sum_of_taps(lines, 2, width, horizontal)
     return out
 
 

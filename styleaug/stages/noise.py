@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from styleaug.images.checks import check_range
-from styleaug.nn.noise import SEEDS, white_noise
-from styleaug.stages.apply import on_device
+from styleaug.nn.noise import SEEDS, noise_parts, noise_values
 from styleaug.stages.base import Stage
 from styleaug.stages.params import Params, Range, integers, rows, uniform
 
@@ -78,5 +77,13 @@ class SensorNoise(Stage):
 
     def apply(self, images: Tensor, params: SensorNoiseParams) -> Tensor:
         """Add noise to images (B, C, H, W), float; clamped to [0, 1]."""
-        noise = white_noise(params.seed.to(images.device, non_blocking=True), *images.shape[1:])
-        return noise.mul_(on_device(params.sigma, images)).add_(images).clamp_(0, 1)
+        seeds = params.seed.to(images.device, non_blocking=True)
+        sigma = params.sigma.to(images.device, non_blocking=True)[:, None]
+        flat = images.flatten(1)
+        out = torch.empty_like(flat)
+        for several, part in noise_parts(seeds, flat.shape[1]):
+            noise = noise_values(seeds[several], part)
+            torch.addcmul(
+                flat[several, part], noise, sigma[several], out=out[several, part]
+            ).clamp_(0, 1)
+        return out.view(images.shape)

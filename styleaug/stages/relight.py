@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from styleaug.images.checks import check_range
-from styleaug.nn.resample import interpolate
+from styleaug.nn.resample import bands_of, interpolate
 from styleaug.stages.base import Stage
 from styleaug.stages.params import Params, Range, rows, uniform
 
@@ -194,37 +194,49 @@ def relight(images: Tensor, values: Tensor) -> Tensor:
         first.reshape(len(sent), 5, 1, across.shape[2]),
         second.reshape(len(sent), 5, down.shape[2], 1),
     )
-    field, spot, shadow, bands, veil = torch.split(planes, 1, dim=1)
-    for name, shape in (("spot", spot.exp), ("shadow", shadow.sigmoid), ("strobe", bands.sin)):
+    field, spot, shadow, strobe, veil = torch.split(planes, 1, dim=1)
+    for name, shape in (("spot", spot.exp), ("shadow", shadow.sigmoid), ("strobe", strobe.sin)):
         if name in has:
             field = torch.addcmul(field, factor[name], shape())
     # faults add up; beyond 1.7 stops even a good exposure control gives up, and defects drown
-    gain = interpolate(field.tanh().mul_(_LARGEST_GAIN), size).exp_()
-    if images.shape[1] == 3 and has & {"temperature", "tint"}:
-        gain = gain * torch.cat([factor[name] for name in ("red", "green", "blue")], dim=1)
-    out = images.clamp(0, 1)  # a restyling may overshoot, and no power of less than 0 is real
-    # below 1 plain dimming; above 1 a shoulder that maps white on white and clips nothing, so that
-    # a bright defect on a bright surface survives overexposure
-    excess = (gain - 1).clamp_min_(0)
-    shoulder = excess.mul_(out) if gain.shape == out.shape else excess * out
-    out.mul_(gain).div_(shoulder.add_(1))
-    if "haze" in has:
-        share = interpolate(veil.sigmoid().mul_(factor["haze"]), size)
-        out.lerp_(factor["haze_level"].expand_as(out), share.expand_as(out))
+    field = field.tanh().mul_(_LARGEST_GAIN)
+    veil = veil.sigmoid().mul_(factor["haze"])
+    shoulders = bool((value["contrast"] > 0).any())
+    result = torch.empty_like(images, memory_format=torch.contiguous_format)
+    for band in bands_of(images):
+        gain = interpolate(field, size, band).exp_()
+        if images.shape[1] == 3 and has & {"temperature", "tint"}:
+            gain = gain * torch.cat([factor[name] for name in ("red", "green", "blue")], dim=1)
+        # a restyling may overshoot, and no power of less than 0 is real
+        out = torch.clamp(images[:, :, band], 0, 1, out=result[:, :, band])
+        # below 1 plain dimming; above 1 a shoulder that maps white on white and clips nothing, so
+        # that a bright defect on a bright surface survives overexposure
+        excess = (gain - 1).clamp_min_(0)
+        shoulder = excess.mul_(out) if gain.shape == out.shape else excess * out
+        out.mul_(gain).div_(shoulder.add_(1))
+        if "haze" in has:
+            share = interpolate(veil, size, band)
+            out.lerp_(factor["haze_level"].expand_as(out), share.expand_as(out))
+        _respond(out, factor, has, shoulders=shoulders)
+    return result
+
+
+def _respond(x: Tensor, factor: dict[str, Tensor], has: set[str], *, shoulders: bool) -> None:
+    """The sensor's curve, in place."""
     if "gamma" in has:
-        out.add_(factor["offset"]).log_().mul_(factor["gamma"]).exp_()
+        x.add_(factor["offset"]).log_().mul_(factor["gamma"]).exp_()
     if "response" in has:  # x + response * x * (1 - x) * (2 * x - 1)
-        bent = (out * factor["cubic"]).add_(factor["square"]).mul_(out).add_(factor["linear"])
-        out.mul_(bent)
+        bent = (x * factor["cubic"]).add_(factor["square"]).mul_(x).add_(factor["linear"])
+        x.mul_(bent)
     if "contrast" in has:
-        out.sub_(factor["level"])
-        if bool((value["contrast"] > 0).any()):  # shoulders keep black and white
-            room = out.clamp_min(0).mul_(factor["above"])
-            out.div_(room.addcmul_(out.clamp_max(0), factor["below"], value=-1).add_(1))
-        out.mul_(factor["contrast"]).add_(factor["level"])
+        x.sub_(factor["level"])
+        if shoulders:  # that keep black and white
+            room = x.clamp_min(0).mul_(factor["above"])
+            x.div_(room.addcmul_(x.clamp_max(0), factor["below"], value=-1).add_(1))
+        x.mul_(factor["contrast"]).add_(factor["level"])
     if "invert" in has:
-        out.mul_(factor["sign"]).add_(factor["inverted"])
-    return out.clamp_(0, 1)
+        x.mul_(factor["sign"]).add_(factor["inverted"])
+    x.clamp_(0, 1)
 
 
 def _factors(value: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from styleaug.images.color import luma, to_rgb
 from styleaug.networks import encode, network_of
 from styleaug.nn.guided import bounded_texture, tone_change, tone_map
 from styleaug.nn.noise import SEEDS, white_noise
+from styleaug.nn.resample import average, bands_of, interpolate
 from styleaug.pack import StylePack, bundled_packs
 from styleaug.stages.apply import on_device
 from styleaug.stages.base import Stage
@@ -298,7 +299,7 @@ class Restyle(Stage):
         if scale >= 1:
             return x
         size = (max(_SMALLEST, round(height * scale)), max(_SMALLEST, round(width * scale)))
-        return F.interpolate(x, size=size, mode="area")
+        return average(x, size)
 
 
 def blend(
@@ -317,12 +318,16 @@ def blend(
     maps = tone_map(small, y)
     change = tone_change(small, maps)
     detail = bounded_texture(small, y - small - change)
-    if small is not x:
-        change = tone_change(x, maps)
-        size = x.shape[-2:]
-        detail = F.interpolate(detail, size=size, mode="bilinear", align_corners=False)
-    out = torch.addcmul(x, change, on_device(strength, x))
-    return out.addcmul_(detail, on_device(strength * texture, x))
+    amount = on_device(strength, x)
+    share = on_device(strength * texture, x)
+    if small is x:
+        return torch.addcmul(x, change, amount).addcmul_(detail, share)
+    del change
+    out = torch.empty_like(x, memory_format=torch.contiguous_format)
+    for band in bands_of(x):
+        restyled = torch.addcmul(x[:, :, band], tone_change(x, maps, band), amount)
+        out[:, :, band] = restyled.addcmul_(interpolate(detail, x.shape[-2:], band), share)
+    return out
 
 
 def _load_pack(source: str) -> StylePack:
