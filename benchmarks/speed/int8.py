@@ -133,7 +133,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--content", type=Path, metavar="DIR", required=True)
     parser.add_argument("--pack", default="base")
-    parser.add_argument("--batch", type=int, nargs="+", default=[8, 1], help="that divide 32")
+    parser.add_argument("--batch", type=int, nargs="+", default=[8, 2, 1], help="that divide 32")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)

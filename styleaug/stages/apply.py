@@ -17,7 +17,7 @@ from styleaug.stages.params import Params
 if TYPE_CHECKING:
     from styleaug.stages.base import Stage
 
-_PIECE = 131_072
+_PIECE = 65_536
 """Pixels that a CPU takes through all stages at a time: what they hand on stays in its cache."""
 
 
