@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 from torchvision import tv_tensors
 
 from helpers import pictures
-from styleaug import Defocus, Relight, SensorNoise
+from styleaug import Defocus, Relight, Restyle, SensorNoise, StyleAugment
 from styleaug.gatys import GatysConfig, gatys
 from styleaug.hosts.loader import StyledLoader
 from styleaug.networks import encode, network_of
@@ -191,3 +191,38 @@ def test_gatys(monkeypatch, masked):
     config = GatysConfig(steps=10)
     out = gatys(images, [pictures(3, 40, 40)], config, weights=[1.0], mask=mask).images
     check(out, images)
+
+
+class Hungry(SensorNoise):
+    """A stage that a small GPU takes few images through at a time."""
+
+    most = 3
+
+    def apply(self, images, params):
+        self.__dict__.setdefault("seen", []).append(len(images))
+        if len(images) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return super().apply(images, params)
+
+
+def test_a_batch_that_memory_does_not_hold_is_changed_part_by_part(pack):
+    images, hungry = on_cuda(10, 3, 16, 16), Hungry(sigma=0.1)
+    with pytest.warns(UserWarning, match="does not hold 10 images at once") as caught:
+        check(hungry(images), images)
+    assert hungry.seen == [10, 5, 3, 3, 3, 1]
+    assert len(caught) == 1
+    stage = Restyle("batch", pack=pack)  # its codes lie on the device
+    hungry = Hungry(sigma=0.1)
+    augment = StyleAugment([stage, hungry], p=1)
+    with pytest.warns(UserWarning, match="does not hold 4 images"):
+        check(augment(on_cuda(4, 3, 16, 16)), on_cuda(4, 3, 16, 16))
+
+
+def test_an_image_that_memory_does_not_hold_is_an_error():
+    hungry = Hungry(sigma=0.1)
+    hungry.most = 0
+    with (
+        pytest.warns(UserWarning, match="does not hold 2 images"),
+        pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"),
+    ):
+        hungry(on_cuda(2, 3, 16, 16))

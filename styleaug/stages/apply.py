@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from styleaug.errors import warn
 from styleaug.images.checks import check_image_tensor, check_mask
 from styleaug.images.color import to_dtype, to_float, white_of
-from styleaug.runtime import prepare_process
+from styleaug.runtime import is_out_of_memory, prepare_process
 from styleaug.stages.params import Params
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def apply_stages(
         if strength_mask is not None:
             strength_mask = strength_mask.to(images.device, torch.float32)
         out = _like(images, copy=len(touched) < len(images))
-        for index in torch.split(touched, _rows_at_once(images)):
+
+        def render(index: Tensor) -> None:
             x = take(whole, index).to(torch.float32, copy=True)
             white = white_of(whole.dtype)
             if white is not None:
@@ -85,7 +87,32 @@ def apply_stages(
             for step in work:
                 x = step.run(x, index, strength_mask)
             put_into(out, index, to_dtype(x, images.dtype, bits))
+
+        _in_pieces(render, touched, _rows_at_once(images), smaller=images.device.type != "cpu")
         return out
+
+
+def _in_pieces(
+    render: Callable[[Tensor], None], index: Tensor, size: int, *, smaller: bool
+) -> None:
+    """Render ``size`` images at a time, or, where memory runs out, half as many if allowed."""
+    first, warned = 0, False
+    while first < len(index):
+        try:
+            render(index[first : first + size])
+        except RuntimeError as error:
+            if not smaller or size == 1 or not is_out_of_memory(error):
+                raise
+            short = True  # what the error holds of the attempt must be gone before the next
+        else:
+            first, short = first + size, False
+        if short and not warned:
+            warn(
+                f"The GPU's memory does not hold {len(index)} images at once, so they are changed "
+                "part by part, which takes longer: a smaller batch or model leaves room."
+            )
+        if short:
+            warned, size = True, -(-min(size, len(index)) // 2)
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,10 @@ class Params:
         """The rows of some images, in that order, one may come twice; or those of a mask, bool."""
         index = torch.as_tensor(index, device="cpu")
         index = index.nonzero().flatten() if index.dtype == torch.bool else index.long()
-        values: dict[str, Any] = {n: v.index_select(0, index) for n, v in self.tensors().items()}
+        values: dict[str, Any] = {
+            name: value.index_select(0, index.to(value.device, non_blocking=True))
+            for name, value in self.tensors().items()
+        }
         for name in self._tuples():
             values[name] = tuple(getattr(self, name)[i] for i in index.tolist())
         return replace(self, **values)
