@@ -95,12 +95,14 @@ class FusedStyleNet(nn.Module):
         styles = dict(zip(self.names, torch.split(values.to(dtype), self.sizes, 1), strict=True))
         styles["adain"] = torch.cat([std, mean], 1).to(dtype)
         styles["out"] = values[:, -6:]
-        y = self._run(images, styles, noise)
-        matched: Tensor = self.colours(y, colour_mean, colour_std, out=torch.empty_like(y))
+        y, room = self._run(images, styles, noise)
+        matched: Tensor = self.colours(y, colour_mean, colour_std, out=room)
         return matched
 
-    def _run(self, images: Tensor, styles: dict[str, Tensor], noise: Tensor) -> Tensor:
-        """All but the colours."""
+    def _run(
+        self, images: Tensor, styles: dict[str, Tensor], noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """All but the colours, and room for them."""
         floor, stem = self.config.floor, self.config.stem
         dtype, (height, width) = self.stem.weight.dtype, images.shape[-2:]
         x = pad_to_cells(images)
@@ -131,12 +133,20 @@ class FusedStyleNet(nn.Module):
         fine = unflatten(styles["fine"], 1, (4, -1))
         h = _image(_pixels(h).baddbmm_(_cells(grain, 2), fine), h).relu_()
         h = _conv(self.out, _mixed(h, styles["up mix"]))
-        return self._finish(h, styles["out"])[..., :height, :width]
+        y, room = self._finish(h, styles["out"])
+        if y.shape[-2:] == (height, width):
+            return y, room
+        y = y[..., :height, :width].contiguous()
+        return y, torch.empty_like(y)
 
-    def _finish(self, h: Tensor, affine: Tensor) -> Tensor:
-        """Sub-pixels in place, without their lattice, normalized, styled: the sigmoid, float32."""
+    def _finish(self, h: Tensor, affine: Tensor) -> tuple[Tensor, Tensor]:
+        """Sub-pixels in place, without their lattice, normalized, styled: the sigmoid, float32.
+
+        Also room of the same size, for the outcome.
+        """
         count, _, rows, columns = h.shape
         out = F.pixel_shuffle(h, 2).float().contiguous()
+        scratch = torch.empty_like(out)
         # each place of a cell of 4 x 4 pixels has a mean of its own: the lattice
         cells = out.view(count, 3, rows // 2, 8 * columns)  # 4 rows of 2 * columns pixels
         number = rows * columns / 4
@@ -145,13 +155,14 @@ class FusedStyleNet(nn.Module):
             return values.sum(2).view(count, 3, 4, columns // 2, 4).sum(3) / number
 
         mean = by_place(cells)
-        variance = (by_place(cells.square()) - mean.square()).mean((2, 3)).clamp_min_(0)
+        squares = by_place(torch.mul(cells, cells, out=scratch.view_as(cells)))
+        variance = (squares - mean.square()).mean((2, 3)).clamp_min_(0)
         gain, shift = affine[:, :, None, None].chunk(2, dim=1)
         gain = gain * torch.rsqrt(variance + self.config.floor)[:, :, None, None]
         shift = (shift - mean * gain)[:, :, :, None].expand(-1, -1, -1, columns // 2, -1)
         shift = shift.reshape(count, 3, 1, -1)
         cells = cells.mul_(gain).add_(shift).sigmoid_()
-        return cells.view(count, 3, 2 * rows, 2 * columns)
+        return cells.view(count, 3, 2 * rows, 2 * columns), scratch
 
 
 def _plain(conv: nn.Conv2d, order: Tensor | None = None) -> nn.Conv2d:

@@ -209,7 +209,7 @@ class ColourMatch(nn.Module):
             shift = axes.T @ mean.float()[:, :, None] - matrix @ (axes.T @ image_mean[:, :, None])
             pixels = images.float().flatten(2)
             if out is not None:
-                torch.baddbmm(shift, matrix, pixels, out=out.flatten(2)).clamp_(0, 1)
+                torch.bmm(matrix, pixels, out=out.flatten(2)).add_(shift).clamp_(0, 1)
                 return out
             matched = torch.baddbmm(shift, matrix, pixels)
             return matched.clamp(0, 1).view(images.shape).to(images.dtype)
