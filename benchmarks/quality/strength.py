@@ -24,11 +24,18 @@ from styleaug.runtime import inference_dtype
 
 
 def style(subjects: Subjects) -> list[Row]:
-    """Style moved by the network's raw output, of all styles, one content each."""
+    """Style moved by the network's raw output, of all styles, one content each.
+
+    From the content as it is, and from the content in the style's colours already, so that texture
+    alone counts.
+    """
     found = []
     for name, group in subjects.groups.items():
         pictures, sources = subjects.contents(len(group.codes))
-        squared, root = _moved(subjects, to_float(pictures), group.codes, group.grams, name)
+        content = to_float(pictures)
+        squared, root = _moved(subjects, content, group.codes, group.grams, name)
+        matched = subjects.matched(content, group.codes)
+        texture, _ = _moved(subjects, content, group.codes, group.grams, name, start=matched)
         found += rows(name, "all", summary(squared))
         by_source = defaultdict(list)
         for source, value in zip(sources, squared, strict=True):
@@ -36,6 +43,7 @@ def style(subjects: Subjects) -> list[Row]:
         for source, values in sorted(by_source.items()):
             found += rows(name, source, summary(values))
         found += rows(name, "all, unsquared", summary(root))
+        found += rows(name, "all, colours matched", summary(texture))
     return found
 
 
@@ -71,13 +79,23 @@ def paths(subjects: Subjects) -> list[Row]:
 
 
 def _moved(
-    subjects: Subjects, content: Tensor, codes: Tensor, target: Sequence[Tensor], title: str
+    subjects: Subjects,
+    content: Tensor,
+    codes: Tensor,
+    target: Sequence[Tensor],
+    title: str,
+    *,
+    start: Tensor | None = None,
 ) -> tuple[list[float], list[float]]:
-    """Style moved by the network's raw output, squared and not, eight images at a time."""
+    """Style moved by the network's raw output, squared and not, eight images at a time.
+
+    From ``start``, or from the content.
+    """
+    start = content if start is None else start
     pairs = []
     for part in tqdm(torch.arange(len(codes)).split(8), desc=f"style moved, {title}"):
         output = subjects.restyle(content[part], codes[part])
-        pairs.append(subjects.moved(content[part], output, [layer[part] for layer in target]))
+        pairs.append(subjects.moved(start[part], output, [layer[part] for layer in target]))
     squared, root = (torch.cat(column).tolist() for column in zip(*pairs, strict=True))
     return squared, root
 

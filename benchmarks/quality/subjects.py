@@ -26,6 +26,7 @@ from styleaug.networks import encode, stylizer_of
 from styleaug.nn.encoder import ENCODER_LAYERS, STYLE_SIZE
 from styleaug.nn.features import load_features
 from styleaug.nn.noise import white_noise
+from styleaug.nn.norm import ColourMatch
 from styleaug.nn.perceptual import grams
 from styleaug.styles.procedural import FAMILIES, draw_finish
 from styleaug.train.styles import PROCEDURAL, StyleImage, is_held_out, list_styles, style_view
@@ -126,6 +127,15 @@ class Subjects:
         seeds = self.seed + torch.arange(len(content))
         noise = white_noise(seeds, 1, *content.shape[-2:])
         return self.net(content.contiguous(memory_format=torch.channels_last), codes, noise)
+
+    @torch.no_grad()
+    def matched(self, content: Tensor, codes: Tensor) -> Tensor:
+        """The content in the colours of styles, by the closed form that ends the network."""
+        config = self.pack.config
+        first = config.embedding + 2 * config.width
+        mean, std = codes[:, first : first + 6].split(3, dim=1)
+        matched: Tensor = ColourMatch()(content, mean, std)
+        return matched
 
     @torch.no_grad()
     def moved(
