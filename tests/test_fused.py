@@ -8,7 +8,6 @@ from styleaug import StylePack
 from styleaug.networks import network_of, stylizer_of
 from styleaug.nn.fused import FusedStyleNet
 from styleaug.nn.noise import white_noise
-from styleaug.nn.resample import interpolate
 from styleaug.nn.stylenet import StyleNetConfig
 
 CPU = torch.device("cpu")
@@ -72,12 +71,3 @@ def test_building_it_draws_nothing_and_changes_nothing():
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
     assert network_of(StylePack.random(TINY), CPU).config == TINY
-
-
-@pytest.mark.parametrize("size", [(2, 3), (8, 16), (1, 5)])
-def test_four_times_the_size_is_what_torch_interpolates(size):
-    maps = torch.rand(2, 3, *size)
-    wanted = torch.nn.functional.interpolate(
-        maps, scale_factor=4, mode="bilinear", align_corners=False
-    )
-    torch.testing.assert_close(interpolate(maps, wanted.shape[-2:]), wanted)
