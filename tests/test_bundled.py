@@ -6,23 +6,21 @@ import re
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from helpers import FULL, pictures, pil_picture
 from styleaug import Restyle, StyleAugment, StylePack
+from styleaug.networks import stylizer_of
 from styleaug.pack import bundled_packs
 from styleaug.styles.procedural import FAMILIES
 from styleaug.weights import bundled_dir
 
 FILES = sorted(bundled_dir().glob("*/*.safetensors"))
 
-needs_base = pytest.mark.skipif(
-    "base" not in bundled_packs(), reason="pretrained/base/pack.safetensors has not been trained"
-)
 
-
-@pytest.fixture(scope="module")
-def base():
-    return StylePack.load("base")
+@pytest.fixture(scope="module", params=["base", "fast"])
+def bundled(request):
+    return StylePack.load(request.param)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f"{f.parent.name}/{f.name}")
@@ -32,17 +30,29 @@ def test_the_card_gives_the_digest_of_the_file(file):
     assert named == [hashlib.sha256(file.read_bytes()).hexdigest()]
 
 
-@needs_base
-def test_the_base_pack_is_small_and_has_styles_of_several_tags(base):
-    assert bundled_packs()["base"].stat().st_size <= 8e6
-    assert len(base) >= 1500
-    known = {tag for tags in base.tags for tag in tags}
+def test_a_pack_is_small_and_has_styles_of_several_tags(bundled):
+    assert bundled_packs()[bundled.source].stat().st_size <= 8e6
+    assert len(bundled) >= 1500
+    known = {tag for tags in bundled.tags for tag in tags}
     assert {"texture", "material", "painting", "finish", *FAMILIES} <= known
-    assert all(set(tags) & set(base.info["sources"]) for tags in base.tags)
-    assert base.codes.isfinite().all()
+    assert all(set(tags) & set(bundled.info["sources"]) for tags in bundled.tags)
+    assert bundled.codes.isfinite().all()
 
 
-@needs_base
+def test_both_packs_have_the_same_styles_and_fast_a_third_of_the_arithmetic():
+    base, fast = (StylePack.load(name) for name in ("base", "fast"))
+    assert (fast.names, fast.tags) == (base.names, base.tags)
+    images, noise = torch.rand(1, 3, 256, 256), torch.zeros(1, 1, 256, 256)
+    macs = []
+    for pack in (base, fast):
+        network = stylizer_of(pack, torch.device("cpu"), torch.float32).net
+        with FlopCounterMode(display=False) as counter:
+            network(images, pack.codes[:1], noise)
+        macs.append(counter.get_total_flops() / 2e9)
+    assert macs[0] < 0.94
+    assert macs[1] < 0.35
+
+
 def test_the_defaults_run_on_whatever_a_loader_gives():
     augment = StyleAugment()
     for images in (pictures(2, 3, 64, 48), pictures(1, 40, 64, dtype=torch.float32)):
@@ -50,40 +60,36 @@ def test_the_defaults_run_on_whatever_a_loader_gives():
     assert augment(pil_picture()).size == (41, 17)
 
 
-@needs_base
 def test_the_default_transform_travels_in_a_few_bytes():
     assert len(pickle.dumps(StyleAugment())) < 10_000
 
 
-@needs_base
-def test_full_strength_moves_images_visibly_and_styles_differ(base):
+def test_full_strength_moves_images_visibly_and_styles_differ(bundled):
     """By a twentieth of the range in the median, and as much between any two styles of a few."""
     images = pictures(1, 3, 64, 64, dtype=torch.float32).expand(6, 3, 64, 64)
-    stage = Restyle(pack=base, **FULL)
+    stage = Restyle(pack=bundled, **FULL)
     out = stage.apply(images, stage.draw(6, torch.Generator().manual_seed(0)))
     assert (out - images).abs().mean((1, 2, 3)).median() > 0.05
     apart = [(out[i] - out[j]).abs().mean().item() for i in range(6) for j in range(i)]
     assert sum(apart) / len(apart) > 0.05
 
 
-@needs_base
-def test_texture_on_a_flat_surface_is_bounded(base):
+def test_texture_on_a_flat_surface_is_bounded(bundled):
     """Noise of three levels on flat gray, half the texture. Bounded texture adds four at most.
 
     The bound is to be lowered with better packs, and never raised.
     """
     generator = torch.Generator().manual_seed(0)
     noise = 3 / 255 * torch.randn(16, 1, 96, 96, generator=generator)
-    stage = Restyle(pack=base, **{**FULL, "texture": 0.5})
+    stage = Restyle(pack=bundled, **{**FULL, "texture": 0.5})
     flat = (0.5 + noise).expand(16, 3, 96, 96).clamp(0, 1)
     out = stage.apply(flat, stage.draw(16, generator))
     assert out.mean(1).std((1, 2)).median() < 0.08
 
 
-@needs_base
-def test_no_lattice_is_painted_on_a_flat_image(base):
+def test_no_lattice_is_painted_on_a_flat_image(bundled):
     """At full strength and texture, what repeats every four pixels is a level at most."""
-    stage = Restyle(pack=base, **FULL)
+    stage = Restyle(pack=bundled, **FULL)
     params = stage.draw(16, torch.Generator().manual_seed(0))
     out = stage.apply(torch.full((16, 3, 96, 96), 0.5), params)
     cells = torch.nn.functional.pixel_unshuffle(out.mean(1, keepdim=True), 4)

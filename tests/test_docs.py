@@ -40,7 +40,7 @@ def commands_of(page):
     return [line for line in lines if line.startswith("styleaug ")]
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "pretrained/base/CARD.md"], ids=lambda p: p.name)
+@pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("pretrained/*/CARD.md")], ids=lambda p: p.name)
 def test_commands_of_a_page_are_understood(page):
     for line in commands_of(page):
         words = shlex.split(line, comments=True)[1:]
