@@ -24,8 +24,8 @@ test-hosts: .venv-hosts/.ready ## Run the tests of host frameworks with Albument
 
 test-oldest: .venv-oldest/.ready ## Run the tests of the core with the oldest versions that are admitted
 	.venv-oldest/bin/python -m pytest -m "not slow" -W ignore::DeprecationWarning tests/stages tests/augment \
-		tests/readers $(patsubst %,tests/test_%.py,cached checks color contracts features guided \
-		images losses metrics noise norm outputs pack runtime statistics stylenet untrusted weights)
+		tests/readers $(patsubst %,tests/test_%.py,cached checks color contracts features fused guided \
+		images losses metrics noise norm outputs pack resample runtime statistics stylenet untrusted weights)
 
 test-all: .venv/.dev .venv-hosts/.ready ## Run all tests, slow ones too, and measure coverage
 	$(BIN)/python -m pytest --cov

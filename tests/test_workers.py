@@ -123,19 +123,28 @@ def several_threads():
     torch.set_num_threads(threads)
 
 
-def remember(job):
-    """In the child: a forked process inherits its job, where a task would be pickled."""
-    global inherited
-    inherited = job
-
-
-def do_it():
-    return inherited()
-
-
 def in_a_forked_child(job):
-    with multiprocessing.get_context("fork").Pool(1, remember, (job,)) as pool:
-        return pool.apply_async(do_it).get(timeout=SECONDS / 4)
+    """What a job gives there; a child that hangs is killed."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+
+    def work():
+        try:
+            sender.send((job(), None))
+        except Exception as error:  # told to the parent
+            sender.send((None, error))
+
+    child = context.Process(target=work)
+    child.start()
+    try:
+        assert receiver.poll(SECONDS), "the child hangs"
+        result, error = receiver.recv()
+    finally:
+        child.kill()
+        child.join()
+    if error:
+        raise error
+    return result
 
 
 @pytest.mark.parametrize("name", WORK)
