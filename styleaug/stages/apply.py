@@ -12,6 +12,7 @@ from torch import Tensor
 from styleaug.errors import warn
 from styleaug.images.checks import check_image_tensor, check_mask
 from styleaug.images.color import to_dtype, to_float, white_of
+from styleaug.nn.resample import bands_of
 from styleaug.runtime import is_out_of_memory, prepare_process
 from styleaug.stages.params import Params
 
@@ -80,13 +81,16 @@ def apply_stages(
         out = _like(images, copy=len(touched) < len(images))
 
         def render(index: Tensor) -> None:
-            x = take(whole, index).to(torch.float32, copy=True)
-            white = white_of(whole.dtype)
-            if white is not None:
-                x.div_(white)
+            before, white = take(whole, index), white_of(whole.dtype)
+            x = torch.empty_like(before, dtype=torch.float32, memory_format=torch.contiguous_format)
+            for band in bands_of(x):
+                part = x[:, :, band].copy_(before[:, :, band])
+                if white is not None:
+                    part.div_(white)
             for step in work:
                 x = step.run(x, index, strength_mask)
-            put_into(out, index, to_dtype(x, images.dtype, bits))
+            for band in bands_of(x):
+                put_into(out[:, :, band], index, to_dtype(x[:, :, band], images.dtype, bits))
 
         _in_pieces(render, touched, _rows_at_once(images), smaller=images.device.type != "cpu")
         return out
