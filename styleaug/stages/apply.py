@@ -81,12 +81,7 @@ def apply_stages(
         out = _like(images, copy=len(touched) < len(images))
 
         def render(index: Tensor) -> None:
-            before, white = take(whole, index), white_of(whole.dtype)
-            x = torch.empty_like(before, dtype=torch.float32, memory_format=torch.contiguous_format)
-            for band in bands_of(x):
-                part = x[:, :, band].copy_(before[:, :, band])
-                if white is not None:
-                    part.div_(white)
+            x = _working_copy(take(whole, index))
             for step in work:
                 x = step.run(x, index, strength_mask)
             for band in bands_of(x):
@@ -94,6 +89,17 @@ def apply_stages(
 
         _in_pieces(render, touched, _rows_at_once(images), smaller=images.device.type != "cpu")
         return out
+
+
+def _working_copy(images: Tensor) -> Tensor:
+    """Images in float32, integers divided by white: to be changed."""
+    x = torch.empty_like(images, dtype=torch.float32, memory_format=torch.contiguous_format)
+    white = white_of(images.dtype)
+    for band in bands_of(x):
+        part = x[:, :, band].copy_(images[:, :, band])
+        if white is not None:
+            part.div_(white)
+    return x
 
 
 def _in_pieces(
