@@ -31,7 +31,7 @@ test-all: .venv/.dev .venv-hosts/.ready ## Run all tests, slow ones too, and mea
 	$(BIN)/python -m pytest --cov
 	.venv-hosts/bin/python -m pytest tests/hosts
 
-fuzz: .venv/.dev ## Run the tests with random input on ten thousand examples each: an hour
+fuzz: .venv/.dev ## Run the tests with random input on ten thousand examples each: half an hour
 	FUZZ_PROFILE=long $(BIN)/python -m pytest tests/fuzz -o faulthandler_timeout=0
 
 check: .venv/.dev ## Check format, lint, types and documentation
