@@ -8,7 +8,7 @@
 # result, copy OUT/NAME.json to benchmarks/results/speed/.
 #
 # Environment: PYTHON, and for a trial without a GPU DEVICE=cpu with small SIZES, such as
-#   DEVICE=cpu SIZES=32 STEP_BATCHES=2 ROUNDS=1 SCALE=0.02 PACKS=base benchmarks/speed/gpu.sh /tmp/out
+#   DEVICE=cpu SIZES=32 STEP_BATCHES=2 ROUNDS=1 SCALE=0.02 PACKS=base benchmarks/speed/gpu.sh OUT
 set -u
 
 if [ $# -ne 1 ]; then

@@ -66,7 +66,8 @@ class Stage(ImageTransform):
 
         Args:
             images: (B, C, H, W), float32, C = 1 or 3; in [0, 1], but for what the stage before
-                overshoots; not changed.
+                overshoots; not changed. Those of the batch that the stage changes, or a part of
+                them.
             params: one row an image, all of them active.
         """
 
