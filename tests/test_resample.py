@@ -60,3 +60,15 @@ def test_no_image_shows_where_bands_end(stage, channels, pack, monkeypatch):
     monkeypatch.setattr(resample, "_BAND", 1000)
     monkeypatch.setattr(noise, "_PART", 512)
     assert distance(stage.render(images, drawn), whole) < 0.05
+
+
+@pytest.mark.usefixtures("float32")
+def test_a_batch_taken_image_by_image_is_the_batch(pack, monkeypatch):
+    """Each image gets its own params, whatever others of the batch get and wherever it lies."""
+    images = pictures(9, 3, 24, 40, dtype=torch.float32)
+    stages = [Restyle(pack=pack, p=0.6), Relight(p=0.5), Defocus(p=0.6), SensorNoise(p=0.6)]
+    augment = StyleAugment(stages, p=0.8)
+    drawn = augment.draw(9, torch.Generator().manual_seed(3))
+    whole = augment.render(images, drawn)
+    monkeypatch.setattr("styleaug.stages.apply._PIECE", 1)
+    assert distance(augment.render(images, drawn), whole) < 0.05

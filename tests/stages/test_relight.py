@@ -1,11 +1,12 @@
 """Relight: neutral does nothing, nothing clips, no edge moves, and the strength scales it."""
 
+import math
 from math import exp
 
 import pytest
 import torch
 
-from helpers import pictures
+from helpers import distance, pictures
 from styleaug import Relight
 from styleaug.stages.relight import NAMES, PARAMETERS, RelightParams, neutral_values, relight
 
@@ -272,3 +273,42 @@ def test_each_image_gets_its_own_light():
     images, light = pictures(8, 3, 16, 24, dtype=torch.float32), drawn(1, 8)
     alone = torch.cat([relight(images[i : i + 1], light[i : i + 1]) for i in range(8)])
     torch.testing.assert_close(relight(images, light), alone, atol=1e-6, rtol=0)
+
+
+def test_every_field_and_curve_is_as_it_is_defined():
+    """Pixel by pixel, in images no larger than the grid that fields are computed on."""
+    generator = torch.Generator().manual_seed(5)
+    low, high = torch.tensor([entry[1:] for entry in PARAMETERS.values()]).T
+    values = low + (high - low) * torch.rand(8, len(low), generator=generator)
+    height, width = 40, 56
+    images = pictures(8, 3, height, width, dtype=torch.float32)
+    v = {name: values[:, k, None, None, None] for k, name in enumerate(PARAMETERS)}
+    x = ((torch.arange(width) + 0.5) / width - 0.5).view(1, 1, 1, -1)
+    y = (((torch.arange(height) + 0.5) / height - 0.5) * (height / width)).view(1, 1, -1, 1)
+
+    def along(angle):
+        return x * v[angle].cos() + y * v[angle].sin()
+
+    spot = (x - (v["spot_x"] - 0.5)) ** 2 + (y - (v["spot_y"] - 0.5) * height / width) ** 2
+    behind = along("shadow_angle") - v["shadow_place"]
+    across = torch.where(v["strobe_axis"] > 0.5, x, y)
+    field = (
+        v["exposure"]
+        + 2 * v["gradient"] * along("gradient_angle")
+        + v["spot"] * (-spot / (2 * v["spot_size"] ** 2)).exp()
+        - v["vignette"] * (x**2 + y**2) * 4 * width**2 / (height**2 + width**2)
+        - v["shadow"] * torch.sigmoid(2 * math.log(9) * behind / 0.08)
+        + v["strobe"] * (2 * math.pi * across / v["strobe_period"] + v["strobe_phase"]).sin()
+    )
+    warm, green = v["temperature"], v["tint"]
+    tint = torch.cat([warm - green / 2, green, -warm - green / 2], 1)
+    gain = (1.2 * (field / 1.2).tanh() + tint).exp()
+    out = images * gain / (1 + (gain - 1).clamp_min(0) * images)
+    out = out + v["haze"] * torch.sigmoid(4 * along("haze_angle")) * (v["haze_level"] - out)
+    out = (out + 1e-4) ** v["gamma"].exp()
+    out = out + v["response"] * out * (1 - out) * (2 * out - 1)
+    apart, level, contrast = out - v["contrast_level"], v["contrast_level"], v["contrast"].exp()
+    room = torch.where(apart > 0, 1 - level, level)
+    out = level + contrast * apart / (1 + (contrast - 1).clamp_min(0) * apart.abs() / room)
+    out = torch.where(v["invert"] > 0.5, 1 - out, out).clamp(0, 1)
+    assert distance(relight(images, values), out) < 0.1
