@@ -11,12 +11,18 @@ Examples:
     torch.Size([4, 3, 64, 64])
 """
 
-from styleaug.augment.transform import StyleAugment
-from styleaug.pack import StylePack
-from styleaug.stages.defocus import Defocus
-from styleaug.stages.noise import SensorNoise
-from styleaug.stages.relight import Relight
-from styleaug.stages.restyle import Restyle
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from styleaug.augment.transform import StyleAugment
+    from styleaug.pack import StylePack
+    from styleaug.stages.defocus import Defocus
+    from styleaug.stages.noise import SensorNoise
+    from styleaug.stages.relight import Relight
+    from styleaug.stages.restyle import Restyle
 
 __version__ = "0.1.0"
 __all__ = [
@@ -28,3 +34,24 @@ __all__ = [
     "StylePack",
     "__version__",
 ]
+
+_HOMES = {
+    "Defocus": "styleaug.stages.defocus",
+    "Relight": "styleaug.stages.relight",
+    "Restyle": "styleaug.stages.restyle",
+    "SensorNoise": "styleaug.stages.noise",
+    "StyleAugment": "styleaug.augment.transform",
+    "StylePack": "styleaug.pack",
+}
+"""Imported when first asked for: ``styleaug.edge`` runs where there is no torch."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'styleaug' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -22,6 +22,7 @@ COMMANDS = {
     "bench": "what it gains and costs on your own images",
     "packs": "list packs and their styles, show a card",
     "add-style": "make pictures, or a folder of your own line's pictures, styles of a pack",
+    "export": "a pack as ONNX networks, for devices, browsers and other languages",
     "gatys": "restyle images by optimisation: slow, and for any style",
     "train": "train a style network and write its pack",
 }

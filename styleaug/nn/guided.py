@@ -7,7 +7,7 @@ from torch import Tensor, cat, split, stack, unflatten
 from torch.nn import functional as F
 
 from styleaug.images.color import luma
-from styleaug.nn.resample import average, interpolate
+from styleaug.nn.resample import average, by_hand, interpolate
 
 SUBSAMPLE = 4
 """The local affine maps are fitted on a grid this much coarser, then interpolated (He and Sun
@@ -139,7 +139,7 @@ def _shrink(images: Tensor) -> Tensor:
 def _box(x: Tensor) -> Tensor:
     """Mean over windows, over what lies inside the image at the border."""
     for dim in (2, 3):
-        if x.device.type == "cpu":
+        if by_hand(x):
             x = _mean_along(x, dim)
         else:
             kernel, padding = ((_SIDE, 1), (RADIUS, 0)) if dim == 2 else ((1, _SIDE), (0, RADIUS))

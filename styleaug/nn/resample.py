@@ -15,6 +15,14 @@ _BAND = 1 << 19
 large images need no room for each step."""
 
 
+def by_hand(x: Tensor) -> bool:
+    """Whether sums and interpolation are written out: on a CPU that is quicker than torch's own.
+
+    Exporters and compilers get torch's own, which they know.
+    """
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
 def bands_of(images: Tensor) -> Iterator[slice]:
     """Rows of images (B, C, H, W) to be worked on at a time: all, or on a CPU as fits its cache."""
     count, channels, height, width = images.shape
@@ -39,7 +47,7 @@ def interpolate(maps: Tensor, size: Sequence[int], rows: slice | None = None) ->
         maps = _rows(maps, height, rows)
         height = rows.stop - rows.start
     four = (maps.shape[2] in (height, height / _FOUR)) and _FOUR * maps.shape[3] == width
-    if four and maps.device.type == "cpu":
+    if by_hand(maps) and four:
         for dim in (2, 3):
             if maps.shape[dim] != (height, width)[dim - 2]:
                 maps = _four_times(maps, dim)

@@ -103,7 +103,7 @@ def without_lattice(images: Tensor) -> Tensor:
     that the norms after them would blow up wherever an image holds nothing else.
     """
     cells = F.pixel_unshuffle(images, 4)
-    offset = cells.mean((2, 3)).view(len(images), -1, 16)
+    offset = cells.mean((2, 3)).unflatten(1, (-1, 16))
     offset = offset - offset.mean(2, keepdim=True)
     return F.pixel_shuffle(cells - offset.flatten(1)[:, :, None, None], 4)
 

@@ -1,0 +1,81 @@
+"""``styleaug export``: a pack for devices without PyTorch."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from styleaug.cli.options import add_command, add_fields
+from styleaug.cli.outputs import check_outside
+from styleaug.cli.parser import new_folder
+from styleaug.export import ExportConfig, export_pack
+from styleaug.pack import StylePack
+
+EXAMPLES = """examples:
+  styleaug export base --out edge/
+  styleaug export base --out edge/ --int8 --calibrate parts/
+  styleaug export mine.safetensors --out edge/ --fp16
+
+Then, with NumPy and ONNX Runtime alone:
+  from styleaug.edge import Restyler
+  restyled = Restyler("edge/")(image, "rust", strength=0.7)
+
+Every network is compared with PyTorch when it is made, and not written if it deviates.
+"""
+
+_FIELDS = {
+    "fp16": "write networks of float16, too: for GPUs and phones",
+    "int8": "write networks of 8 bits, too: a third of the size",
+}
+
+
+def add_parser(commands: Any) -> None:
+    """Register the command."""
+    does = "Write a pack as ONNX networks, for devices, browsers and other languages."
+    parser = add_command(commands, "export", run, does=does, examples=EXAMPLES)
+    parser.add_argument("pack", metavar="PACK", help="name of a bundled pack, or a pack file")
+    parser.add_argument(
+        "--out", type=new_folder, required=True, metavar="DIR", help="folder to write"
+    )
+    add_fields(parser, ExportConfig, **_FIELDS)
+    parser.add_argument(
+        "--calibrate",
+        nargs="+",
+        type=Path,
+        default=(),
+        metavar="SRC",
+        help="pictures like those that will be restyled, for --int8 (default: drawn finishes)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export, and tell the size and the deviation of each file."""
+    if arguments.calibrate and not arguments.int8:
+        raise ValueError("--calibrate has no effect without --int8.")
+    check_outside(arguments.out, arguments.calibrate, "--calibrate")
+    config = ExportConfig(
+        out=arguments.out, calibrate=tuple(arguments.calibrate), **_given(arguments)
+    )
+    with tqdm(total=2 * len(config.precisions), desc="export", unit="file") as bar:
+
+        def show(text: str) -> None:
+            bar.set_postfix_str(text, refresh=True)
+            bar.update()
+
+        made = export_pack(StylePack.load(arguments.pack), config, show)
+    for each in made:
+        deviation = each.deviation
+        told = (
+            f"PSNR {deviation['psnr']:.0f} dB, largest difference {deviation['largest']:.2g}"
+            if "psnr" in deviation
+            else f"codes differ by {deviation['mean']:.2g} of their standard deviation"
+        )
+        print(f"{arguments.out / each.file}: {each.bytes / 1e6:.2f} MB; {told}")
+    return 0
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(arguments, name) for name in _FIELDS}
