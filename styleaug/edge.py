@@ -127,7 +127,7 @@ class Restyler:
         if not 0 <= seed < 2**31:
             raise ValueError(f"seed must lie in [0, 2**31), but is {seed!r}.")
         if not strength or not len(batch):
-            return images.copy()
+            return np.array(images)
         count, _, height, width = batch.shape
         code = np.broadcast_to(self.code(style), (count, self.codes.shape[1]))
         # to whole cells, which the network takes, by what lies at the border
@@ -157,7 +157,7 @@ class Restyler:
                     f"A code must be {self.codes.shape[1]} finite numbers, but has the shape "
                     f"{style.shape}."
                 )
-            return style
+            return np.asarray(style)
         weights = {style: 1.0} if isinstance(style, str) else dict(style)
         values = np.array([*weights.values()], dtype=np.float64)
         if not (values >= 0).all() or not 0 < values.sum() < np.inf:
@@ -165,8 +165,8 @@ class Restyler:
                 f"Weights of styles must be at least 0, and one above, but are {weights}."
             )
         rows = [self.codes[self._rows(entry)].mean(0) for entry in weights]
-        mixture: Array = (values / values.sum()) @ np.stack(rows)
-        return mixture.astype(np.float32)
+        mixture = (values / values.sum()) @ np.stack(rows)
+        return np.asarray(mixture, dtype=np.float32)
 
     def encode(self, picture: Array) -> Array:
         """The code of any picture as a style, without training: of its middle square.
@@ -264,7 +264,7 @@ def _as_given(out: Array, images: Array) -> Array:
     values = values.reshape(images.shape)
     if images.dtype == np.uint8:
         values = values * 255 + 0.5
-    return values.astype(images.dtype)
+    return np.asarray(values, dtype=images.dtype)
 
 
 @lru_cache(maxsize=8)

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 # A room imports only from rooms before it. "styleaug" is the public face, styleaug/__init__.py.
 ROOMS = [
     "styleaug.errors",
+    "styleaug.edge",
     "styleaug.files",
     "styleaug.manifest",
     "styleaug.images",
@@ -29,6 +30,7 @@ ROOMS = [
     "styleaug.albumentations",
     "styleaug.gatys",
     "styleaug.styles",
+    "styleaug.export",
     "styleaug.train",
     "styleaug.datasets",
     "styleaug.evaluate",
@@ -57,7 +59,7 @@ import styleaug
 heard = list(noise)
 
 extras = {"albumentations", "elpv_dataset", "h5py", "imagecorruptions", "kornia", "lightning",
-          "matplotlib", "torchvision.models"}
+          "matplotlib", "onnx", "onnxruntime", "torchvision.models"}
 heard += [["import", name] for name in sorted(extras & (set(sys.modules) - before))]
 heard += [["cuda", "initialized"]] if torch.cuda.is_initialized() else []
 print(json.dumps(heard))

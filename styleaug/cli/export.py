@@ -29,6 +29,7 @@ Every network is compared with PyTorch when it is made, and not written if it de
 _FIELDS = {
     "fp16": "write networks of float16, too: for GPUs and phones",
     "int8": "write networks of 8 bits, too: a third of the size",
+    "pte": "write the network as an ExecuTorch program, too, for phones",
 }
 
 
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = ExportConfig(
         out=arguments.out, calibrate=tuple(arguments.calibrate), **_given(arguments)
     )
-    with tqdm(total=2 * len(config.precisions), desc="export", unit="file") as bar:
+    with tqdm(total=2 * len(config.precisions) + config.pte, desc="export", unit="file") as bar:
 
         def show(text: str) -> None:
             bar.set_postfix_str(text, refresh=True)

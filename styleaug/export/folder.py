@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from styleaug import __version__
 from styleaug.edge import CELL, FORMAT
 from styleaug.errors import StyleAugError
+from styleaug.export import executorch
 from styleaug.export.graphs import Part, draw_pictures, parts_of, restyle_inputs
 from styleaug.export.onnx import require, write_fp16, write_fp32, write_int8
 from styleaug.images.checks import check_path
@@ -37,6 +38,9 @@ LEAST_PSNR = {"fp32": 60.0, "fp16": 40.0, "int8": 28.0}
 MOST_DEVIATION = {"fp32": 0.01, "fp16": 0.05, "int8": 0.5}
 """Of codes from the encoder: mean difference, in standard deviations over the styles."""
 
+Run = Callable[[Mapping[str, Tensor]], Tensor]
+"""A network elsewhere: what it takes, by name, to what it gives."""
+
 _SPARED = {
     "restyle": ("net.stem", "net.out.", "net.out_norm"),  # their errors are errors of pixels
     "encoder": ("stylizer.net",),  # two convolutions; their statistics are the code itself
@@ -51,6 +55,7 @@ class ExportConfig:
         out: folder to write; it must not exist, or be empty, or hold an earlier export.
         fp16: write networks of float16, too.
         int8: write networks of 8 bits, too.
+        pte: write the network as an ExecuTorch program, too, for one image at a time.
         calibrate: pictures, or folders of pictures, like those that will be restyled; without any,
             quantization sees finishes that the package draws.
     """
@@ -58,6 +63,7 @@ class ExportConfig:
     out: Path
     fp16: bool = False
     int8: bool = False
+    pte: bool = False
     calibrate: tuple[Path, ...] = ()
 
     @property
@@ -71,7 +77,7 @@ class Exported:
     """One file of an export.
 
     Attributes:
-        part: ``"restyle"`` or ``"encoder"``.
+        part: ``"restyle"``, ``"encoder"``, or ``"executorch"`` for the former as a program.
         precision: of its weights.
         file: its name.
         bytes: its size.
@@ -112,6 +118,8 @@ def export_pack(
         StyleAugError: if a network deviates from PyTorch by more than its precision explains.
     """
     require()
+    if config.pte:
+        executorch.require()
     _check_free(config.out)
     pictures = _calibration(config)
     hear = callback or (lambda text: None)
@@ -122,6 +130,9 @@ def export_pack(
             for precision in config.precisions:
                 hear(f"{part.name}, {precision}")
                 made.append(_make(pack, part, precision, folder, pictures))
+            if config.pte and part.name == "restyle":
+                hear("executorch, fp32")
+                made.append(_make_program(pack, part, folder))
         np.save(folder / "codes.npy", pack.codes.numpy())
         told = json.dumps(_described(pack, made), indent=1)
         (folder / "export.json").write_text(told, encoding="utf-8")
@@ -172,15 +183,35 @@ def _make(
     exact = folder / f"{part.name}.onnx"
     path = exact if precision == "fp32" else folder / f"{part.name}-{precision}.onnx"
     if precision == "fp32":
-        write_fp32(part, path, {"pack": pack.id, "styleaug": __version__})
+        write_fp32(part, path, {"pack": pack.id, "styleaug": version("styleaug")})
     elif precision == "fp16":
         write_fp16(exact, path)
     else:
         assert pictures is not None
         feeds = [feed for k in range(len(pictures)) for feed in _feeds(pack, part, pictures, k)]
         write_int8(exact, path, feeds, kept=_SPARED[part.name])
-    deviation = check(pack, part, path, precision)
+    session = _session(path)
+    deviation = check(pack, part, path.name, session, precision)
     return Exported(part.name, precision, path.name, path.stat().st_size, deviation)
+
+
+def _make_program(pack: StylePack, part: Part, folder: Path) -> Exported:
+    path = folder / "restyle.pte"
+    executorch.write_pte(part, path)
+    deviation = check(pack, part, path.name, executorch.Program(path), "fp32")
+    return Exported("executorch", "fp32", path.name, path.stat().st_size, deviation)
+
+
+def _session(path: Path) -> Run:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    def run(feed: Mapping[str, Tensor]) -> Tensor:
+        arrays = {name: values.numpy() for name, values in feed.items()}
+        return torch.from_numpy(session.run(None, arrays)[0])
+
+    return run
 
 
 def _feeds(pack: StylePack, part: Part, pictures: Tensor, k: int) -> list[dict[str, Tensor]]:
@@ -190,21 +221,23 @@ def _feeds(pack: StylePack, part: Part, pictures: Tensor, k: int) -> list[dict[s
     return [restyle_inputs(pack, picture, seed=k)]
 
 
-def check(pack: StylePack, part: Part, path: Path, precision: str) -> dict[str, float]:
+def check(pack: StylePack, part: Part, name: str, found: Run, precision: str) -> dict[str, float]:
     """How far a network deviates from PyTorch in float32, on pictures that did not calibrate it.
 
-    Raises:
-        StyleAugError: if by more than its precision explains.
-    """
-    import onnxruntime
+    Args:
+        pack: what was exported.
+        part: the network in PyTorch.
+        name: how the message calls it.
+        found: runs it elsewhere.
+        precision: of its weights.
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    Raises:
+        StyleAugError: if it deviates by more than its precision explains.
+    """
 
     def run(feed: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            wanted = part.graph(*feed.values())
-        found = session.run(None, {name: values.numpy() for name, values in feed.items()})[0]
-        return torch.from_numpy(found), wanted
+            return found(feed), part.graph(*feed.values())
 
     pictures = draw_pictures(CALIBRATION + _CHECKED, _SIDE)[CALIBRATION:]
     if part.name == "encoder":
@@ -225,8 +258,8 @@ def check(pack: StylePack, part: Part, path: Path, precision: str) -> dict[str, 
         good, told = psnr >= LEAST_PSNR[precision], {"largest": largest, "psnr": psnr}
     if not good:  # NaN is not, either
         raise StyleAugError(
-            f"An exported network must compute what PyTorch computes, but {path.name} of {pack!r} "
-            f"deviates by {told}. Nothing is written; calibrate on pictures like those that will be "
+            f"An exported network must compute what PyTorch computes, but {name} of {pack!r} "
+            f"deviates by {told}. Nothing is written; calibrate on pictures like those to be "
             "restyled, or leave this precision out."
         )
     return {name: round(value, 6) for name, value in told.items()}
@@ -239,7 +272,7 @@ def _described(pack: StylePack, made: Sequence[Exported]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "pack": {"name": Path(pack.source or "in memory").name, "id": pack.id},
-        "styleaug": __version__,
+        "styleaug": version("styleaug"),
         "files": files,
         "cell": CELL,
         "code_size": pack.config.code_size,

@@ -10,15 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from styleaug.edge import CELL
-from styleaug.networks import stylizer_of
 from styleaug.nn.encoder import STYLE_SIZE, Stylizer
 from styleaug.nn.features import VGGFeatures, load_features
 from styleaug.nn.noise import white_noise
-from styleaug.pack import StylePack
+from styleaug.pack import StylePack, build_stylizer
 from styleaug.stages.restyle import blend
 from styleaug.styles.procedural import FAMILIES, draw_finish
 
-_CPU = torch.device("cpu")
 _LARGEST = 16384
 """Pixels a side, and images of a batch at a time: bounds that exporters want to know."""
 
@@ -81,11 +79,12 @@ class Part:
 
 def parts_of(pack: StylePack) -> list[Part]:
     """What a pack is exported as."""
-    stylizer = stylizer_of(pack, _CPU, torch.float32).eval()
+    # a copy, laid out as exporters expect it
+    stylizer = build_stylizer(pack.config, pack.state).requires_grad_(False).eval()
     batch = torch.export.Dim("batch", max=_LARGEST)
     height, width = (torch.export.Dim(name, min=4, max=_LARGEST) for name in ("rows", "columns"))
     sides = {2: CELL * height, 3: CELL * width}
-    feed = restyle_inputs(pack, draw_pictures(2, 128)[..., :96], seed=0)
+    feed = restyle_inputs(pack, draw_pictures(2, 128)[..., :96].contiguous(), seed=0)
     one: dict[int, Any] = {0: batch}
     dims = {**dict.fromkeys(feed, one), "images": one | sides, "noise": one | sides}
     side = torch.export.Dim("side", min=16, max=_LARGEST)

@@ -122,7 +122,11 @@ def write_int8(
     nodes = onnx.load(source).graph.node
     spared = [n.name for n in nodes if any(i.startswith(tuple(kept)) for i in n.input)]
     # a scale for each output would take as much room as it saves, and brings nothing there
-    whole = {n.input[1]: [{"quant_type": quantization.QuantType.QInt8}] for n in nodes if n.op_type == "Gemm"}
+    whole = {
+        n.input[1]: [{"quant_type": quantization.QuantType.QInt8}]
+        for n in nodes
+        if n.op_type == "Gemm"
+    }
     with _quiet():
         quantization.quantize_static(
             str(source),

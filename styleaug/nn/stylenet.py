@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, nn, unflatten
 from torch.nn import functional as F
 
 from styleaug.nn.blocks import ResidualBlock, reflect_conv, subpixel_conv
@@ -103,7 +103,7 @@ def without_lattice(images: Tensor) -> Tensor:
     that the norms after them would blow up wherever an image holds nothing else.
     """
     cells = F.pixel_unshuffle(images, 4)
-    offset = cells.mean((2, 3)).unflatten(1, (-1, 16))
+    offset = unflatten(cells.mean((2, 3)), 1, (-1, 16))
     offset = offset - offset.mean(2, keepdim=True)
     return F.pixel_shuffle(cells - offset.flatten(1)[:, :, None, None], 4)
 

@@ -59,7 +59,7 @@ class StyleRows:
         )
         for group in self._optimizer.param_groups:
             group["lr"] = lr
-        self._optimizer.step()
+        self._optimizer.step()  # type: ignore[no-untyped-call]  # torch's
 
     def every(self) -> Tensor:
         """The offset of each style (S, code_size), in the code's own units, on the CPU."""
