@@ -90,8 +90,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def use_autocast(precision: str, device: torch.device) -> bool:
-    """Whether to compute in bfloat16: ``"auto"`` where the hardware multiplies it."""
+def use_autocast(precision: str, device: torch.device, width: int = 16) -> bool:
+    """Whether to compute in bfloat16: ``"auto"`` where the hardware multiplies it.
+
+    On a CPU, channels (``width``) must be a multiple of 16 for that: otherwise gradients of dilated
+    convolutions come out NaN (oneDNN of torch 2.14).
+    """
+    if precision == "auto" and device.type == "cpu" and width % 16:
+        return False
     if precision == "auto":
         return torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
     return precision == "bf16"

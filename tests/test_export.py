@@ -14,8 +14,9 @@ from styleaug import Restyle, StylePack, networks
 from styleaug.cli import main
 from styleaug.edge import Restyler, white_noise
 from styleaug.errors import MissingExtraError, StyleAugError, WeightsError
-from styleaug.export import ExportConfig, export_pack, folder
-from styleaug.export.graphs import draw_pictures, parts_of
+from styleaug.export import ExportConfig, Exported, export_pack, folder
+from styleaug.export.graphs import draw_pictures, parts_of, restyle_inputs
+from styleaug.export.prune import prune
 from styleaug.nn import noise
 from styleaug.nn.stylenet import StyleNetConfig
 from styleaug.pack import build_stylizer
@@ -338,3 +339,49 @@ def test_the_extra_for_phones_is_named(small, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "executorch.exir", None)
     with pytest.raises(MissingExtraError, match=r"styleaug\[executorch\]"):
         export_pack(small, ExportConfig(out=tmp_path / "edge", pte=True))
+
+
+def test_a_pruned_network_learns_to_imitate_the_whole(small):
+    images = draw_pictures(8, 128)
+    pruned, tuned = (prune(small, 0.5, images, minutes=m) for m in (0, 0.1))
+    assert (pruned.config.stem, pruned.config.width) == (4, 4)
+    assert (pruned.names, pruned.tags) == (small.names, small.tags)
+    feed = restyle_inputs(small, images, seed=0)
+    rows = [int((small.codes == code).all(1).nonzero()) for code in feed["code"]]
+
+    def distance(pack):
+        with torch.no_grad():
+            out = parts_of(pack)[0].graph(*{**feed, "code": pack.codes[rows]}.values())
+            return (out - parts_of(small)[0].graph(*feed.values())).abs().mean().item()
+
+    assert distance(tuned) < 0.9 * distance(pruned)
+    # encoded pictures and rows mean the same: the convolutions that measure a style stay
+    statistics = [
+        build_stylizer(pack.config, pack.state).net.statistics(images) for pack in (pruned, tuned)
+    ]
+    torch.testing.assert_close(*statistics)
+    fitted = small.extended(
+        small.codes[:1], ["fitted"], [()], style_residuals=[torch.ones(residual_size(small))]
+    )
+    for pack, share in ((fitted, 0.5), (small, 0.95), (small, -0.1)):
+        with pytest.raises(ValueError, match="prune"):
+            prune(pack, share, images, minutes=0)
+
+
+def residual_size(pack):
+    layers = build_stylizer(pack.config, pack.state).style_layers().values()
+    return sum(layer.out_features for layer in layers)
+
+
+def test_a_pruned_pack_is_exported(small, tmp_path, monkeypatch):
+    written = []
+
+    def note(pack, part, precision, folder, pictures):
+        written.append((pack.config.width, part.name))
+        return Exported(part.name, precision, "none.onnx", 0, {})
+
+    monkeypatch.setattr(folder, "_make", note)
+    config = ExportConfig(out=tmp_path / "edge", prune=0.5, minutes=0.001)
+    export_pack(small, config)
+    assert written == [(4, "restyle"), (4, "encoder")]
+    assert json.loads((tmp_path / "edge" / "export.json").read_text())["pruned"] == 0.5

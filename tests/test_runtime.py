@@ -12,7 +12,7 @@ from styleaug import Restyle, StyleAugment, StylePack, runtime
 from styleaug.networks import encode, stylizer_of
 from styleaug.nn.features import load_features
 from styleaug.pack import build_stylizer
-from styleaug.runtime import LeastRecentlyUsed, building, initializing
+from styleaug.runtime import LeastRecentlyUsed, building, initializing, use_autocast
 
 CPU = torch.device("cpu")
 
@@ -159,3 +159,11 @@ def test_cuda_in_a_forked_process_is_refused_before_the_driver_is_asked(pack, mo
 def test_networks_run_in_what_the_device_is_quick_in(monkeypatch, device, bf16, dtype):
     monkeypatch.setattr(runtime, "cpu_has_bf16", lambda: bf16)
     assert runtime.inference_dtype(torch.device(device)) == dtype
+
+
+def test_bfloat16_is_left_where_its_gradients_are_wrong(monkeypatch):
+    monkeypatch.setattr("styleaug.runtime.cpu_has_bf16", lambda: True)
+    cpu = torch.device("cpu")
+    assert use_autocast("auto", cpu, 32)
+    assert not use_autocast("auto", cpu, 24)
+    assert use_autocast("bf16", cpu, 24)  # who asks for it gets it

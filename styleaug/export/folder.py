@@ -20,6 +20,7 @@ from styleaug.errors import StyleAugError
 from styleaug.export import executorch
 from styleaug.export.graphs import Part, draw_pictures, parts_of, restyle_inputs
 from styleaug.export.onnx import require, write_fp16, write_fp32, write_int8
+from styleaug.export.prune import prune
 from styleaug.images.checks import check_path
 from styleaug.images.io import list_images, load_rgb, spread, to_tensor
 from styleaug.pack import StylePack
@@ -56,14 +57,18 @@ class ExportConfig:
         fp16: write networks of float16, too.
         int8: write networks of 8 bits, too.
         pte: write the network as an ExecuTorch program, too, for one image at a time.
+        prune: share of the channels to take out first, see :func:`~styleaug.export.prune.prune`.
+        minutes: of fine-tuning after that.
         calibrate: pictures, or folders of pictures, like those that will be restyled; without any,
-            quantization sees finishes that the package draws.
+            quantization and pruning see finishes that the package draws.
     """
 
     out: Path
     fp16: bool = False
     int8: bool = False
     pte: bool = False
+    prune: float = 0.0
+    minutes: float = 10.0
     calibrate: tuple[Path, ...] = ()
 
     @property
@@ -123,6 +128,10 @@ def export_pack(
     _check_free(config.out)
     pictures = _calibration(config)
     hear = callback or (lambda text: None)
+    if config.prune:
+        assert pictures is not None
+        hear("fine-tuning")
+        pack = prune(pack, config.prune, pictures, minutes=config.minutes)
     config.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".styleaug-", dir=config.out.parent) as place:
         folder, made = Path(place), []
@@ -155,7 +164,7 @@ def _check_free(out: Path) -> None:
 
 def _calibration(config: ExportConfig) -> Tensor | None:
     """Pictures (N, 3, S, S) in [0, 1], if any are needed."""
-    if not config.int8:
+    if not (config.int8 or config.prune):
         return None
     if not config.calibrate:
         return draw_pictures(CALIBRATION, _SIDE)
@@ -272,6 +281,7 @@ def _described(pack: StylePack, made: Sequence[Exported]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "pack": {"name": Path(pack.source or "in memory").name, "id": pack.id},
+        "pruned": pack.info.get("pruned", 0.0),
         "styleaug": version("styleaug"),
         "files": files,
         "cell": CELL,

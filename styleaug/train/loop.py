@@ -94,7 +94,7 @@ class _Run:
             checkpoint = read_checkpoint(self.checkpoint_path, self.settings, device)
         elif config.resume:
             log.info("There is no checkpoint at %s yet: starting afresh.", self.checkpoint_path)
-        self.autocast = use_autocast(config.precision, self.device)
+        self.autocast = use_autocast(config.precision, self.device, config.net.width)
         dtype = torch.bfloat16 if self.autocast else torch.float32
         self.trunk = load_features().to(self.device, dtype).to(memory_format=torch.channels_last)
         every = list_styles(config.styles)

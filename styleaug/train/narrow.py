@@ -25,7 +25,7 @@ def fits_into(given: StyleNetConfig, shape: StyleNetConfig) -> bool:
     return shape.arch == "stylenet" and same == shape and narrower
 
 
-def start_from(model: Stylizer, source: Stylizer) -> None:
+def start_from(model: Stylizer, source: Stylizer) -> Tensor:
     """Give a model the weights of a network that is as wide or wider.
 
     Of more channels than it has, it is given those that weigh most: by the norm of the filters
@@ -35,6 +35,9 @@ def start_from(model: Stylizer, source: Stylizer) -> None:
     Args:
         model: is given weights, in place; of a shape that :func:`fits_into` admits.
         source: where they come from.
+
+    Returns:
+        The channels at quarter resolution that were taken, as indices of the source's.
     """
     shape, state = model.net.config, source.state_dict()
     stem = _strongest(shape.stem, state["net.stem.weight"], [state["net.down.weight"]])
@@ -93,6 +96,7 @@ def start_from(model: Stylizer, source: Stylizer) -> None:
         elif name.endswith("norm2.affine.bias"):
             own[name] = torch.cat([torch.full((shape.width,), -1.0), torch.zeros(shape.width)])
     model.load_state_dict(own)
+    return trunk
 
 
 def _strongest(count: int, makes: Tensor, reads: Sequence[Tensor]) -> Tensor:
