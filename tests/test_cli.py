@@ -15,9 +15,9 @@ from PIL import Image
 
 from helpers import TINY
 from styleaug import StyleAugment, StylePack
+from styleaug.augment.edit import as_code
 from styleaug.augment.presets import PRESETS
 from styleaug.cli import COMMANDS, build_parser, main, options
-from styleaug.cli.presets import as_code
 
 
 @pytest.fixture(scope="module")

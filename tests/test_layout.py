@@ -36,6 +36,7 @@ ROOMS = [
     "styleaug.evaluate",
     "styleaug.audit",
     "styleaug",
+    "styleaug.studio",
     "styleaug.cli",
     "styleaug.__main__",
 ]
@@ -56,10 +57,12 @@ def listen(event, args):
 before = set(sys.modules)
 sys.addaudithook(listen)
 import styleaug
+for name in styleaug.__all__:
+    getattr(styleaug, name)
 heard = list(noise)
 
-extras = {"albumentations", "elpv_dataset", "h5py", "imagecorruptions", "kornia", "lightning",
-          "matplotlib", "onnx", "onnxruntime", "torchvision.models"}
+extras = {"albumentations", "elpv_dataset", "gradio", "h5py", "imagecorruptions", "kornia",
+          "lightning", "matplotlib", "onnx", "onnxruntime", "torchvision.models"}
 heard += [["import", name] for name in sorted(extras & (set(sys.modules) - before))]
 heard += [["cuda", "initialized"]] if torch.cuda.is_initialized() else []
 print(json.dumps(heard))

@@ -11,7 +11,8 @@ from styleaug import StyleAugment
 from styleaug.cli import main
 from styleaug.cli import preview as command
 from styleaug.cli.pipeline import feed, load_pipeline
-from styleaug.cli.sheet import contact_sheet, outlined, tile
+from styleaug.cli.sheet import contact_sheet, tile
+from styleaug.datasets.outlines import outlined
 from styleaug.images.io import load_rgb, to_tensor
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]

@@ -5,6 +5,7 @@ Images are (1, 3, H, W) float32 in [0, 1] on the CPU.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 from torch.nn import functional as F
 
-from styleaug.images.color import luma
+from styleaug.datasets.survey import LARGEST, SMALLEST
+from styleaug.images.color import luma, to_float
 
 THRESHOLD = 4.5
 """Robust standard deviations at which something counts as conspicuous."""
@@ -50,6 +52,25 @@ def separability(image: Tensor, inside: Tensor, ring: Tensor) -> float:
     return max(
         2 * abs(auc(feature[inside], feature[ring]) - 0.5) for feature in (gray, blurred, energy)
     )
+
+
+def scorer(mask: Tensor) -> Callable[[Tensor], list[float]] | None:
+    """What tells the separability of a defect in images (B, 3, H, W), uint8 or float.
+
+    Args:
+        mask: of the defect, (1, 1, H, W), bool.
+
+    Returns:
+        None if nothing can be told: the defect is too small, too large, or has no surroundings.
+    """
+    if mask.sum() < SMALLEST or mask.float().mean() > LARGEST:
+        return None
+    # all that the measure looks at: 15 pixels around the mask, and 4 for its two blurs
+    part = around(mask, 20)
+    inside, ring = mask[part], surroundings(mask[part])
+    if not ring.any():
+        return None
+    return lambda images: [separability(to_float(i[None])[part], inside, ring) for i in images]
 
 
 def auc(positive: Tensor, negative: Tensor) -> float:

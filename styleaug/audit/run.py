@@ -20,12 +20,10 @@ from PIL import Image
 from torch import Tensor
 
 from styleaug.audit.measures import (
-    around,
     conspicuity,
     flat_energy,
     new_spots,
-    separability,
-    surroundings,
+    scorer,
 )
 from styleaug.audit.report import AuditReport, Row
 from styleaug.audit.settings import PRESET, AuditConfig, recommend, restyle_name, stage_name
@@ -33,7 +31,6 @@ from styleaug.audit.settings import settings as settings_of
 from styleaug.augment.plan import Plan
 from styleaug.augment.transform import StyleAugment
 from styleaug.datasets import DefectSet, Sample
-from styleaug.datasets.survey import LARGEST, SMALLEST
 from styleaug.evaluate.records import package_versions
 from styleaug.images.color import to_float
 from styleaug.images.io import to_tensor
@@ -198,14 +195,7 @@ class _Subject:
         if self.predict is not None:
             predict, label = self.predict, list(self.classes).index(sample.label)
             return lambda images: predict(images)[:, label].tolist()
-        if mask is None or mask.sum() < SMALLEST or mask.float().mean() > LARGEST:
-            return None
-        # all that the measure looks at: 15 pixels around the mask, and 4 for its two blurs
-        part = around(mask, 20)
-        inside, ring = mask[part], surroundings(mask[part])
-        if not ring.any():
-            return None
-        return lambda images: [separability(to_float(i[None])[part], inside, ring) for i in images]
+        return None if mask is None else scorer(mask)
 
     def _measure_free(self, sample: Sample, image: Tensor) -> Row:
         outputs = self.draw(sample, image, self.free)[:: self.config.draws]

@@ -17,6 +17,7 @@ COMMANDS = {
     "presets": "list presets and when to take each, show one as code and JSON",
     "inspect": "how a folder of images is understood, and what is wrong with it",
     "preview": "contact sheet of what training will see",
+    "studio": "local page for tuning a preset on your own parts",
     "stylize": "write changed copies of images and folders of images",
     "audit": "which settings keep which of your defects",
     "bench": "what it gains and costs on your own images",

@@ -14,14 +14,15 @@ from styleaug.audit import AuditConfig, AuditReport, audit
 from styleaug.audit.report import Share
 from styleaug.audit.run import SHOWN, draws_of
 from styleaug.audit.settings import TEXTURES
+from styleaug.augment.edit import as_code
 from styleaug.cli.options import add_command, add_fields, add_options
 from styleaug.cli.outputs import check_outside
 from styleaug.cli.overview import short_overview
 from styleaug.cli.parser import new_folder
 from styleaug.cli.pipeline import load_pipeline
-from styleaug.cli.presets import as_code
-from styleaug.cli.sheet import contact_sheet, outlined
+from styleaug.cli.sheet import contact_sheet
 from styleaug.datasets import read_defects
+from styleaug.datasets.outlines import outlined
 from styleaug.datasets.summary import summarize
 from styleaug.files import atomic_path, remove_leftovers
 from styleaug.images.io import save_image

@@ -14,37 +14,12 @@ from typing import Any
 
 import torch
 
+from styleaug.augment.edit import AMOUNTS, changed
 from styleaug.augment.presets import Preset, preset
 from styleaug.augment.transform import StyleAugment
 from styleaug.images.checks import check_bits
 from styleaug.runtime import choose_device
-from styleaug.stages.base import Stage
-from styleaug.stages.defocus import Defocus
-from styleaug.stages.noise import SensorNoise
-from styleaug.stages.relight import Relight
 from styleaug.stages.restyle import Restyle
-
-_AMOUNTS: dict[str, tuple[type[Stage], str, str]] = {
-    "styles": (
-        Restyle,
-        "styles",
-        "tags or names of styles, which 'styleaug packs' lists; or pictures, or folders of "
-        "pictures, whose style to take, without training",
-    ),
-    "strength": (Restyle, "strength", "how far material and colour change, in [0, 1]"),
-    "texture": (Restyle, "texture", "share of the style's texture; 0 changes tone and colour only"),
-    "mix": (Restyle, "mix", "largest share of a second style that is mixed in, in [0, 1]"),
-    "lighting": (Relight, "strength", "how far the lighting changes, in [0, 1]"),
-    "defocus": (Defocus, "sigma", "blur, as its standard deviation in pixels"),
-    "noise": (SensorNoise, "sigma", "noise, as its standard deviation: a share of the range"),
-    "working_size": (
-        Restyle,
-        "working_size",
-        "short side, in pixels, above which the network runs on a smaller copy",
-    ),
-}
-"""Options that replace arguments of a preset's stages."""
-
 
 _MOST = 10_000
 """Draws of an image, or pixels of a side, that memory holds."""
@@ -103,7 +78,7 @@ def add_preset_options(parser: argparse.ArgumentParser) -> None:
         help="stages to begin with; 'styleaug presets' lists them",
     )
     add_options(group, "pack")
-    for option, (kind, name, does) in _AMOUNTS.items():
+    for option, (kind, name, does) in AMOUNTS.items():
         usual = default_of(kind, name)
         ranged = isinstance(usual, tuple)
         group.add_argument(
@@ -117,7 +92,7 @@ def add_preset_options(parser: argparse.ArgumentParser) -> None:
 
 def replaced(arguments: argparse.Namespace) -> dict[str, Any]:
     """The arguments of a preset's stages that are replaced, by option."""
-    return {o: getattr(arguments, o) for o in _AMOUNTS if getattr(arguments, o) is not None}
+    return {o: getattr(arguments, o) for o in AMOUNTS if getattr(arguments, o) is not None}
 
 
 def chosen_preset(arguments: argparse.Namespace) -> Preset:
@@ -129,7 +104,7 @@ def chosen_preset(arguments: argparse.Namespace) -> Preset:
     chosen = preset(arguments.preset, pack=arguments.pack)
     stages = list(chosen.stages)
     for option, value in replaced(arguments).items():
-        kind, name, _ = _AMOUNTS[option]
+        kind, name, _ = AMOUNTS[option]
         if not any(type(stage) is kind for stage in stages):
             raise ValueError(
                 f"--{option} has no effect on the preset {chosen.name!r}, which has no "
@@ -141,11 +116,6 @@ def chosen_preset(arguments: argparse.Namespace) -> Preset:
         except ValueError as error:
             raise ValueError(f"--{option.replace('_', '-')}: {error}") from error
     return replace(chosen, stages=stages)
-
-
-def changed(stage: Stage, **settings: Any) -> Stage:
-    """A stage with other arguments."""
-    return type(stage)(**{**stage.settings(), **settings})
 
 
 def count(text: str) -> int:

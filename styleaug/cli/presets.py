@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from styleaug.augment.edit import as_code
 from styleaug.augment.presets import PRESETS, preset
 from styleaug.augment.transform import StyleAugment
 from styleaug.cli.options import add_command
@@ -37,9 +38,3 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{as_code(augment)}\n\nand, for StyleAugment.from_dict and the integrations, for\n")
     print(json.dumps(augment.to_dict()))
     return 0
-
-
-def as_code(augment: StyleAugment) -> str:
-    """The call that builds a transform, one stage a line."""
-    lines = "".join(f"        {stage!r},\n" for stage in augment.stages)
-    return f"    {augment!r}".replace(repr(augment.stages), f"[\n{lines}    ]")

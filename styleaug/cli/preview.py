@@ -11,20 +11,21 @@ from torch import Tensor
 
 from styleaug.audit import AuditConfig
 from styleaug.audit.run import fit
+from styleaug.augment.edit import changed
 from styleaug.augment.transform import StyleAugment
 from styleaug.cli.options import (
     add_command,
     add_options,
     add_preset_options,
-    changed,
     chosen_preset,
     few,
     replaced,
 )
 from styleaug.cli.parser import new_file
 from styleaug.cli.pipeline import feed, load_pipeline, seeded
-from styleaug.cli.sheet import contact_sheet, outlined
+from styleaug.cli.sheet import contact_sheet
 from styleaug.datasets import Sample, read_defects
+from styleaug.datasets.outlines import outlined
 from styleaug.images.io import list_images, save_image, spread, to_tensor
 from styleaug.stages.restyle import Restyle
 

@@ -10,17 +10,15 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
-from torch.nn import functional as F
 from torchvision.utils import make_grid
 
 from styleaug.datasets import Sample
+from styleaug.datasets.outlines import boxed, outlined
 from styleaug.images.color import to_rgb
 from styleaug.images.io import to_image, to_tensor
 
 _FONT, _LINE, _LETTER = 11, 15, 6
 """Of captions: size, height of a line, and width of a letter, in pixels."""
-_RED = (230, 30, 30)
-"""Of outlines and boxes."""
 
 
 def tile(image: Tensor, size: int) -> Tensor:
@@ -52,15 +50,6 @@ def contact_sheet(
     return to_image(make_grid(tiles, nrow=len(rows[0]), padding=4, pad_value=255))
 
 
-def outlined(image: Tensor, mask: Tensor | None) -> Tensor:
-    """A uint8 image (3, H, W) with a red line around what its mask (1, H, W) marks."""
-    if mask is None:
-        return image
-    line = F.max_pool2d(mask.float(), 5, stride=1, padding=2)[0].bool() & ~mask[0]
-    red = torch.tensor(_RED, dtype=torch.uint8)[:, None, None]
-    return torch.where(line, red, image)
-
-
 def labelled(sample: Sample, size: int) -> Tensor:
     """A sample's image (3, H, W), uint8, with its masks outlined and its boxes and their names.
 
@@ -77,20 +66,7 @@ def labelled(sample: Sample, size: int) -> Tensor:
         # any share of a pixel that is marked marks it: thin defects stay
         mask = Image.fromarray(marked.astype(np.uint8) * 255).resize(shape, Image.Resampling.BOX)
         image = outlined(image, to_tensor(mask) > 0)
-    picture = to_image(image)
-    drawing, font = ImageDraw.Draw(picture), ImageFont.load_default(_FONT)
-    for box in sample.boxes:
-        left, top, right, bottom = (
-            scale * side for side in (box.left, box.top, box.right, box.bottom)
-        )
-        drawing.rectangle((left - 1, top - 1, right, bottom), outline=_RED)
-        name = " ".join(box.label.split())
-        if name:  # above the box, and inside the picture
-            width = drawing.textlength(name, font=font)
-            place = (max(0, min(left, picture.width - width)), max(0, top - _LINE))
-            drawing.rectangle(drawing.textbbox(place, name, font=font), fill=_RED)
-            drawing.text(place, name, fill="white", font=font)
-    return to_tensor(picture)
+    return boxed(image, sample.boxes, scale)
 
 
 def _wrapped(text: str, letters: int) -> list[str]:

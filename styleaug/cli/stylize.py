@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from styleaug.augment.edit import changed
 from styleaug.augment.plan import named
 from styleaug.augment.transform import StyleAugment
 from styleaug.cli.options import (
     add_command,
     add_options,
     add_preset_options,
-    changed,
     chosen_preset,
     count,
 )
