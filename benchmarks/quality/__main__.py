@@ -9,8 +9,8 @@ that the pack was not trained on. The parts, which ``--only`` chooses from:
 
 style          1 - D(output, style) / D(content, style), D the training's squared Gram distance,
                averaged over layers: 0 changes nothing, 1 reaches the style. The network's raw
-               output; trained styles, unseen references and unseen procedural finishes; by content
-               folder as well.
+               output; trained styles (by their rows in the pack), unseen references and unseen
+               procedural finishes (encoded); by content folder as well.
 paths          the same with only some parts of the code: adaptive, conditional, colours.
 optimum        the objective (style and content) of the network's output over that of an
                optimisation of the pixels (Gatys et al. 2016).

@@ -84,27 +84,29 @@ class Subjects:
         rng = np.random.default_rng(self.seed)
         every = [s for s in list_styles(self.options.styles) if not s.path.startswith(PROCEDURAL)]
 
-        def some(styles: list[StyleImage]) -> Tensor:
-            chosen = rng.permutation(len(styles))[: self.options.count]
-            views = [style_view(styles[i].load(), 0, 0) for i in chosen]
-            return torch.stack([to_tensor(view) for view in views])
+        def some(styles: list[StyleImage]) -> StyleGroup:
+            chosen = [styles[i] for i in rng.permutation(len(styles))[: self.options.count]]
+            views = [style_view(style.load(), 0, 0) for style in chosen]
+            pictures = torch.stack([to_tensor(view) for view in views])
+            return self._group(pictures, [style.name for style in chosen])
 
-        groups = {
+        return {
             "trained styles": some([s for s in every if not is_held_out(s.name, share)]),
             "unseen references": some([s for s in every if is_held_out(s.name, share)]),
-            "unseen procedural": procedural_pictures(self.options.count, self.seed),
+            "unseen procedural": self._group(procedural_pictures(self.options.count, self.seed)),
         }
-        return {name: self._group(pictures) for name, pictures in groups.items()}
 
     @torch.no_grad()
-    def _group(self, images: Tensor) -> StyleGroup:
+    def _group(self, images: Tensor, names: Sequence[str] = ()) -> StyleGroup:
+        """Codes are the pack's own rows where it has them, as users draw them; else encoded."""
         parts = images.split(8)
         found = [grams(self.trunk(to_float(part), ENCODER_LAYERS)) for part in parts]
-        return StyleGroup(
-            images,
-            torch.cat([encode(self.pack, part) for part in parts]),
-            [torch.cat(layer) for layer in zip(*found, strict=True)],
-        )
+        codes = torch.cat([encode(self.pack, part) for part in parts])
+        rows = {name: row for row, name in enumerate(self.pack.names)}
+        for k, name in enumerate(names):
+            if name in rows:
+                codes[k] = self.pack.codes[rows[name]]
+        return StyleGroup(images, codes, [torch.cat(layer) for layer in zip(*found, strict=True)])
 
     @cached_property
     def typical(self) -> Tensor:

@@ -168,9 +168,7 @@ def measure_quality(
 ) -> list[dict[str, Any]]:
     """Style transfer ratio, PSNR, and defects lost."""
     group = subjects.groups["trained styles"]
-    # rows of the pack itself: what the export holds
-    rows = [int((subjects.pack.codes - code).abs().sum(1).argmin()) for code in group.codes]
-    codes = subjects.pack.codes[rows]
+    codes = group.codes
     content = subjects.contents(len(codes))[0]
     found, exact = [], None
     for name, run in contestants.items():
