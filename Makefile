@@ -8,7 +8,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-hosts test-oldest test-all fuzz check docs
+.PHONY: help demo test test-hosts test-oldest test-pages test-all fuzz check page docs
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -27,6 +27,9 @@ test-oldest: .venv-oldest/.ready ## Run the tests of the core with the oldest ve
 		tests/readers $(patsubst %,tests/test_%.py,cached checks color contracts features fused guided \
 		images losses metrics noise norm outputs pack resample runtime statistics stylenet untrusted weights)
 
+test-pages: .venv/.dev page ## Run the tests of the page "Try it" in Chromium
+	$(BIN)/python -m pytest tests/pages
+
 test-all: .venv/.dev .venv-hosts/.ready ## Run all tests, slow ones too, and measure coverage
 	$(BIN)/python -m pytest --cov
 	.venv-hosts/bin/python -m pytest tests/hosts
@@ -40,8 +43,29 @@ check: .venv/.dev ## Check format, lint, types and documentation
 	$(BIN)/mypy
 	$(BIN)/mkdocs build --strict --quiet
 
-docs: .venv/.docs ## Build the documentation into site/
+page: docs/try/vendor/.ready docs/try/model/.ready ## Make what the page "Try it" loads: needs npm
+
+docs: .venv/.docs page ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict
+
+# ONNX Runtime for WebAssembly, of which three files are needed.
+docs/try/vendor/.ready: docs/try/package-lock.json
+	@command -v npm >/dev/null || { \
+		echo "The page \"Try it\" needs npm, which comes with Node.js, to fetch ONNX Runtime: install it." >&2; exit 1; }
+	cd docs/try && npm ci --ignore-scripts --no-audit --no-fund
+	mkdir -p $(@D)
+	cd docs/try/node_modules/onnxruntime-web/dist && cp ort.wasm.min.mjs ort-wasm-simd-threaded.mjs \
+		ort-wasm-simd-threaded.wasm $(abspath $(@D))
+	rm -rf docs/try/node_modules
+	@touch $@
+
+docs/try/model/.ready: pretrained/fast/pack.safetensors pretrained/vgg16/vgg16.safetensors \
+		benchmarks/docs/page.py $(wildcard styleaug/export/*.py) | .venv/.dev
+	rm -rf build/page
+	$(BIN)/python -m styleaug export fast --out build/page --int8
+	$(BIN)/python -m benchmarks.docs.page build/page
+	rm -rf build/page
+	@touch $@
 
 # opencv-python needs libGL, which servers lack; the headless build replaces its files.
 define headless_opencv
