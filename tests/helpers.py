@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision import tv_tensors
 
+import styleaug
 from styleaug.images.color import WHITE
 from styleaug.nn.stylenet import StyleNetConfig
 
@@ -86,3 +87,8 @@ def grey_parts(folder: Path, levels: dict[str, int], count: int = 18) -> Path:
             pixels = (level + 20 * rng.standard_normal((20, 20))).clip(0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / f"{name}/{k}.png")
     return folder
+
+
+def public_names():
+    """What ``from styleaug import *`` brings: the package imports a name when it is asked for."""
+    return {name: getattr(styleaug, name) for name in styleaug.__all__}

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 import styleaug
-from helpers import TINY
+from helpers import TINY, public_names
 from styleaug import StyleAugment
 from styleaug.audit import AuditConfig, AuditReport, audit, run
 from styleaug.audit.measures import (
@@ -201,7 +201,7 @@ def test_recommended_ranges_are_as_wide_as_the_budget_allows(lost, advice):
     found = recommend(every, 0.02, "base")
     assert changes_of(found) == advice
     assert found.p == StyleAugment().p
-    assert eval(repr(found), vars(styleaug)).to_dict() == found.to_dict()
+    assert eval(repr(found), public_names()).to_dict() == found.to_dict()
 
 
 def test_where_nothing_is_lost_the_preset_is_recommended_as_it_is():
@@ -253,7 +253,7 @@ def test_an_audit_measures_every_defect_in_every_setting(folder, pack_file):
     told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     loaded = StyleAugment.from_dict(told["recommended"])
     assert loaded.to_dict() == found.recommended.to_dict()
-    assert eval(told["code"], vars(styleaug)).to_dict() == loaded.to_dict()
+    assert eval(told["code"], public_names()).to_dict() == loaded.to_dict()
 
 
 def test_the_same_style_comes_in_every_setting(folder, pack_file):

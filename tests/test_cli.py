@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import TINY
+from helpers import TINY, public_names
 from styleaug import StyleAugment, StylePack
 from styleaug.augment.edit import as_code
 from styleaug.augment.presets import PRESETS
@@ -209,7 +209,6 @@ def test_presets_are_listed_with_when_to_take_each(capsys):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_shown_as_code_and_json_that_build_it(name, capsys):
-    import styleaug
 
     assert main(["presets", name]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -217,7 +216,7 @@ def test_a_preset_is_shown_as_code_and_json_that_build_it(name, capsys):
     assert shown.to_dict() == StyleAugment(name).to_dict()
     code = as_code(shown)
     assert code in "\n".join(lines)
-    assert eval(code.strip(), vars(styleaug)).to_dict() == shown.to_dict()
+    assert eval(code.strip(), public_names()).to_dict() == shown.to_dict()
 
 
 def test_an_unknown_preset_is_refused(capsys):

@@ -39,6 +39,7 @@ BASE = {
     "bench": ["--data", "parts", "--out", "bench", "--device", "cpu", "--model", "small-cnn"],
     "packs": [],
     "add-style": ["a.png", "--name", "new", "--out", "new.safetensors", "--device", "cpu"],
+    "export": ["base", "--out", "out", "--int8"],
     "gatys": ["a.png", "--reference", "a.png", "--out", "out", "--device", "cpu"],
     "train": ["--content", "parts", "--styles", "parts", "--out", "t.safetensors"],
 }

@@ -25,17 +25,26 @@ from benchmarks.speed.timing import time_in_turn
 def build(expression: str, folder: Path | None = None) -> Callable[[torch.Tensor], Any]:
     """A transform of this checkout, or of the package in a folder."""
     if folder is None:
-        return eval(expression, vars(import_module("styleaug")))
+        return _evaluated(expression)
     ours = _take_out()
     sys.path.insert(0, str(folder.resolve()))
     try:
-        transform: Callable[[torch.Tensor], Any] = eval(expression, vars(import_module("styleaug")))
+        transform = _evaluated(expression)
         transform(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))  # what it imports when it is used
     finally:
         sys.path.pop(0)
         _take_out()
         sys.modules.update(ours)
     return transform
+
+
+def _evaluated(expression: str) -> Callable[[torch.Tensor], Any]:
+    """By the public names of the package as it is found now."""
+    package = import_module("styleaug")
+    found: Callable[[torch.Tensor], Any] = eval(
+        expression, {name: getattr(package, name) for name in package.__all__}
+    )
+    return found
 
 
 def _take_out() -> dict[str, Any]:

@@ -58,12 +58,12 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, and tell the size and the deviation of each file."""
-    if arguments.calibrate and not (arguments.int8 or arguments.prune):
-        raise ValueError("--calibrate has no effect without --int8 or --prune.")
-    check_outside(arguments.out, arguments.calibrate, "--calibrate")
     config = ExportConfig(
         out=arguments.out, calibrate=tuple(arguments.calibrate), **_given(arguments)
     )
+    if arguments.calibrate and not (config.int8 or config.prune):
+        raise ValueError("--calibrate has no effect without --int8 or --prune.")
+    check_outside(arguments.out, arguments.calibrate, "--calibrate")
     with tqdm(total=_steps(config), desc="export", unit="step") as bar:
 
         def show(text: str) -> None:

@@ -20,8 +20,8 @@ from styleaug.errors import StyleAugError
 from styleaug.export import executorch
 from styleaug.export.graphs import Part, draw_pictures, parts_of, restyle_inputs
 from styleaug.export.onnx import require, write_fp16, write_fp32, write_int8
-from styleaug.export.prune import prune
-from styleaug.images.checks import check_path
+from styleaug.export.prune import MOST_PRUNED, prune
+from styleaug.images.checks import check_number, check_path
 from styleaug.images.io import list_images, load_rgb, spread, to_tensor
 from styleaug.pack import StylePack
 
@@ -70,6 +70,15 @@ class ExportConfig:
     prune: float = 0.0
     minutes: float = 10.0
     calibrate: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the amounts.
+
+        Raises:
+            ValueError: if one is out of bounds.
+        """
+        check_number("prune", self.prune, 0.0, MOST_PRUNED)
+        check_number("minutes", self.minutes, 0.0)
 
     @property
     def precisions(self) -> list[str]:

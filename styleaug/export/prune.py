@@ -18,6 +18,9 @@ from styleaug.pack import StylePack, build_stylizer
 from styleaug.runtime import choose_device, initializing, use_autocast
 from styleaug.train.narrow import start_from
 
+MOST_PRUNED = 0.9
+"""Share of channels that can be taken out: fewer are left than a network needs."""
+
 _BATCH, _CROP, _PEAK = 8, 128, 2e-3
 
 
@@ -50,7 +53,7 @@ def prune(
     Raises:
         ValueError: if the pack cannot be pruned, or an argument is out of bounds.
     """
-    check_number("prune", share, 0.0, 0.9)
+    check_number("prune", share, 0.0, MOST_PRUNED)
     check_number("minutes", minutes, 0.0)
     given = pack.config
     if given.arch != "stylenet" or given.style_residuals:
