@@ -125,15 +125,22 @@ class Manifest:
         self._file = file
         return file
 
-    def add(self, entry: Entry, content: bytes) -> None:
+    def add(self, entry: Entry, content: bytes | Path) -> None:
         """Write a picture and its line.
+
+        Args:
+            entry: its line.
+            content: what it holds, or a file on the same drive that is moved there.
 
         Raises:
             OSError: if the picture cannot be written, or another process writes to the folder.
         """
         file, line = self._open(), json.dumps(asdict(entry)).encode("ascii")
         with atomic_path(self.folder / entry.output) as temporary:
-            temporary.write_bytes(content)
+            if isinstance(content, Path):
+                content.replace(temporary)
+            else:
+                temporary.write_bytes(content)
             file.seek(self._end)
             file.truncate()  # a line that was not ended
             self._put(line)

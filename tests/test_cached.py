@@ -15,7 +15,7 @@ from styleaug.cli import main
 from styleaug.gatys.cached import PIXELS, CachedStylization, digest_pixels
 from styleaug.images.io import load_image, to_image, to_tensor
 from styleaug.manifest import LINES, Manifest
-from styleaug.stages.restyle import blend
+from styleaug.stages.restyle import Change
 
 ALWAYS = {"p": 1, "strength": 1, "texture": 1}
 
@@ -100,7 +100,9 @@ def test_the_blend_is_the_transforms(photos, restyled):
     out = CachedStylization(restyled, p=1, strength=0.5, texture=0.25)(image)
     y = to_tensor(load_image(restyled / "colour.png"))
     x = image[None].float() / 255
-    wanted = blend(x, y[None].float() / 255, torch.tensor([0.5]), torch.tensor([0.25]))
+    wanted = Change.between(x, y[None].float() / 255).added_to(
+        x, torch.tensor([0.5]), torch.tensor([0.25])
+    )
     assert (out.float() / 255 - wanted[0].clamp(0, 1)).abs().max() <= 1 / 255
     assert torch.equal(CachedStylization(restyled, **{**ALWAYS, "strength": 0})(image), image)
 

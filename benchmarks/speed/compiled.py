@@ -21,7 +21,7 @@ from benchmarks.speed.timing import time_in_turn
 from styleaug import StylePack
 from styleaug.networks import network_of
 from styleaug.nn.noise import white_noise
-from styleaug.stages.restyle import blend
+from styleaug.stages.restyle import Change
 
 IMAGES = 2
 COMPILED, EAGER = "compiled", "as it is"
@@ -35,7 +35,7 @@ def calls(pack: StylePack, size: int, device: torch.device) -> dict[str, Callabl
     y, amounts = network(x, codes, noise), torch.ones(IMAGES)
     return {
         "network": lambda: network(x, codes, noise),
-        "blending": lambda: blend(x, y, amounts, amounts),
+        "blending": lambda: Change.between(x, y).added_to(x, amounts, amounts),
     }
 
 

@@ -39,7 +39,7 @@ from styleaug.export.executorch import Program
 from styleaug.images.color import to_dtype, to_float
 from styleaug.networks import network_of
 from styleaug.nn.noise import white_noise
-from styleaug.stages.restyle import blend
+from styleaug.stages.restyle import Change
 
 EXACT = "PyTorch fp32"
 SIZES = (256, 512)
@@ -63,7 +63,7 @@ def in_torch(pack: StylePack, dtype: torch.dtype) -> Contestant:
         x = to_float(image[None])
         noise = white_noise(torch.tensor([seed]), 1, *x.shape[2:])
         y = network(x, code[None], noise)
-        return to_dtype(blend(x, y, one, one).clamp(0, 1), torch.uint8)[0]
+        return to_dtype(Change.between(x, y).added_to(x, one, one).clamp(0, 1), torch.uint8)[0]
 
     return run
 

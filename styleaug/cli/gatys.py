@@ -190,4 +190,4 @@ def _write(
     for number, (picture, read, file) in enumerate(made, 1):
         drawn = {PIXELS: digest_pixels(to_dtype(to_float(read.image, bits), torch.uint8))}
         # a batch of which a part is lost is made again as a whole: its rounding depends on its size
-        outputs.write(picture, file, source=read, drawn=drawn, left=len(made) - number)
+        outputs.write(picture, file, digest=read.digest, drawn=drawn, left=len(made) - number)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from styleaug import __version__
@@ -65,7 +66,13 @@ class Content:
 
 
 def list_pictures(
-    sources: Sequence[Path], out: Path, *, copies: int = 1, others: Sequence[Path] = ()
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    copies: int = 1,
+    others: Sequence[Path] = (),
+    find: Callable[[Path], list[Path]] = list_images,
+    rename: str | None = None,
 ) -> list[Picture]:
     """What to make of images and folders of images: folders are mirrored, copies are numbered.
 
@@ -76,6 +83,8 @@ def list_pictures(
         out: the output folder.
         copies: of each image.
         others: further images that are read, and so must not be written.
+        find: gives the images of a source, or other files that pictures are made of.
+        rename: the name of the one that there is to be.
 
     Raises:
         ValueError: if a source is missing or empty, ``out`` is one, two sources would become the
@@ -84,12 +93,12 @@ def list_pictures(
     pictures: list[Picture] = []
     writers: dict[str, Path] = {}
     for source in sources:
-        for path in _images_of(source, out):
+        for path in _files_of(source, out, find):
             relative = Path(path.name) if path == source else path.relative_to(source)
             suffix = relative.suffix if relative.suffix.lower() != ".jpeg" else ".jpg"
             for copy in range(copies):
                 mark = f"_{copy + 1}" if copies > 1 else ""
-                output = (relative.parent / f"{relative.stem}{mark}{suffix}").as_posix()
+                output = rename or (relative.parent / f"{relative.stem}{mark}{suffix}").as_posix()
                 if output in writers:
                     raise ValueError(
                         f"Sources must have different names below {out}, but {writers[output]} "
@@ -110,9 +119,9 @@ def list_pictures(
     return pictures
 
 
-def _images_of(source: Path, out: Path) -> list[Path]:
-    """Images of a source that do not lie in the output folder."""
-    images, folder = list_images(source), _identity(out)
+def _files_of(source: Path, out: Path, find: Callable[[Path], list[Path]]) -> list[Path]:
+    """Files of a source that do not lie in the output folder."""
+    images, folder = find(source), _identity(out)
     if source.is_file() or folder is None:
         return images
     if _identity(source) == folder:
@@ -204,7 +213,7 @@ class Outputs:
                 raise ValueError(
                     _refusal(f"{target} is there, but {LINES} does not tell what it was made of")
                 )
-            wanted = self._settings_of(picture)
+            wanted = self.settings_of(picture)
             names = {*wanted, *entry.settings}
             others = sorted(n for n in names if entry.settings.get(n) != wanted.get(n))
             if others:
@@ -216,7 +225,8 @@ class Outputs:
                     _refusal(f"{self.out / picture.output} was made of another image than {source}")
                 )
 
-    def _settings_of(self, picture: Picture) -> dict[str, Any]:
+    def settings_of(self, picture: Picture) -> dict[str, Any]:
+        """All that decides how a picture is made."""
         return {**self._settings, "copy": picture.copy}
 
     def __enter__(self) -> Outputs:
@@ -251,9 +261,9 @@ class Outputs:
     def write(
         self,
         picture: Picture,
-        file: bytes,
+        file: bytes | Path,
         *,
-        source: Content,
+        digest: str,
         drawn: Mapping[str, Any],
         left: int = 0,
     ) -> None:
@@ -261,8 +271,8 @@ class Outputs:
 
         Args:
             picture: which one.
-            file: what it holds.
-            source: what it was made of.
+            file: what it holds, or a file on the same drive that is moved there.
+            digest: of the file that it was made of.
             drawn: what it got.
             left: how many pictures, made together with it, come after it.
 
@@ -275,10 +285,10 @@ class Outputs:
         entry = Entry(
             output=picture.output,
             source=str(picture.source),
-            source_sha256=source.digest,
-            sha256=hashlib.sha256(file).hexdigest(),
+            source_sha256=digest,
+            sha256=_digest(file),
             version=__version__,
-            settings=self._settings_of(picture),
+            settings=self.settings_of(picture),
             drawn=drawn,
             left=left,
         )
@@ -289,11 +299,17 @@ class Outputs:
                 raise
             self.skip([picture], str(error))
 
-    def report(self) -> int:
+    def report(self, kind: str = "images") -> int:
         """Tell how many pictures there are; the exit status."""
         skipped = f", {self._skipped} skipped" if self._skipped else ""
-        print(f"{self.count - self._skipped} images in {self.out}{skipped}")
+        print(f"{self.count - self._skipped} {kind} in {self.out}{skipped}")
         return 1 if self._skipped else 0
+
+
+def _digest(content: bytes | Path) -> str:
+    if isinstance(content, Path):
+        return digest_file(content)
+    return hashlib.sha256(content).hexdigest()
 
 
 _BAD_NAMES = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL}
@@ -302,6 +318,13 @@ _BAD_NAMES = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL}
 
 def _refusal(reason: str) -> str:
     return f"{reason}. Choose another --out, or make it anew with --overwrite."
+
+
+def generator_of(seed: int, name: str, copy: int = 0) -> torch.Generator:
+    """A generator of its own for each picture: the order of work does not matter."""
+    # a name of another encoding, out of a ZIP file, is a name, too
+    text = f"{seed}/{copy}/{name}".encode(errors="surrogateescape")
+    return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(text).digest()[:7], "big"))
 
 
 def digest_files(files: Iterable[Path]) -> str:

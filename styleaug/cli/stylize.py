@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
+from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from styleaug.augment.edit import changed
 from styleaug.augment.plan import named
 from styleaug.augment.transform import StyleAugment
+from styleaug.cli.film import (
+    add_film_options,
+    check_no_film_options,
+    is_clip,
+    new_place,
+    stylize_films,
+    stylize_frames,
+)
 from styleaug.cli.options import (
     add_command,
     add_options,
@@ -24,9 +31,15 @@ from styleaug.cli.options import (
     chosen_preset,
     count,
 )
-from styleaug.cli.outputs import Content, Outputs, Picture, digest_files, list_pictures
-from styleaug.cli.parser import new_folder
-from styleaug.images.io import encode_picture
+from styleaug.cli.outputs import (
+    Content,
+    Outputs,
+    Picture,
+    digest_files,
+    generator_of,
+    list_pictures,
+)
+from styleaug.images.io import SUFFIXES, encode_picture, walk
 from styleaug.stages.base import Stage
 from styleaug.stages.restyle import Restyle
 
@@ -49,29 +62,35 @@ def add_parser(commands: Any) -> None:
     parser = add_command(commands, "stylize", run, does=does, examples=EXAMPLES)
     parser.add_argument("sources", nargs="+", type=Path, metavar="SRC", help="images or folders")
     parser.add_argument(
-        "--out", type=new_folder, required=True, metavar="DIR", help="where to write"
+        "--out", type=new_place, required=True, metavar="DIR", help="where to write"
     )
     parser.add_argument("--copies", type=count, default=1, metavar="N", help="of each image")
     parser.add_argument(
         "--overwrite", action="store_true", help="write again what is there already"
     )
     add_preset_options(parser)
+    add_film_options(parser)
     add_options(parser.add_argument_group("running"), "bits", "device", "seed")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Change every image of every source."""
+    """Change every image, or film, of every source."""
     stages = [changed(s, p=1.0) for s in chosen_preset(arguments).stages]
     augment = StyleAugment(stages, bits=arguments.bits)
-    references = [f for s in stages if isinstance(s, Restyle) for f in s.pool.files]
-    out, copies = arguments.out, arguments.copies
-    pictures = list_pictures(arguments.sources, out, copies=copies, others=references)
     settings = {"command": "stylize", "seed": arguments.seed, "bits": arguments.bits}
     for name, stage in named(stages).items():
         settings |= {f"{name}.{key}": value for key, value in _settings_of(stage).items()}
+    if _are_films(arguments.sources):
+        return stylize_films(arguments, augment, settings)
+    if arguments.steady:
+        return stylize_frames(arguments, augment, settings)
+    check_no_film_options(arguments)
+    references = [f for s in stages if isinstance(s, Restyle) for f in s.pool.files]
+    out, copies = arguments.out, arguments.copies
+    pictures = list_pictures(arguments.sources, out, copies=copies, others=references)
 
     def make(picture: Picture, image: Tensor) -> tuple[bytes, dict[str, Any]]:
-        plan = augment.draw(1, _generator(arguments.seed, picture.name, picture.copy))
+        plan = augment.draw(1, generator_of(arguments.seed, picture.name, picture.copy))
         out = augment.render(image[None].to(arguments.device), plan)[0]
         content = encode_picture(out, like=picture.source, suffix=picture.suffix)
         drawn = plan.describe(0).items()
@@ -91,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
             for picture in missing:
                 made = outputs.attempt([picture], partial(make, picture, read.image))
                 if made is not None:
-                    outputs.write(picture, made[0], source=read, drawn=made[1])
+                    outputs.write(picture, made[0], digest=read.digest, drawn=made[1])
     return outputs.report()
 
 
@@ -104,8 +123,21 @@ def _settings_of(stage: Stage) -> dict[str, Any]:
     return settings
 
 
-def _generator(seed: int, name: str, copy: int) -> torch.Generator:
-    """A generator of its own for each picture: the order of work does not matter."""
-    # a name of another encoding, out of a ZIP file, is a name, too
-    text = f"{seed}/{copy}/{name}".encode(errors="surrogateescape")
-    return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(text).digest()[:7], "big"))
+def _are_films(sources: Sequence[Path]) -> bool:
+    """Whether the sources are films; a folder is one of films if it holds films and no pictures.
+
+    Raises:
+        ValueError: if there are both.
+    """
+    kinds = set()
+    for source in sources:
+        files = list(walk(source)) if source.is_dir() else [source]
+        if any(file.suffix.lower() in SUFFIXES for file in files):
+            kinds.add("pictures")
+        elif any(is_clip(file) for file in files):
+            kinds.add("films")
+    if len(kinds) > 1:
+        raise ValueError(
+            "Sources must be pictures or films, but there are both. Take one each run."
+        )
+    return kinds == {"films"}

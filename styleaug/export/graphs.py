@@ -14,7 +14,7 @@ from styleaug.nn.encoder import STYLE_SIZE, Stylizer
 from styleaug.nn.features import VGGFeatures, load_features
 from styleaug.nn.noise import white_noise
 from styleaug.pack import StylePack, build_stylizer
-from styleaug.stages.restyle import blend
+from styleaug.stages.restyle import Change
 from styleaug.styles.procedural import FAMILIES, draw_finish
 
 _LARGEST = 16384
@@ -37,7 +37,11 @@ class RestyleGraph(nn.Module):
         self, images: Tensor, code: Tensor, strength: Tensor, texture: Tensor, noise: Tensor
     ) -> Tensor:
         """Restyle."""
-        return blend(images, self.net(images, code, noise), strength, texture).clamp(0, 1)
+        return (
+            Change.between(images, self.net(images, code, noise))
+            .added_to(images, strength, texture)
+            .clamp(0, 1)
+        )
 
 
 class EncoderGraph(nn.Module):

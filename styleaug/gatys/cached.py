@@ -25,7 +25,7 @@ from styleaug.images.color import luma, to_dtype, to_float, to_rgb
 from styleaug.images.io import image_like, read_picture, to_tensor
 from styleaug.manifest import LINES, Manifest
 from styleaug.stages.params import Range
-from styleaug.stages.restyle import blend
+from styleaug.stages.restyle import Change
 from styleaug.stages.sample import notice_untouched
 
 PIXELS = "pixels"
@@ -147,7 +147,9 @@ class CachedStylization(v2.Transform):
             )
         x = to_rgb(to_float(image, self.bits))[None]
         amounts = torch.tensor([params["strength"]]), torch.tensor([params["texture"]])
-        out = blend(x, to_rgb(to_float(restyled, self.bits))[None], *amounts)[0]
+        out = Change.between(x, to_rgb(to_float(restyled, self.bits))[None]).added_to(x, *amounts)[
+            0
+        ]
         out = luma(out.clamp(0, 1)) if image.shape[0] == 1 else out
         return to_dtype(out, image.dtype, self.bits)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,47 @@ class RestyleParams(Params):
             "strength": round(float(self.strength[row]), 4),
             "texture": round(float(self.texture[row]), 4),
         }
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """What restyling does to images: the change of their tone, and the texture that is added.
+
+    Attributes:
+        maps: the tone as local affine maps, see :func:`~styleaug.nn.guided.tone_map`.
+        tone: what the maps change in the images that they were fitted on, (B, 3, h, w).
+        texture: bounded, (B, 3, h, w).
+    """
+
+    maps: tuple[Tensor, Tensor]
+    tone: Tensor
+    texture: Tensor
+
+    @classmethod
+    def between(cls, images: Tensor, restyled: Tensor) -> Change:
+        """The change from images to what the network made of them, both (B, 3, h, w)."""
+        maps = tone_map(images, restyled)
+        tone = tone_change(images, maps)
+        return cls(maps, tone, bounded_texture(images, restyled - images - tone))
+
+    def added_to(self, x: Tensor, strength: Tensor, texture: Tensor) -> Tensor:
+        """Images with this change, see :class:`Restyle`.
+
+        Args:
+            x: the images (B, 3, H, W), float; larger ones than it was found from, too.
+            strength: (B,), on the CPU.
+            texture: the same.
+        """
+        amount = on_device(strength, x)
+        share = on_device(strength * texture, x)
+        if x.shape == self.tone.shape:
+            return torch.addcmul(x, self.tone, amount).addcmul_(self.texture, share)
+        out = torch.empty_like(x, memory_format=torch.contiguous_format)
+        for band in bands_of(x):
+            restyled = torch.addcmul(x[:, :, band], tone_change(x, self.maps, band), amount)
+            detail = interpolate(self.texture, x.shape[-2:], band)
+            out[:, :, band] = restyled.addcmul_(detail, share)
+        return out
 
 
 class Restyle(Stage):
@@ -270,27 +311,41 @@ class Restyle(Stage):
 
     def apply(self, images: Tensor, params: RestyleParams) -> Tensor:
         """Restyle images (B, C, H, W), float; gray ones through their luma."""
+        return self.apply_change(images, params, self._change)
+
+    def apply_change(
+        self,
+        images: Tensor,
+        params: RestyleParams,
+        find: Callable[[Tensor, RestyleParams], Change],
+    ) -> Tensor:
+        """Change images (B, C, H, W) by what ``find`` makes of their working copies and params."""
         height, width = images.shape[-2:]
         if min(height, width) < _SMALLEST:
             border = (0, max(0, _SMALLEST - width), 0, max(0, _SMALLEST - height))
             wide = F.pad(images, border, mode="replicate")
-            return self.apply(wide, params)[..., :height, :width]
+            return self.apply_change(wide, params, find)[..., :height, :width]
         x = to_rgb(images)
         small = self._shrink(x)
-        network = network_of(self._pack, x.device)
-        code = params.codes.to(x.device, non_blocking=True)
-        seeds = params.seed.to(x.device, non_blocking=True)
-        noise = white_noise(seeds, 1, *small.shape[-2:])
-        y = network(small, code, noise)
+        out = find(small, params).added_to(x, params.strength, params.texture)
+        # clamped first: gray is the luma of the colours that there can be
+        return luma(out.clamp(0, 1)) if images.shape[1] == 1 else out
+
+    def _change(self, small: Tensor, params: RestyleParams) -> Change:
+        seeds = params.seed.to(small.device, non_blocking=True)
+        return self.find_change(small, params, white_noise(seeds, 1, *small.shape[-2:]))
+
+    def find_change(self, small: Tensor, params: RestyleParams, noise: Tensor) -> Change:
+        """What the network makes of working copies (B, 3, h, w) and noise (B, 1, h, w)."""
+        code = params.codes.to(small.device, non_blocking=True)
+        y = network_of(self._pack, small.device)(small, code, noise)
         # elsewhere a look would make the host wait
         if y.device.type == "cpu" and not y.sum().isfinite():
             raise WeightsError(
                 f"The network of {self._pack!r} must give finite values, but gave NaN or infinite "
                 "ones: its weights are damaged."
             )
-        out = blend(x, y, params.strength, params.texture, small=small)
-        # clamped first: gray is the luma of the colours that there can be
-        return luma(out.clamp(0, 1)) if images.shape[1] == 1 else out
+        return Change.between(small, y)
 
     def _shrink(self, x: Tensor) -> Tensor:
         """The copy that the network looks at."""
@@ -300,34 +355,6 @@ class Restyle(Stage):
             return x
         size = (max(_SMALLEST, round(height * scale)), max(_SMALLEST, round(width * scale)))
         return average(x, size)
-
-
-def blend(
-    x: Tensor, y: Tensor, strength: Tensor, texture: Tensor, *, small: Tensor | None = None
-) -> Tensor:
-    """Images with tone and bounded texture of their restylings, see :class:`Restyle`.
-
-    Args:
-        x: the images (B, 3, H, W), float.
-        y: their restylings, or those of ``small``.
-        strength: (B,), on the CPU.
-        texture: the same.
-        small: smaller copies of the images that were restyled in their place.
-    """
-    small = x if small is None else small
-    maps = tone_map(small, y)
-    change = tone_change(small, maps)
-    detail = bounded_texture(small, y - small - change)
-    amount = on_device(strength, x)
-    share = on_device(strength * texture, x)
-    if small is x:
-        return torch.addcmul(x, change, amount).addcmul_(detail, share)
-    del change
-    out = torch.empty_like(x, memory_format=torch.contiguous_format)
-    for band in bands_of(x):
-        restyled = torch.addcmul(x[:, :, band], tone_change(x, maps, band), amount)
-        out[:, :, band] = restyled.addcmul_(interpolate(detail, x.shape[-2:], band), share)
-    return out
 
 
 def _load_pack(source: str) -> StylePack:
