@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -112,7 +113,7 @@ def stylize(*words):
 
 def flicker(frames, step):
     """Change between frames of a pan, along it."""
-    pairs = zip(frames, frames[1:], strict=False)
+    pairs = pairwise(frames)
     return (
         torch.stack([(b[:, :, :-step] - a[:, :, step:]).square().mean() for a, b in pairs])
         .mean()
@@ -202,7 +203,7 @@ def test_noise_of_the_sensor_stays_unless_asked():
 
 
 def test_memory_can_be_kept_and_taken_over():
-    _, plan, film = restyler()
+    _, _, film = restyler()
     frames = pan(6)
     outs = list(film.over(frames[:3]))
     kept = {name: value.clone() for name, value in film.tensors().items()}
@@ -231,7 +232,7 @@ def test_plan_of_other_stages_is_refused(plan):
 
 
 def test_timeline_is_linear_between_keyframes():
-    augment, plan, _ = restyler(strength=0.5)
+    _, plan, _ = restyler(strength=0.5)
     code = torch.ones_like(plan["Restyle"].codes[0])
     line = Timeline([Keyframe(4, strength=0.1), Keyframe(2, strength=0.9, style=code)])
     strength = [float(line.at(t, plan)["Restyle"].strength) for t in (0, 1, 2, 3, 4, 9)]
@@ -389,10 +390,7 @@ def test_numbered_frames_are_a_film(tmp_path):
     assert stylize(*words) == 0
     frames = [np.asarray(Image.open(tmp_path / f"out/f{k}.png")) for k in range(12)]
     # a frame out of order would differ from its neighbours by more
-    steps = [
-        np.abs(a[:, 2:].astype(int) - b[:, :-2]).mean()
-        for a, b in zip(frames, frames[1:], strict=False)
-    ]
+    steps = [np.abs(a[:, 2:].astype(int) - b[:, :-2]).mean() for a, b in pairwise(frames)]
     assert max(steps) < 3 * min(steps) + 2
     (tmp_path / "out/f5.png").unlink()
     assert stylize(*words) == 0
@@ -475,7 +473,7 @@ def test_missing_packages_are_named(monkeypatch, tmp_path, capsys):
     from styleaug.video import clip, motion
 
     source = write_clip(tmp_path / "in.mp4", pan(2))
-    for name, module, call in (("av", clip, clip._pyav), ("cv2", motion, motion._opencv)):
+    for name, call in (("av", clip._pyav), ("cv2", motion._opencv)):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, name, None)
             call.cache_clear()

@@ -26,6 +26,7 @@ ROOMS = [
     "styleaug.networks",
     "styleaug.stages",
     "styleaug.augment",
+    "styleaug.video",
     "styleaug.hosts",
     "styleaug.albumentations",
     "styleaug.gatys",

@@ -22,6 +22,7 @@ BAD = {
     "Path": ["", " ", "\t"],
     "new_file": ["", " ", "parts", "a.png/x.png", "x" * 300 + ".png", "new/"],
     "new_folder": ["", " ", "a.png", "a.png/x", "x" * 300],
+    "new_place": ["", " ", "a.png", "a.png/x", "x" * 300, "a.png/x.mp4", "x" * 300 + ".mp4"],
     "str": ["", " "],
 }
 """What no option of a type takes."""

@@ -29,7 +29,6 @@ from styleaug.augment.presets import PRESETS
 from styleaug.cli import main
 from styleaug.cli import studio as command
 from styleaug.datasets import Box, Sample
-from styleaug.errors import MissingExtraError
 from styleaug.images.io import to_tensor
 from styleaug.studio.catalogue import Catalogue
 from styleaug.studio.figures import figure, side_by_side
@@ -48,7 +47,6 @@ from styleaug.studio.pictures import (
 )
 from styleaug.studio.session import DRAWS, Session, computed
 from styleaug.studio.settings import Board, Settings, at_once, line_to_paste, write_files
-from styleaug.studio.video import frames_of
 
 
 @pytest.fixture(scope="module")
@@ -346,23 +344,6 @@ def test_frames_of_a_stream_get_one_and_the_same_draw(pack_file):
     assert one.shape == (64, 85, 3)
     assert np.array_equal(one, other)
     assert not np.array_equal(one, session.frame(frame, augment, 1))
-
-
-def test_frames_of_a_video_file_are_read(tmp_path, monkeypatch):
-    cv2 = pytest.importorskip("cv2")
-    film = cv2.VideoWriter(str(tmp_path / "v.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 5, (64, 48))
-    for level in (40, 120, 200):
-        film.write(np.full((48, 64, 3), (level, 90, 10), np.uint8))  # blue first
-    film.release()
-    frames = list(frames_of(tmp_path / "v.avi"))
-    assert len(frames) == 3
-    assert abs(int(frames[2][24, 32, 2]) - 200) < 12
-    (tmp_path / "text.avi").write_text("no film")
-    with pytest.raises(ValueError, match=r"text\.avi must be a video"):
-        next(frames_of(tmp_path / "text.avi"))
-    monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(MissingExtraError, match=r"styleaug\[deep\]"):
-        next(frames_of(tmp_path / "v.avi"))
 
 
 # styles

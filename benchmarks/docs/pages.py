@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -76,6 +76,7 @@ def make_environment(results: Path) -> Environment:
     }
     environment.filters |= {
         "fixed": lambda value, digits=2: f"{value:.{digits}f}",
+        "mean": mean,
         "median": median,
         "signed": lambda values: ", ".join(f"{value:+.1f}" for value in values),
         "words": lambda text: text.replace("_", " "),

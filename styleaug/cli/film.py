@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -18,8 +17,15 @@ from tqdm import tqdm
 
 from styleaug.augment.edit import changed
 from styleaug.augment.transform import StyleAugment
-from styleaug.cli.outputs import Content, Outputs, Picture, generator_of, list_pictures
-from styleaug.cli.parser import new_file, new_folder, number
+from styleaug.cli.outputs import (
+    Content,
+    Outputs,
+    Picture,
+    digest_files,
+    generator_of,
+    list_pictures,
+)
+from styleaug.cli.parser import new_file, new_folder
 from styleaug.errors import warn
 from styleaug.files import digest_file
 from styleaug.images.io import encode_picture, walk
@@ -28,6 +34,8 @@ from styleaug.video.clip import CLIP_SUFFIXES, Clip, encoder_for
 from styleaug.video.film import PART, Parts, parts_folder, restyled_film
 from styleaug.video.restyler import Restyler
 from styleaug.video.timeline import Keyframe, Timeline
+
+_DONE = "done"
 
 _OPTIONS = ("at", "style_to", "new_noise", "codec", "steady", "rate")
 
@@ -62,7 +70,7 @@ def add_film_options(parser: argparse.ArgumentParser) -> None:
         "numbers",
     )
     group.add_argument(
-        "--rate", type=number, metavar="FPS", help="frames a second of --steady (default: 25)"
+        "--rate", type=float, metavar="FPS", help="frames a second of --steady (default: 25)"
     )
 
 
@@ -104,184 +112,163 @@ def check_no_film_options(arguments: argparse.Namespace) -> None:
             )
 
 
-class Film:
-    """What is done to films, as the options say: a draw for each, and what changes over time.
+class Films:
+    """What the options say is done to films: a draw for each, and what changes over time.
 
     Args:
         arguments: the options.
         augment: the transform.
-        references: pictures whose styles it takes.
+        settings: all that decides how it changes an image, by name.
 
     Raises:
         ValueError: if a keyframe cannot be read, or there is nothing for it to change.
     """
 
-    def __init__(self, arguments: argparse.Namespace, augment: StyleAugment) -> None:
-        self.augment, self._seed = augment, arguments.seed
+    def __init__(
+        self, arguments: argparse.Namespace, augment: StyleAugment, settings: Mapping[str, Any]
+    ) -> None:
+        self._options, self._augment = arguments, augment
         self._stage = next((s for s in augment.stages if isinstance(s, Restyle)), None)
-        self.references: list[Path] = []
         if self._stage is None and (arguments.at or arguments.style_to):
             raise ValueError(
                 f"--at and --style-to change material, but {arguments.preset!r} has no Restyle."
             )
+        self._references = [*self._stage.pool.files] if self._stage else []
         self._keyframes = [Keyframe.parse(words, self._code) for words in arguments.at]
         self._last = self._code(arguments.style_to) if arguments.style_to else None
-        self._new_noise = arguments.new_noise
-        self.settings = {
+        self._settings = {
+            **settings,
             "at": [" ".join(words) for words in arguments.at],
             "style_to": arguments.style_to,
             "new_noise": arguments.new_noise,
-            "keyframes": [digest_file(path) for path in self.references],
+            "codec": arguments.codec,
+            "references": digest_files(self._references),
         }
 
     def _code(self, style: str) -> Tensor:
         assert self._stage is not None
         stage: Any = changed(self._stage, styles=[style], mix=0.0, jitter=0.0)
-        self.references += stage.pool.files
-        codes: Tensor = stage.draw(1, generator_of(self._seed, style)).codes
+        self._references += stage.pool.files
+        codes: Tensor = stage.draw(1, generator_of(self._options.seed, style)).codes
         return codes[0]
 
-    def restyler(self, picture: Picture, seconds: float) -> tuple[Restyler, dict[str, Any]]:
+    def _restyler(
+        self, source: Path, name: str, copy: int, seconds: float
+    ) -> tuple[Restyler, dict[str, Any]]:
         """For a film of some length; and what was drawn for it."""
-        name = f"{picture.name}"
-        plan = self.augment.draw(1, generator_of(self._seed, name, picture.copy))
+        plan = self._augment.draw(1, generator_of(self._options.seed, name, copy))
         keyframes = list(self._keyframes)
         if self._last is not None:
             if not seconds:
                 raise ValueError(
-                    f"--style-to needs a film whose length is known, but that of {picture.source} "
-                    "is not. Give --at with a moment."
+                    f"--style-to needs a film whose length is known, but that of {source} is not. "
+                    "Give --at with a moment."
                 )
             keyframes.append(Keyframe(seconds, style=self._last))
-        drawn = {f"{n}.{k}": v for n, values in plan.describe(0).items() for k, v in values.items()}
-        made = Restyler(self.augment, plan, timeline=Timeline(keyframes), new_noise=self._new_noise)
-        return made, drawn
+        timeline, new_noise = Timeline(keyframes), self._options.new_noise
+        drawn = plan.describe(0).items()
+        return (
+            Restyler(self._augment, plan, timeline=timeline, new_noise=new_noise),
+            {f"{n}.{k}": v for n, values in drawn for k, v in values.items()},
+        )
+
+    def stylize_files(self) -> int:
+        """Write changed copies of film files; the exit status."""
+        options, out, name = self._options, self._options.out, None
+        if is_clip(out):
+            if len(options.sources) > 1 or options.sources[0].is_dir() or options.copies > 1:
+                raise ValueError(f"--out must be a folder for several films, but is {out}.")
+            out, name = out.parent, out.name
+        films = list_pictures(
+            options.sources, out, copies=options.copies, find=list_clips, rename=name
+        )
+        for film in films:
+            encoder_for(options.codec, film.suffix)
+        with Outputs(out, films, self._settings, overwrite=options.overwrite) as outputs:
+            for film in outputs.missing:
+                outputs.attempt([film], partial(self._stylize_file, film, outputs))
+        return outputs.report("films")
+
+    def _stylize_file(self, film: Picture, outputs: Outputs) -> None:
+        clip, digest = Clip(film.source), digest_file(film.source)
+        if clip.interlaced:
+            warn(f"{film.source} is interlaced, and becomes progressive: deinterlace it before.")
+        restyler, drawn = self._restyler(film.source, film.name, film.copy, clip.seconds)
+        with (
+            tqdm(total=clip.frames or None, desc=film.name, unit="frame") as bar,
+            restyled_film(
+                clip,
+                outputs.out / film.output,
+                restyler,
+                {**outputs.settings_of(film), "source": digest},
+                codec=self._options.codec,
+                device=self._options.device,
+                advance=bar.update,
+            ) as made,
+        ):
+            outputs.write(film, made, digest=digest, drawn=drawn)
+
+    def stylize_frames(self) -> int:
+        """Write changed copies of folders of numbered frames; the exit status."""
+        options = self._options
+        rate = 25.0 if options.rate is None else options.rate
+        if rate <= 0:
+            raise ValueError(f"--rate must be above 0 frames per second, but is {rate}.")
+        frames = list_pictures(
+            options.sources, options.out, copies=options.copies, others=self._references
+        )
+        settings = {**self._settings, "steady": True, "rate": rate}
+        with (
+            Outputs(options.out, frames, settings, overwrite=options.overwrite) as outputs,
+            tqdm(total=len(frames), desc="stylize", unit="frame") as bar,
+        ):
+            for (folder, copy), group in groupby(sorted(frames, key=_order), key=_film_of):
+                self._stylize_sequence(list(group), folder, copy, rate, outputs, bar.update)
+        return outputs.report("frames")
+
+    def _stylize_sequence(
+        self,
+        frames: Sequence[Picture],
+        folder: str,
+        copy: int,
+        rate: float,
+        outputs: Outputs,
+        advance: Callable[[int], object],
+    ) -> None:
+        missing = {frame.output for frame in outputs.missing}
+        if missing.isdisjoint(frame.output for frame in frames):
+            advance(len(frames))
+            return
+        options, seconds = self._options, len(frames) / rate
+        restyler, drawn = self._restyler(frames[0].source, folder, copy, seconds)
+        target = outputs.out / folder / f"{copy}"
+        with Parts(parts_folder(target), outputs.settings_of(frames[0])) as parts:
+            done = int(parts.state[_DONE]) if parts.state else 0
+            if missing.isdisjoint(frame.output for frame in frames[:done]):
+                restyler.recall(parts.state) if done else None
+            else:
+                done = 0  # one was taken away: the film begins anew
+            advance(done)
+            for number, frame in enumerate(frames[done:], done + 1):
+                advance(1)
+                read = outputs.attempt([frame], partial(Content.read, frame.source, options.bits))
+                if read is None:
+                    continue
+                out = restyler(read.image.to(options.device), (number - 1) / rate)
+                if frame.output in missing:
+                    file = encode_picture(out, like=frame.source, suffix=frame.suffix)
+                    outputs.write(frame, file, digest=read.digest, drawn=drawn)
+                if number % PART == 0:
+                    parts.end({**restyler.tensors(), _DONE: torch.tensor(number)})
+        shutil.rmtree(parts_folder(target))
 
 
-def stylize_films(
-    arguments: argparse.Namespace, augment: StyleAugment, settings: Mapping[str, Any]
-) -> int:
-    """Write changed copies of film files."""
-    film = Film(arguments, augment)
-    out, target = arguments.out, None
-    if is_clip(out):
-        if len(arguments.sources) > 1 or arguments.sources[0].is_dir() or arguments.copies > 1:
-            raise ValueError(f"--out must be a folder for several films, but is the file {out}.")
-        out, target = out.parent, out.name
-    pictures = list_pictures(
-        arguments.sources,
-        out,
-        copies=arguments.copies,
-        others=film.references,
-        find=list_clips,
-        rename=target,
-    )
-    for picture in pictures:
-        encoder_for(arguments.codec, picture.suffix)
-    settings = {**settings, **film.settings, "codec": arguments.codec}
-    with Outputs(out, pictures, settings, overwrite=arguments.overwrite) as outputs:
-        for picture in outputs.missing:
-            outputs.attempt([picture], partial(_one_film, picture, film, outputs, arguments))
-    return outputs.report("films")
-
-
-def _one_film(
-    picture: Picture, film: Film, outputs: Outputs, arguments: argparse.Namespace
-) -> None:
-    clip, digest = Clip(picture.source), digest_file(picture.source)
-    if clip.interlaced:
-        warn(f"{picture.source} is interlaced, and becomes progressive: deinterlace it before.")
-    restyler, drawn = film.restyler(picture, clip.seconds)
-    target = outputs.out / picture.output
-    made_of = {**outputs.settings_of(picture), "source": digest}
-    bar = tqdm(total=clip.frames or None, desc=picture.name, unit="frame")
-    with (
-        bar,
-        restyled_film(
-            clip,
-            target,
-            restyler,
-            made_of,
-            codec=arguments.codec,
-            device=arguments.device,
-            advance=bar.update,
-        ) as made,
-    ):
-        outputs.write(picture, made, digest=digest, drawn=drawn)
-
-
-def stylize_frames(
-    arguments: argparse.Namespace, augment: StyleAugment, settings: Mapping[str, Any]
-) -> int:
-    """Write changed copies of folders of numbered frames."""
-    film, out = Film(arguments, augment), arguments.out
-    rate = 25.0 if arguments.rate is None else arguments.rate
-    if rate <= 0:
-        raise ValueError(f"--rate must be above 0 frames per second, but is {rate}.")
-    stages = [s for s in augment.stages if isinstance(s, Restyle)]
-    references = [*film.references, *(f for s in stages for f in s.pool.files)]
-    pictures = list_pictures(arguments.sources, out, copies=arguments.copies, others=references)
-    settings = {**settings, **film.settings, "steady": True, "rate": rate}
-    with (
-        Outputs(out, pictures, settings, overwrite=arguments.overwrite) as outputs,
-        tqdm(total=len(pictures), desc="stylize", unit="frame") as bar,
-    ):
-        missing = {picture.output for picture in outputs.missing}
-        for _, group in groupby(sorted(pictures, key=_order), key=_film_of):
-            frames = list(group)
-            if missing.isdisjoint(frame.output for frame in frames):
-                bar.update(len(frames))
-                continue
-            _one_sequence(frames, missing, film, outputs, rate, arguments, bar)
-    return outputs.report("frames")
-
-
-def _one_sequence(
-    frames: Sequence[Picture],
-    missing: set[str],
-    film: Film,
-    outputs: Outputs,
-    rate: float,
-    arguments: argparse.Namespace,
-    bar: Any,
-) -> None:
-    restyler, drawn = film.restyler(
-        Picture(frames[0].source, _film_of(frames[0])[0], "", frames[0].copy), len(frames) / rate
-    )
-    name = outputs.out / PurePosixPath(frames[0].output).parent / f"{frames[0].copy}"
-    with ExitStack() as stack:
-        outputs.out.mkdir(parents=True, exist_ok=True)
-        parts = stack.enter_context(Parts(parts_folder(name), outputs.settings_of(frames[0])))
-        done = int(parts.state["done"]) if parts.state else 0
-        if done and missing.isdisjoint(frame.output for frame in frames[:done]):
-            restyler.recall(parts.state)
-        else:
-            done = 0
-        bar.update(done)
-        for index, picture in enumerate(frames[done:], done):
-            read = outputs.attempt(
-                [picture] if picture.output in missing else [],
-                partial(Content.read, picture.source, arguments.bits),
-            )
-            bar.update(1)
-            if read is None:
-                continue
-            changed_frame = restyler(read.image.to(arguments.device), index / rate)
-            if picture.output in missing:
-                content = encode_picture(changed_frame, like=picture.source, suffix=picture.suffix)
-                outputs.write(picture, content, digest=read.digest, drawn=drawn)
-            if (index + 1) % PART == 0:
-                parts.end({**restyler.tensors(), "done": torch.tensor(index + 1)})
-    shutil.rmtree(parts_folder(name))
-
-
-def _film_of(picture: Picture) -> tuple[str, int]:
+def _film_of(frame: Picture) -> tuple[str, int]:
     """The folder of a frame, and its copy."""
-    return PurePosixPath(picture.name).parent.as_posix(), picture.copy
+    return PurePosixPath(frame.name).parent.as_posix(), frame.copy
 
 
-def _order(picture: Picture) -> tuple[Any, ...]:
+def _order(frame: Picture) -> tuple[Any, ...]:
     """Frames by folder and copy, then by the numbers in their names."""
-    name = PurePosixPath(picture.name).name
-    parts = re.split(r"(\d+)", name)
-    return _film_of(picture), [int(p) if p.isdigit() else p for p in parts]
+    parts = re.split(r"(\d+)", PurePosixPath(frame.name).name)
+    return _film_of(frame), [int(part) if part.isdecimal() else part for part in parts]

@@ -17,12 +17,11 @@ from styleaug.augment.edit import changed
 from styleaug.augment.plan import named
 from styleaug.augment.transform import StyleAugment
 from styleaug.cli.film import (
+    Films,
     add_film_options,
     check_no_film_options,
     is_clip,
     new_place,
-    stylize_films,
-    stylize_frames,
 )
 from styleaug.cli.options import (
     add_command,
@@ -81,9 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
     for name, stage in named(stages).items():
         settings |= {f"{name}.{key}": value for key, value in _settings_of(stage).items()}
     if _are_films(arguments.sources):
-        return stylize_films(arguments, augment, settings)
+        return Films(arguments, augment, settings).stylize_files()
     if arguments.steady:
-        return stylize_frames(arguments, augment, settings)
+        return Films(arguments, augment, settings).stylize_frames()
     check_no_film_options(arguments)
     references = [f for s in stages if isinstance(s, Restyle) for f in s.pool.files]
     out, copies = arguments.out, arguments.copies

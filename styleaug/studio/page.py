@@ -19,7 +19,7 @@ from styleaug.studio.layout import DEFECT, MOST, Layout, Start, canvas
 from styleaug.studio.pictures import painted_in, told_separability
 from styleaug.studio.session import DRAWS, Session, computed
 from styleaug.studio.settings import Amount, Settings, line_to_paste, write_files
-from styleaug.studio.video import frames_of
+from styleaug.video.clip import Clip
 
 _PAGE = 24
 """Styles that are shown at a time."""
@@ -244,8 +244,8 @@ class _Page:
         return computed(session.frame, image, augment, _seed(values), most=values[6] == MOST)
 
     def _film(self, path: str, session: Session, *values: Any) -> Iterator[Any]:
-        for frame in frames_of(Path(path)):
-            yield self._frame(frame, session, *values)
+        for frame, _ in Clip(Path(path)).read():
+            yield self._frame(frame.to_ndarray(format="rgb24"), session, *values)
 
 
 def _names(own: Sequence[str] | None) -> dict[str, str]:
