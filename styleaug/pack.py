@@ -22,6 +22,9 @@ from styleaug.weights import bundled_dir, digest, load_safetensors, save_safeten
 
 FORMAT = 1
 
+DEFAULT_PACK = "fast"
+"""Taken where none is named: of the bundled packs the one of less arithmetic."""
+
 
 class StylePack:
     """A trained style network with its styles.
@@ -95,7 +98,7 @@ class StylePack:
         return (_rebuild, (self.config, self.state, self.codes, self.names, self.tags, self.info))
 
     @classmethod
-    def load(cls, source: str | Path = "base") -> StylePack:
+    def load(cls, source: str | Path = DEFAULT_PACK) -> StylePack:
         """Load a bundled pack by name, or a pack file.
 
         Args:

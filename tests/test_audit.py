@@ -26,6 +26,7 @@ from styleaug.audit.settings import STRENGTHS, SWEEPS, TEXTURES, recommend, sett
 from styleaug.cli import main
 from styleaug.cli.pipeline import load_pipeline
 from styleaug.datasets import read_defects
+from styleaug.pack import DEFAULT_PACK
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -137,7 +138,7 @@ def at(strength, texture):
 
 
 def all_kept(**changes):
-    return {name: [1.0] for name in settings("base")} | changes
+    return {name: [1.0] for name in settings(DEFAULT_PACK)} | changes
 
 
 def test_shares_are_over_defects_whose_draws_are_averaged():
@@ -197,19 +198,22 @@ def changes_of(augment):
     ],
 )
 def test_recommended_ranges_are_as_wide_as_the_budget_allows(lost, advice):
-    every = dict.fromkeys(settings("base"), 0.0) | dict.fromkeys(lost, 0.1)
-    found = recommend(every, 0.02, "base")
+    every = dict.fromkeys(settings(DEFAULT_PACK), 0.0) | dict.fromkeys(lost, 0.1)
+    found = recommend(every, 0.02, DEFAULT_PACK)
     assert changes_of(found) == advice
     assert found.p == StyleAugment().p
     assert eval(repr(found), public_names()).to_dict() == found.to_dict()
 
 
 def test_where_nothing_is_lost_the_preset_is_recommended_as_it_is():
-    assert repr(recommend(dict.fromkeys(settings("base"), 0.0), 0.02, "base")) == "StyleAugment()"
+    assert (
+        repr(recommend(dict.fromkeys(settings(DEFAULT_PACK), 0.0), 0.02, DEFAULT_PACK))
+        == "StyleAugment()"
+    )
 
 
 def test_where_everything_is_lost_nothing_is_recommended(folder, pack_file, monkeypatch, capsys):
-    assert recommend(dict.fromkeys(settings("base"), 0.1), 0.02, "base") is None
+    assert recommend(dict.fromkeys(settings(DEFAULT_PACK), 0.1), 0.02, DEFAULT_PACK) is None
     monkeypatch.setattr(run, "recommend", lambda *_: None)
     out = folder / "out"
     command = ["audit", "--data", str(folder / "data"), "--out", str(out), "--draws", "1"]
@@ -249,7 +253,7 @@ def test_an_audit_measures_every_defect_in_every_setting(folder, pack_file):
     assert len([row for row in found.rows if row.added]) == 3
     assert found.lost("recommended").count == 8
     tried = len(TEXTURES) * len(STRENGTHS) + sum(len(values) for _, values in SWEEPS.values())
-    assert len(settings("base")) == tried + 1
+    assert len(settings(DEFAULT_PACK)) == tried + 1
     told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     loaded = StyleAugment.from_dict(told["recommended"])
     assert loaded.to_dict() == found.recommended.to_dict()

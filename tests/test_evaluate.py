@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from helpers import pictures, torch_generator_stays
-from styleaug.evaluate import Robustness, adapt_batchnorm, evaluate
+from styleaug.evaluate import Robustness, evaluate
 from styleaug.evaluate.corruptions import SUITES, Condition
 from styleaug.evaluate.robustness import pool_seeds
 
@@ -206,59 +206,6 @@ def test_adapted_batch_norms_recover_what_an_even_dimming_took(monkeypatch):
     assert model.training
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name])
-
-
-@pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.SyncBatchNorm])
-def test_an_adapted_copy_has_the_statistics_of_all_batches_and_else_what_the_model_has(norm):
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), norm(4, momentum=0.3), nn.Dropout(0.9))
-    model.train()
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    batches = [torch.rand(5, 3, 8, 8) + k for k in range(3)]
-    adapted = adapt_batchnorm(model, iter(batches))
-    features = [model[0](batch) for batch in batches]
-    means = torch.stack([f.mean((0, 2, 3)) for f in features]).mean(0)
-    variances = torch.stack([f.var((0, 2, 3)) for f in features]).mean(0)
-    torch.testing.assert_close(adapted[1].running_mean, means)
-    torch.testing.assert_close(adapted[1].running_var, variances)
-    assert adapted[1].momentum == 0.3
-    assert not any(layer.training for layer in adapted.modules())
-    assert model.training
-    for name, value in model.state_dict().items():
-        assert torch.equal(value, before[name])
-        if "running" not in name and "tracked" not in name:
-            assert torch.equal(adapted.state_dict()[name], value)
-
-
-class TwoHeads(nn.Module):
-    """The second one works in training alone."""
-
-    def __init__(self):
-        super().__init__()
-        self.first, self.second = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
-
-    def forward(self, images):
-        return (self.first(images), self.second(images)) if self.training else self.first(images)
-
-
-def test_norms_that_no_image_reaches_stay_as_they_are():
-    model = TwoHeads()
-    model(torch.rand(4, 3, 8, 8) + 5)
-    adapted = adapt_batchnorm(model, [torch.rand(4, 3, 8, 8)])
-    assert torch.equal(adapted.second.running_mean, model.second.running_mean)
-    assert not torch.equal(adapted.first.running_mean, model.first.running_mean)
-
-
-@pytest.mark.parametrize(
-    ("model", "batches", "words"),
-    [
-        (nn.Conv2d(3, 4, 3), [torch.rand(2, 3, 8, 8)], "has none"),
-        (nn.BatchNorm2d(3, track_running_stats=False), [torch.rand(2, 3, 8, 8)], "has none"),
-        (nn.BatchNorm2d(3), [], "at least one batch of images, but got none"),
-    ],
-)
-def test_what_cannot_be_adapted_is_refused(model, batches, words):
-    with pytest.raises(ValueError, match=words):
-        adapt_batchnorm(model, batches)
 
 
 @pytest.mark.parametrize(

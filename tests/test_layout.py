@@ -29,6 +29,7 @@ ROOMS = [
     "styleaug.video",
     "styleaug.hosts",
     "styleaug.albumentations",
+    "styleaug.adapt",
     "styleaug.gatys",
     "styleaug.styles",
     "styleaug.train",

@@ -38,6 +38,7 @@ BASE = {
     "stylize": ["a.png", "--out", "out", "--device", "cpu"],
     "audit": ["--data", "parts", "--out", "audit", "--device", "cpu"],
     "bench": ["--data", "parts", "--out", "bench", "--device", "cpu", "--model", "small-cnn"],
+    "adapt": ["mine.py:load", "--data", "parts", "--out", "adapted.pt", "--device", "cpu"],
     "packs": [],
     "add-style": ["a.png", "--name", "new", "--out", "new.safetensors", "--device", "cpu"],
     "export": ["base", "--out", "out", "--int8"],
@@ -55,6 +56,9 @@ def folder(tmp_path, monkeypatch):
         pil_picture().save(tmp_path / name)
     shutil.copy(tmp_path / "parts/good/0.png", tmp_path / "a.png")
     (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "mine.py").write_text(
+        "import torch\n\ndef load():\n    return torch.nn.Sequential(torch.nn.BatchNorm2d(3))\n"
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -99,7 +103,12 @@ def test_every_option_refuses_what_it_cannot_take_in_one_sentence(folder, capsys
                 found[option, value[:20]] = status, said[:300]
     assert found == {}
     assert tried or command == "presets" or command == "packs"
-    assert sorted(p.name for p in folder.iterdir()) == ["a.png", "parts", "text.png"]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "a.png",
+        "mine.py",
+        "parts",
+        "text.png",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from styleaug.cli import main
 from styleaug.cli import studio as command
 from styleaug.datasets import Box, Sample
 from styleaug.images.io import to_tensor
+from styleaug.pack import DEFAULT_PACK
 from styleaug.studio.catalogue import Catalogue
 from styleaug.studio.figures import figure, side_by_side
 from styleaug.studio.pictures import (
@@ -107,7 +108,7 @@ def test_sliders_reach_as_far_as_any_preset_and_no_farther_than_is_allowed(tuned
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_untouched_sliders_are_the_preset_by_its_name(name):
-    augment = Settings(name, values=Board("base").values(name), p=0.5).build()
+    augment = Settings(name, values=Board(DEFAULT_PACK).values(name), p=0.5).build()
     assert augment.to_dict() == StyleAugment(name, p=0.5).to_dict()
     assert line_to_paste(augment) == (
         f"from styleaug import StyleAugment\n\naugment = {StyleAugment(name, p=0.5)!r}"

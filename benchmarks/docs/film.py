@@ -20,7 +20,9 @@ from torch.nn import functional as F
 
 from benchmarks.rows import parser_of
 from styleaug import Restyle, StyleAugment
+from styleaug.images.color import to_dtype
 from styleaug.images.io import to_image
+from styleaug.pack import DEFAULT_PACK
 from styleaug.styles.procedural import draw_finish
 from styleaug.train.data import draw_defects
 from styleaug.video import Restyler
@@ -45,7 +47,7 @@ def main(options: Sequence[str]) -> None:
     """Draw and write it."""
     parser = parser_of(__doc__)
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--pack", default="base")
+    parser.add_argument("--pack", default=DEFAULT_PACK)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(options)
     rng = np.random.default_rng(arguments.seed)
@@ -58,7 +60,11 @@ def main(options: Sequence[str]) -> None:
         film(frame)
     gap = torch.ones(3, SIDE, GAP)
     shown = [
-        to_image(torch.cat([x, gap, augment.render(x[None], plan)[0], gap, film(x)], 2))
+        to_image(
+            to_dtype(
+                torch.cat([x, gap, augment.render(x[None], plan)[0], gap, film(x)], 2), torch.uint8
+            )
+        )
         for x in frames
     ]
     shown[0].save(

@@ -26,6 +26,7 @@ from styleaug.gatys import gatys
 from styleaug.images.color import to_dtype
 from styleaug.images.io import find_images, save_image
 from styleaug.networks import encode
+from styleaug.pack import DEFAULT_PACK
 from styleaug.stages.restyle import RestyleParams
 from styleaug.styles.procedural import FAMILIES, draw_finish
 from styleaug.train.data import draw_defects
@@ -121,7 +122,7 @@ def main(options: Sequence[str]) -> None:
     """Draw and write the sheets."""
     parser = parser_of(__doc__)
     parser.add_argument("--content", nargs="+", default=[], metavar="NAME=DIR")
-    parser.add_argument("--pack", default="base")
+    parser.add_argument("--pack", default=DEFAULT_PACK)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args(options)

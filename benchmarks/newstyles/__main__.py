@@ -28,6 +28,7 @@ from styleaug import StylePack
 from styleaug.images.io import to_tensor
 from styleaug.networks import encode
 from styleaug.nn.perceptual import STYLE_WEIGHT
+from styleaug.pack import DEFAULT_PACK
 from styleaug.styles.learn import MEASURED, METHODS, choose_method, learn_style
 from styleaug.styles.probes import (
     PROBE_SIZE,
@@ -123,7 +124,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     add("--steps", type=int, default=200, help="of each fit")
     add("--other-than", type=Path, metavar="RESULT", help="leave out its styles")
-    add("--pack", default="base")
+    add("--pack", default=DEFAULT_PACK)
     add("--out", type=Path, default=RESULTS / "newstyles" / "unseen.json")
     options = parser.parse_args(arguments)
     pack = StylePack.load(options.pack)

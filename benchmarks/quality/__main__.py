@@ -37,6 +37,7 @@ from benchmarks.quality.strength import diversity, optimum, paths, style
 from benchmarks.quality.subjects import Subjects
 from benchmarks.rows import RESULTS, Rows, parser_of, provenance
 from styleaug.evaluate.records import without_folders
+from styleaug.pack import DEFAULT_PACK
 
 _PARTS = (style, paths, optimum, diversity, defects, others, hallucination, geometry, tradeoff)
 PARTS = {part.__name__: part for part in _PARTS}
@@ -59,7 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = parser_of(__doc__)
     add = parser.add_argument
-    add("--pack", default="base")
+    add("--pack", default=DEFAULT_PACK)
     add("--content", nargs="+", required=True, metavar="[NAME=]DIR")
     add("--styles", nargs="+", required=True, metavar="[TAG=]DIR")
     add("--masks", type=Path, required=True, metavar="DIR")

@@ -36,6 +36,7 @@ from styleaug import Restyle, StyleAugment
 from styleaug.augment.plan import Plan
 from styleaug.images.color import luma
 from styleaug.images.io import find_images, load_rgb, spread, to_tensor
+from styleaug.pack import DEFAULT_PACK
 from styleaug.stages.restyle import RestyleParams
 from styleaug.video import Restyler
 from styleaug.video.clip import Clip
@@ -169,7 +170,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--pictures", type=Path, required=True, metavar="DIR")
     parser.add_argument("--clips", type=Path, nargs="*", default=[], metavar="FILE")
-    parser.add_argument("--pack", default="base")
+    parser.add_argument("--pack", default=DEFAULT_PACK)
     parser.add_argument("--count", type=int, default=4, help="pictures")
     parser.add_argument("--frames", type=int, default=32)
     parser.add_argument("--styles", type=int, default=6)

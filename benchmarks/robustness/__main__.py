@@ -36,6 +36,7 @@ from styleaug.evaluate.policies import BASELINES, build_policy, describe_policy,
 from styleaug.evaluate.records import command_line
 from styleaug.evaluate.results import CLEAN, ELSEWHERE, Result
 from styleaug.evaluate.statistics import mean_and_deviation, paired_difference
+from styleaug.pack import DEFAULT_PACK
 
 _PROTOCOL = ("seeds", "task", "protocol", "pack")
 """What must be equal of results whose policies are put together."""
@@ -148,7 +149,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--seeds", type=int, nargs="+", metavar="N", help="instead of the config's")
     add("--only", nargs="+", metavar="NAME", help="run some of the policies")
     add("--add", action="append", default=[], metavar="NAME=EXPRESSION", help="run a policy more")
-    add("--pack", default="base", help="style pack: name or path (default: %(default)s)")
+    add("--pack", default=DEFAULT_PACK, help="style pack: name or path (default: %(default)s)")
     add("--device", default="cpu", help="where networks train (default: %(default)s)")
     add("--jobs", type=int, default=1, metavar="N", help="runs at once, each on one thread")
     add("--cache", type=Path, default=_cache_folder(), metavar="DIR", help="default: %(default)s")

@@ -21,6 +21,7 @@ from benchmarks.speed.timing import time_in_turn
 from styleaug import StylePack
 from styleaug.networks import network_of
 from styleaug.nn.noise import white_noise
+from styleaug.pack import DEFAULT_PACK
 from styleaug.stages.restyle import Change
 
 IMAGES = 2
@@ -42,7 +43,7 @@ def calls(pack: StylePack, size: int, device: torch.device) -> dict[str, Callabl
 def main(arguments: Sequence[str]) -> None:
     """Measure, print, write the result."""
     parser = parser_of(__doc__)
-    parser.add_argument("--pack", default="base")
+    parser.add_argument("--pack", default=DEFAULT_PACK)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--threads", type=int, default=2)

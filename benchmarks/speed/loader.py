@@ -25,6 +25,7 @@ from styleaug import StyleAugment
 from styleaug.evaluate.tasks import ImageSet
 from styleaug.evaluate.training import FlippedImages
 from styleaug.hosts.loader import StyledLoader
+from styleaug.pack import DEFAULT_PACK
 from styleaug.runtime import inference_dtype
 
 PLAIN, STYLING = "no styling", "styling alone"
@@ -102,7 +103,7 @@ def measure(pack: str, rounds: int, device: torch.device) -> list[dict[str, Any]
 def main(arguments: Sequence[str]) -> None:
     """Measure, print, write the result."""
     parser = parser_of(__doc__)
-    parser.add_argument("--pack", default="base")
+    parser.add_argument("--pack", default=DEFAULT_PACK)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

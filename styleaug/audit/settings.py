@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from styleaug.augment.presets import preset
 from styleaug.augment.transform import StyleAugment
 from styleaug.images.checks import check_number, check_whole
+from styleaug.pack import DEFAULT_PACK
 from styleaug.stages.base import Stage
 from styleaug.stages.defocus import Defocus
 from styleaug.stages.noise import SensorNoise
@@ -42,7 +43,7 @@ class AuditConfig:
         ValueError: if a value is out of bounds.
     """
 
-    pack: str = "base"
+    pack: str = DEFAULT_PACK
     size: int = 256
     limit: int = 300
     draws: int = 2

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from styleaug.augment.schedule import Points
 from styleaug.images.checks import did_you_mean
-from styleaug.pack import StylePack
+from styleaug.pack import DEFAULT_PACK, StylePack
 from styleaug.stages.base import Stage
 from styleaug.stages.defocus import Defocus
 from styleaug.stages.noise import SensorNoise
@@ -107,12 +107,21 @@ _ENTRIES: dict[str, _Entry] = {
 PRESETS: dict[str, str] = {name: entry.when for name, entry in _ENTRIES.items()}
 """When to take each preset. What they are chosen by stands in the docs, under robustness."""
 
+LOOKS: dict[str, str] = {
+    "ink": "hatched with a pen",
+    "oil": "thick strokes of a brush",
+    "watercolour": "washes that bleed into each other",
+    "blueprint": "white lines on blue",
+}
+"""Presets of one style each, for pictures, films and models that shall look good: not for training.
+A pack has a row of that name, or not."""
 
-def preset(name: str, *, styles: Styles = "all", pack: str | StylePack = "base") -> Preset:
+
+def preset(name: str, *, styles: Styles = "all", pack: str | StylePack = DEFAULT_PACK) -> Preset:
     """A preset, with styles or a pack of one's own in its ``Restyle``.
 
     Args:
-        name: one of :data:`PRESETS`.
+        name: one of :data:`PRESETS` or :data:`LOOKS`.
         styles: see :class:`~styleaug.Restyle`.
         pack: the same.
 
@@ -125,10 +134,13 @@ def preset(name: str, *, styles: Styles = "all", pack: str | StylePack = "base")
         >>> [type(stage).__name__ for stage in augment.stages]
         ['Restyle', 'Relight', 'Defocus', 'SensorNoise']
     """
+    if isinstance(name, str) and name in LOOKS:
+        look = Restyle(name if styles == "all" else styles, strength=1.0, texture=1.0, pack=pack)
+        return Preset(name, LOOKS[name], [look], p=1.0)
     if not isinstance(name, str) or name not in _ENTRIES:
         raise ValueError(
             f"A preset must be one of {', '.join(_ENTRIES)}, but is {name!r}."
-            f"{did_you_mean(name, _ENTRIES)}"
+            f"{did_you_mean(name, (*_ENTRIES, *LOOKS))}"
         )
     entry = _ENTRIES[name]
 

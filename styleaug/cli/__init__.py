@@ -21,6 +21,7 @@ COMMANDS = {
     "stylize": "write changed copies of images and folders of images",
     "audit": "which settings keep which of your defects",
     "bench": "what it gains and costs on your own images",
+    "adapt": "a trained network to unlabelled images of a new line",
     "packs": "list packs and their styles, show a card",
     "add-style": "make pictures, or a folder of your own line's pictures, styles of a pack",
     "export": "a pack as ONNX networks, for devices, browsers and other languages",

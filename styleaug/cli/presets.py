@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from styleaug.augment.edit import as_code
-from styleaug.augment.presets import PRESETS, preset
+from styleaug.augment.presets import LOOKS, PRESETS, preset
 from styleaug.augment.transform import StyleAugment
 from styleaug.cli.options import add_command
 
@@ -28,8 +28,11 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """List presets, or show one."""
     if arguments.name is None:
-        width = max(map(len, PRESETS))
+        width = max(map(len, (*PRESETS, *LOOKS)))
         for name, when in PRESETS.items():
+            print(f"{name:{width}}  {when}")
+        print("\nLooks, for 'styleaug stylize', not for training:")
+        for name, when in LOOKS.items():
             print(f"{name:{width}}  {when}")
         return 0
     chosen = preset(arguments.name)

@@ -1,9 +1,8 @@
 """How robust a detector is, and what an augmentation gains: corruptions, shifts, experiments."""
 
-from styleaug.evaluate.adaptation import adapt_batchnorm
 from styleaug.evaluate.benchmark import BenchReport, bench
 from styleaug.evaluate.evaluation import evaluate
 from styleaug.evaluate.report import write_report
 from styleaug.evaluate.robustness import Robustness
 
-__all__ = ["BenchReport", "Robustness", "adapt_batchnorm", "bench", "evaluate", "write_report"]
+__all__ = ["BenchReport", "Robustness", "bench", "evaluate", "write_report"]

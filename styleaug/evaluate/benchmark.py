@@ -17,6 +17,7 @@ from styleaug.evaluate.results import Result
 from styleaug.evaluate.robustness import Robustness
 from styleaug.evaluate.split import read_split, split_samples
 from styleaug.evaluate.tasks import kind_of, make_task
+from styleaug.pack import DEFAULT_PACK
 
 TOLERANCE = 0.01
 """Clean score that a recommended preset may cost on the validation images."""
@@ -56,7 +57,7 @@ def bench(
     protocol: Protocol | None = None,
     task: str | None = None,
     baselines: Sequence[str] = ("photometric mix",),
-    pack: str = "base",
+    pack: str = DEFAULT_PACK,
     cache: Path | None = None,
     device: str = "cpu",
     workers: int = 0,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from styleaug.evaluate.adaptation import adapt_batchnorm
+from styleaug.adapt import adapt_batchnorm
 from styleaug.evaluate.corruptions import SUITES, Condition, conditions, corrupted_sets
 from styleaug.evaluate.metrics import Rows
 from styleaug.evaluate.metrics import metric as find_metric

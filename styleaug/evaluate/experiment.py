@@ -35,7 +35,7 @@ from styleaug.evaluate.robustness import Robustness, pool_seeds
 from styleaug.evaluate.split import Split
 from styleaug.evaluate.training import train
 from styleaug.files import atomic_path
-from styleaug.pack import StylePack
+from styleaug.pack import DEFAULT_PACK, StylePack
 from styleaug.stages.base import Stage
 from styleaug.stages.restyle import Restyle
 
@@ -70,7 +70,7 @@ class Experiment:
     split: Split
     protocol: Protocol
     cache: Path
-    pack: str = "base"
+    pack: str = DEFAULT_PACK
     device: str = "cpu"
 
     def run(

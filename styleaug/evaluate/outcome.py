@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from styleaug.evaluate.adaptation import adapt_batchnorm
+from styleaug.adapt import adapt_batchnorm
 from styleaug.evaluate.corruptions import Condition
 from styleaug.evaluate.metrics import Rows, metric
 from styleaug.evaluate.models import Network

@@ -14,7 +14,7 @@ from styleaug.augment.presets import preset
 from styleaug.augment.transform import StyleAugment
 from styleaug.evaluate.models import SMALL
 from styleaug.images.checks import did_you_mean
-from styleaug.pack import StylePack
+from styleaug.pack import DEFAULT_PACK, StylePack
 from styleaug.stages.base import Stage
 
 
@@ -140,7 +140,7 @@ def presets_to_try(kind: str, model: str) -> tuple[str, ...]:
 
 
 def build_policy(
-    expression: str, *, pack: str = "base", references: Tensor | None = None
+    expression: str, *, pack: str = DEFAULT_PACK, references: Tensor | None = None
 ) -> nn.Sequential:
     """Build what is done to a uint8 batch from ``"Transform(...) + Transform(...)"``, in turn.
 

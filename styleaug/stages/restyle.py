@@ -20,7 +20,7 @@ from styleaug.networks import encode, network_of
 from styleaug.nn.guided import bounded_texture, tone_change, tone_map
 from styleaug.nn.noise import SEEDS, white_noise
 from styleaug.nn.resample import average, bands_of, interpolate
-from styleaug.pack import StylePack, bundled_packs
+from styleaug.pack import DEFAULT_PACK, StylePack, bundled_packs
 from styleaug.stages.apply import on_device
 from styleaug.stages.base import Stage
 from styleaug.stages.params import Params, Range, integers, rows, uniform
@@ -213,7 +213,7 @@ class Restyle(Stage):
         texture: Range = (0.0, 1.0),
         mix: float = 0.5,
         jitter: float = 0.0,
-        pack: str | StylePack = "base",
+        pack: str | StylePack = DEFAULT_PACK,
         working_size: int = WORKING_SIZE,
         p: float = 1.0,
     ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from styleaug.augment.presets import PRESETS
 from styleaug.datasets import Sample
 from styleaug.images.io import to_image
+from styleaug.pack import DEFAULT_PACK
 from styleaug.stages.restyle import Restyle
 from styleaug.studio.catalogue import catalogue
 from styleaug.studio.pictures import EXAMPLE, PAINT, Subject, first_of
@@ -37,7 +38,7 @@ class Start:
 
     samples: Mapping[str, Sample]
     preset: str = "default"
-    pack: str = "base"
+    pack: str = DEFAULT_PACK
     size: int = 512
     seed: int = 0
     device: str = "cpu"

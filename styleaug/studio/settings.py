@@ -16,6 +16,7 @@ from styleaug.augment.edit import AMOUNTS, as_code, changed
 from styleaug.augment.plan import Plan
 from styleaug.augment.presets import PRESETS, Preset, preset
 from styleaug.augment.transform import StyleAugment
+from styleaug.pack import DEFAULT_PACK
 from styleaug.stages.base import Stage
 from styleaug.stages.restyle import Restyle
 
@@ -129,7 +130,7 @@ class Settings:
     protect: float = 0.0
     values: Mapping[str, Amount] = field(default_factory=dict)
     styles: tuple[str, ...] = ()
-    pack: str = "base"
+    pack: str = DEFAULT_PACK
 
     def build(self) -> StyleAugment:
         """The transform; the preset by its name where only ``p`` and ``protect`` differ from it.
@@ -143,7 +144,7 @@ class Settings:
         protect = self.protect if any(stage.protectable for stage in stages) else 0.0
         with warnings.catch_warnings():  # that nothing can change, the picture shows
             warnings.simplefilter("ignore")
-            if self.pack == "base" and repr(stages) == repr(list(own.stages)):
+            if self.pack == DEFAULT_PACK and repr(stages) == repr(list(own.stages)):
                 return StyleAugment(self.preset, p=self.p, protect=protect)
             return StyleAugment(replace(own, stages=stages), p=self.p, protect=protect)
 

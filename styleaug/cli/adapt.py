@@ -1,0 +1,99 @@
+"""``styleaug adapt``: a trained network adapted to unlabelled images of a new line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from styleaug.adapt import adapt
+from styleaug.cli.options import add_command, add_options, count, default_of
+from styleaug.cli.parser import new_file
+from styleaug.cli.pipeline import load_pipeline
+from styleaug.files import atomic_path
+from styleaug.images.io import list_images, load_rgb, spread, to_tensor
+
+EXAMPLES = """examples:
+  styleaug adapt mine.py:load --data new_line/ --out adapted.pt
+  styleaug adapt mine.py:load --data new_line/ --out adapted.pt --prior 64 --limit 64   # few
+
+mine.py:load is a function without arguments that gives the trained torch module. It gets images
+(B, 3, S, S) as floats in [0, 1]: let it normalize them itself, as in
+
+  def load():
+      net = ...
+      return torch.nn.Sequential(torchvision.transforms.v2.Normalize(mean, std), net)
+
+Take images as they come, a hundred or more, with defects in their usual share. Statistics of batch
+norms are estimated anew; a network without batch norms has the scales and shifts of its norms
+tuned. OUT holds the state dict: load().load_state_dict(torch.load("adapted.pt")).
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Register the command."""
+    does = "Adapt a trained network to unlabelled images of another line, lighting or camera."
+    parser = add_command(commands, "adapt", run, does=does, examples=EXAMPLES)
+    parser.add_argument("model", metavar="FILE.py:NAME", help="function that gives the module")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="images of the new line"
+    )
+    parser.add_argument(
+        "--out", type=new_file, required=True, metavar="FILE", help="for the state dict"
+    )
+    parser.add_argument(
+        "--prior",
+        type=float,
+        default=default_of(adapt, "prior"),
+        metavar="N",
+        help="images that the statistics of the training count for (default: 0)",
+    )
+    parser.add_argument(
+        "--batch", type=count, default=32, metavar="N", help="images that are taken at once"
+    )
+    add_options(parser, "limit", "device", size=224)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Load, adapt, write."""
+    files = list_images(arguments.data)
+    files = files if arguments.limit is None else spread(files, arguments.limit)
+    model = load_pipeline(arguments.model, "MODEL")()
+    if not isinstance(model, nn.Module):
+        raise ValueError(
+            f"{arguments.model} must give a torch module, but gives {type(model).__name__}."
+        )
+    size, device = arguments.size, arguments.device
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    batches = _batches(files, arguments.batch, size, device)
+    adapted = adapt(model.to(device), batches, prior=arguments.prior)
+    after = {name: value.cpu() for name, value in adapted.state_dict().items()}
+    with atomic_path(arguments.out) as temporary:
+        torch.save(after, temporary)
+    changed = sum(not torch.equal(value, before[name].cpu()) for name, value in after.items())
+    print(f"{arguments.out}: {changed} of {len(after)} tensors adapted to {len(files)} images")
+    return 0
+
+
+def _batches(files: list[Path], batch: int, size: int, device: torch.device) -> Iterator[Tensor]:
+    """Images (B, 3, size, size), float in [0, 1], shuffled: folders may hold a class each."""
+    order = torch.randperm(len(files), generator=torch.Generator().manual_seed(0)).tolist()
+    for first in tqdm(range(0, len(files), batch), desc="adapt", unit="batch"):
+        images = [to_tensor(load_rgb(files[k])) for k in order[first : first + batch]]
+        yield torch.cat(
+            [
+                F.interpolate(
+                    image[None].to(device, torch.float32) / 255,
+                    (size, size),
+                    mode="bilinear",
+                    antialias=True,
+                ).clamp(0, 1)
+                for image in images
+            ]
+        )

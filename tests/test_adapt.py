@@ -1,0 +1,183 @@
+"""Networks adapted to unlabelled images: statistics of batch norms, or affine parameters."""
+
+import pytest
+import torch
+from torch import nn
+
+from helpers import pil_picture
+from styleaug.adapt import adapt, adapt_affine, adapt_batchnorm
+from styleaug.cli import main
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.SyncBatchNorm])
+def test_an_adapted_copy_has_the_statistics_of_all_batches_and_else_what_the_model_has(norm):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), norm(4, momentum=0.3), nn.Dropout(0.9))
+    model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    batches = [torch.rand(5, 3, 8, 8) + k for k in range(3)]
+    adapted = adapt_batchnorm(model, iter(batches))
+    features = [model[0](batch) for batch in batches]
+    means = torch.stack([f.mean((0, 2, 3)) for f in features]).mean(0)
+    variances = torch.stack([f.var((0, 2, 3)) for f in features]).mean(0)
+    torch.testing.assert_close(adapted[1].running_mean, means)
+    torch.testing.assert_close(adapted[1].running_var, variances)
+    assert adapted[1].momentum == 0.3
+    assert not any(layer.training for layer in adapted.modules())
+    assert model.training
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name])
+        if "running" not in name and "tracked" not in name:
+            assert torch.equal(adapted.state_dict()[name], value)
+
+
+class TwoHeads(nn.Module):
+    """The second one works in training alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+
+    def forward(self, images):
+        return (self.first(images), self.second(images)) if self.training else self.first(images)
+
+
+def test_norms_that_no_image_reaches_stay_as_they_are():
+    model = TwoHeads()
+    model(torch.rand(4, 3, 8, 8) + 5)
+    adapted = adapt_batchnorm(model, [torch.rand(4, 3, 8, 8)])
+    assert torch.equal(adapted.second.running_mean, model.second.running_mean)
+    assert not torch.equal(adapted.first.running_mean, model.first.running_mean)
+
+
+@pytest.mark.parametrize(
+    ("model", "batches", "words"),
+    [
+        (nn.Conv2d(3, 4, 3), [torch.rand(2, 3, 8, 8)], "has none"),
+        (nn.BatchNorm2d(3, track_running_stats=False), [torch.rand(2, 3, 8, 8)], "has none"),
+        (nn.BatchNorm2d(3), [], "at least one batch of images, but got none"),
+    ],
+)
+def test_what_cannot_be_adapted_is_refused(model, batches, words):
+    with pytest.raises(ValueError, match=words):
+        adapt_batchnorm(model, batches)
+
+
+def test_a_prior_keeps_a_share_of_the_statistics_that_were():
+    model = nn.Sequential(nn.BatchNorm2d(3))
+    model[0].running_mean.fill_(2.0)
+    batches = [torch.full((4, 3, 8, 8), 5.0), torch.full((2, 3, 8, 8), 5.0)]
+    adapted = adapt_batchnorm(model, batches, prior=18)
+    torch.testing.assert_close(adapted[0].running_mean, torch.full((3,), 0.75 * 2 + 0.25 * 5))
+    torch.testing.assert_close(adapted[0].running_var, torch.full((3,), 0.75))
+    with pytest.raises(ValueError, match="prior must"):
+        adapt_batchnorm(model, batches, prior=-1)
+
+
+class Detector(nn.Module):
+    """Takes a list of images of several sizes, as torchvision's do."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+
+    def forward(self, images):
+        return [self.norm(image[None]) for image in images]
+
+
+def test_lists_of_images_count_each():
+    model = Detector()
+    lists = [[torch.ones(3, 8, 8), torch.ones(3, 6, 4)]]
+    adapted = adapt_batchnorm(model, lists, prior=2)
+    torch.testing.assert_close(adapted.norm.running_mean, torch.full((3,), 0.5))
+
+
+def transformer():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.LayerNorm(8), nn.Linear(8, 3))
+
+
+def entropy(model, batch):
+    logs = model(batch).log_softmax(1)
+    return float(-(logs.exp() * logs).sum(1).mean().detach())
+
+
+def test_affine_parameters_make_outputs_surer_and_nothing_else_changes():
+    model = transformer().train()
+    model[1].requires_grad_(False)
+    batches = [torch.rand(16, 3, 2, 2) for _ in range(20)]
+    adapted = adapt_affine(model, iter(batches), lr=0.01)
+    assert entropy(adapted, batches[0]) < 0.98 * entropy(model, batches[0])
+    changed = {
+        name
+        for name, value in model.state_dict().items()
+        if not torch.equal(value, adapted.state_dict()[name])
+    }
+    assert changed == {"2.weight", "2.bias"}
+    assert model.training
+    assert not adapted.training
+    assert [p.requires_grad for p in adapted.parameters()] == [
+        p.requires_grad for p in model.parameters()
+    ]
+
+
+def test_adapt_takes_what_applies():
+    batches = [torch.rand(8, 3, 2, 2)]
+    assert not torch.equal(adapt(transformer(), batches)[2].weight, transformer()[2].weight)
+    normed = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.LayerNorm(12), nn.Linear(12, 3))
+    adapted = adapt(normed, batches)
+    assert torch.equal(adapted[2].weight, normed[2].weight)
+    assert not torch.equal(adapted[0].running_mean, normed[0].running_mean)
+
+
+@pytest.mark.parametrize(
+    ("model", "batches", "words"),
+    [
+        (nn.Linear(3, 2), [torch.rand(2, 3)], "norms that have a scale and a shift"),
+        (nn.LayerNorm(3, elementwise_affine=False), [torch.rand(2, 3)], "scale and a shift"),
+        (nn.LayerNorm(1), [torch.rand(2, 1)], "logits .* of at least 2 classes"),
+        (nn.LayerNorm(3), [], "at least one batch"),
+    ],
+)
+def test_what_has_no_affine_parameters_is_refused(model, batches, words):
+    with pytest.raises(ValueError, match=words):
+        adapt_affine(model, batches)
+
+
+MODEL = """
+import torch
+from torch import nn
+
+def load():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+
+def number():
+    return 7
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "new").mkdir()
+    for k in range(5):
+        pil_picture().save(tmp_path / f"new/{k}.png")
+    (tmp_path / "mine.py").write_text(MODEL)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_command_writes_a_state_dict_that_the_model_takes(folder, capsys):
+    words = ["--data", "new", "--out", "adapted.pt", "--size", "32", "--batch", "2"]
+    assert main(["adapt", "mine.py:load", *words, "--device", "cpu"]) == 0
+    assert "adapted to 5 images" in capsys.readouterr().out
+    found = torch.load(folder / "adapted.pt")
+    assert found["1.num_batches_tracked"] == 3
+    assert found["1.running_mean"].abs().sum() > 0
+    assert not list(folder.glob(".styleaug*"))
+
+
+def test_what_is_no_module_is_refused(folder, capsys):
+    words = ["--data", "new", "--out", "adapted.pt", "--device", "cpu"]
+    assert main(["adapt", "mine.py:number", *words]) == 2
+    assert "must give a torch module, but gives int" in capsys.readouterr().err
+    assert not (folder / "adapted.pt").exists()
