@@ -28,6 +28,7 @@ from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
 from styleaug.train.loop import Progress, _Run, learning_rate, train
 from styleaug.train.narrow import start_from
+from styleaug.train.rows import StyleRows
 from styleaug.train.styles import StyleTargets, is_held_out, list_styles, style_view
 
 TINY = StyleNetConfig(stem=8, width=16, blocks=1, embedding=8)
@@ -61,7 +62,6 @@ def config(folders: Path, out: Path, **changes) -> TrainConfig:
         "out": out,
         "net": TINY,
         "steps": 4,
-        "row_steps": 1,
         "batch": 2,
         "crop": 32,
         "views": 2,
@@ -424,65 +424,38 @@ def test_a_teacher_is_imitated_without_features(folders, trained, tmp_path):
     assert told[-1].losses["teacher"] < 0.02 * first  # the teacher itself has nothing to learn
 
 
-def test_rows_are_fitted_while_the_network_stands_still(folders, trained, tmp_path):
-    settings, pack, _ = trained
-    still = {"init": str(settings.out), "steps": 0, "views": 1, "batch": 4}
-
-    def run(name: str, **changes) -> tuple[StylePack, TrainConfig]:
-        made = config(folders, tmp_path / f"{name}.safetensors", **{**still, **changes})
-        return train(made), made
-
-    (before, _), (fitted, made) = run("before", row_steps=0), run("fitted", row_steps=20)
-    assert torch.equal(before.codes, pack.codes)  # rows of the pack that it starts from
-    for name, weight in pack.state.items():
-        assert torch.equal(weight, fitted.state[name]), name
-    assert (fitted.codes - before.codes).abs().amax(1).min() > 0.01  # every row
-    again, _ = run("again", row_steps=20)
-    assert again.id == fitted.id
-
-    run_ = _Run(made, torch.device("cpu"), 0, 1)
-    target = run_.targets.batch(torch.arange(len(pack)), run_.device)
-    batch = run_.batches[1000]
-    batch = {**batch, "rows": torch.arange(len(pack))}
-    assert len(batch["content"]) >= len(pack)
-    few = {k: v[: len(pack)] for k, v in batch.items() if k not in ("encoder_seed", "seeds")}
-    few |= {"surfaces": few["surfaces"][:1], "seeds": batch["seeds"][: 2 * len(pack)]}
-
-    def style_loss(codes: torch.Tensor) -> float:
-        given = run_._given(few, target)
-        noise = white_noise(given["seeds"], 1, 32, 32)
-        with torch.no_grad():
-            out = run_.average.net(given["images"], codes.repeat(2, 1), noise).float()
-            return float(run_.objective(*out.chunk(2), given)["style"])
-
-    assert style_loss(fitted.codes) < 0.97 * style_loss(before.codes)
-
-
-def test_rows_go_on_where_a_killed_run_left_them(folders, trained, tmp_path, monkeypatch):
+def test_rows_of_their_own_bring_styles_nearer_than_the_encoder_does(folders, trained, tmp_path):
     settings, _, _ = trained
-    still = {"init": str(settings.out), "steps": 0, "row_steps": 3, "batch": 1}
-    whole = train(config(folders, tmp_path / "whole.safetensors", **still))
-    monkeypatch.setattr("styleaug.train.rows._EVERY", 0.0)
-    fit, count = _Run._fit, []
+    still = {"init": str(settings.out), "lr": 1e-30, "steps": 30, "views": 1, "noise": 0.0}
 
-    def killed(self, *arguments):
-        if len(count) == 2:
-            raise KeyboardInterrupt
-        count.append(0)
-        return fit(self, *arguments)
+    def run(row_lr: float) -> tuple[StylePack, list[float]]:
+        told: list[Progress] = []
+        changes = {**still, "row_lr": row_lr, "batch": 4}
+        pack = train(config(folders, tmp_path / f"{row_lr}.safetensors", **changes), told.append)
+        return pack, [progress.losses["style"] for progress in told]
 
-    part = config(folders, tmp_path / "part.safetensors", resume=True, **still)
-    monkeypatch.setattr(_Run, "_fit", killed)
-    with pytest.raises(KeyboardInterrupt):
-        train(part)
-    monkeypatch.setattr(_Run, "_fit", lambda *arguments: count.append(0) or fit(*arguments))
-    assert train(part).id == whole.id
-    assert len(count) == len(whole)  # each style was fitted once
+    (before, plain), (own, learned) = run(1e-9), run(0.3)
+    for (name, weight), (_, other) in zip(before.state.items(), own.state.items(), strict=True):
+        assert torch.equal(weight, other), name  # the network stood still
+    assert plain[0] == learned[0]  # the same batches, from the same rows
+    assert learned[-1] < 0.97 * plain[-1]
+    assert (own.codes - before.codes).abs().amax(1).min() > 0.01  # every row
+    still |= {"init": str(tmp_path / "0.3.safetensors"), "row_lr": 1e-9, "steps": 1}
+    later = train(config(folders, tmp_path / "later.safetensors", **still))
+    torch.testing.assert_close(later.codes, own.codes, atol=1e-4, rtol=1e-4)  # goes on from them
 
 
-def test_nothing_trained_cannot_be_left_as_it_is(folders, tmp_path):
-    with pytest.raises(ValueError, match="without init"):
-        config(folders, tmp_path / "p.safetensors", steps=0)
+def test_only_the_first_view_of_a_style_uses_its_row():
+    rows = StyleRows(torch.zeros(3, 2), torch.tensor([1.0, 100.0]), views=2)
+    wanted = torch.tensor([1.0, 200.0])
+    for step in range(200):
+        batch = torch.tensor([2, 2, 3, 5])  # style 1 twice, its second view, style 2's second
+        offsets = rows.given(batch)
+        assert (offsets[2:] == 0).all()
+        ((offsets - wanted) / rows.spread).square().sum().backward()
+        rows.learn(batch, offsets.grad, 0.1 * (1 - step / 200))
+    torch.testing.assert_close(rows.every()[1], wanted, atol=0.5, rtol=0.01)
+    assert (rows.every()[[0, 2]] == 0).all()  # not met, not moved
 
 
 def test_the_pack_keeps_where_its_styles_come_from(folders, tmp_path):

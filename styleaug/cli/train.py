@@ -30,13 +30,13 @@ losses (log.jsonl), the checkpoint, and the style targets, which may be deleted 
 """
 
 _RECIPE = {
-    "steps": "optimizer steps; 0 leaves the network as --init has it",
-    "row_steps": "steps in which each style's own row is fitted at the end; 0: the encoder's rows",
+    "steps": "optimizer steps",
     "batch": "images a step and process",
     "crop": "side of the content crops, in pixels",
     "views": "pictures made of each style: itself, then crops of it in other colours",
     "holdout": "share of the styles, by a hash of their names, that is never trained on",
     "lr": "peak learning rate",
+    "row_lr": "peak learning rate of each style's own row; 0: rows are the encoder's",
     "warmup": "steps of linear warm-up",
     "ema": "decay of the averaged weights, which the pack gets",
     "noise": "noise on the encoder's input, in standard deviations",

@@ -32,15 +32,15 @@ class TrainConfig:
             residual blocks the first are taken; more than there are begin by changing nothing.
         teacher: pack whose outputs are to be imitated, a file or a bundled name, of any shape
             (distillation, Hinton et al. 2015).
-        steps: optimizer steps; 0 leaves the network as ``init`` has it.
-        row_steps: steps in which, at the end, the row of each style is fitted while the network
-            stands still; 0: rows are what the encoder makes of the styles.
+        steps: optimizer steps.
         batch: content images (and styles) a step and process.
         crop: side of the content crops, in pixels.
         views: pictures made of each style: the image itself, then crops of it in other colours.
             More views make more styles of few images, so that unseen references are met better.
         holdout: share of the styles, chosen by a hash of their names, that is never trained on.
         lr: peak learning rate of Adam, after a warm-up and before a cosine decay.
+        row_lr: peak learning rate of each style's own row, in standard deviations over the styles;
+            0: rows are what the encoder makes of the styles.
         warmup: steps of linear warm-up.
         style_weight: weight of the mean of the four layers' saturated style distances; 0 leaves
             style and content out, and steps that only imitate a teacher are several times quicker.
@@ -72,12 +72,12 @@ class TrainConfig:
     init: str | None = None
     teacher: str | None = None
     steps: int = 4000
-    row_steps: int = 12
     batch: int = 8
     crop: int = 128
     views: int = 2
     holdout: float = 0.1
     lr: float = 2e-3
+    row_lr: float = 0.1
     warmup: int = 100
     style_weight: float = STYLE_WEIGHT
     content_weights: tuple[float, ...] = tuple(CONTENT_WEIGHTS.values())
@@ -104,8 +104,7 @@ class TrainConfig:
             ValueError: naming the first setting that is out of bounds.
         """
         whole = {
-            "steps": (0, inf),
-            "row_steps": (0, inf),
+            "steps": (1, inf),
             "batch": (1, 4096),
             "crop": (32, 4096),
             "views": (1, 1024),
@@ -117,8 +116,6 @@ class TrainConfig:
         }
         for name, bounds in whole.items():
             check_whole(name, getattr(self, name), *bounds)
-        if not self.steps and not self.init:
-            raise ValueError("steps must be at least 1 without init: there is nothing trained.")
         check_number("holdout", self.holdout, 0, 0.9)
         check_number("ema", self.ema, 0, 0.99999)
         for name in ("lr", "clip"):
@@ -126,7 +123,7 @@ class TrainConfig:
                 raise ValueError(f"{name} must be above 0, but got {getattr(self, name)!r}.")
         for name in ("style_weight", "tonal_weight", "defect_weight", "hallucination_weight"):
             check_number(name, getattr(self, name), 0)
-        for name in ("tv_weight", "teacher_weight", "noise"):
+        for name in ("tv_weight", "teacher_weight", "noise", "row_lr"):
             check_number(name, getattr(self, name), 0)
         if len(self.content_weights) != len(CONTENT_WEIGHTS):
             raise ValueError(

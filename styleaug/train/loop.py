@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,14 +17,12 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from styleaug.errors import StyleAugError
 from styleaug.files import atomic_path, remove_leftovers
 from styleaug.images.io import save_image
 from styleaug.nn.encoder import Stylizer
 from styleaug.nn.features import load_features
-from styleaug.nn.noise import white_noise
 from styleaug.pack import StylePack, build_stylizer
 from styleaug.runtime import choose_device, initializing, join_process_group, use_autocast
 from styleaug.train.checkpoint import (
@@ -38,14 +36,11 @@ from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
 from styleaug.train.losses import Objective
 from styleaug.train.narrow import fits_into, start_from
-from styleaug.train.rows import RowsFitted
+from styleaug.train.rows import StyleRows
 from styleaug.train.sheet import draw_sheet, pick_evenly
 from styleaug.train.styles import StyleTargets, is_held_out, list_styles
 
 log = logging.getLogger(__name__)
-
-_ROW_LR = 0.2
-"""Peak learning rate of rows, in their standard deviations over the styles."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +127,7 @@ class _Run:
             teacher = build_stylizer(pack.config, pack.state).requires_grad_(False).eval()
             self.teacher = teacher.to(self.device).to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr)
+        self.rows = self._start_rows() if config.row_lr else None
         self.objective = Objective(config, self.trunk, self.targets.typical.to(self.device))
         self.step = 0
         if checkpoint:
@@ -139,6 +135,8 @@ class _Run:
             self.model.load_state_dict(checkpoint["model"])
             self.average.load_state_dict(checkpoint["average"])
             self.optimizer.load_state_dict(checkpoint["optimizer"])
+            if self.rows and "rows" in checkpoint:
+                self.rows.load(checkpoint["rows"])
 
     def run(self, callback: Callable[[Progress], None] | None) -> StylePack:
         c = self.config
@@ -182,46 +180,26 @@ class _Run:
             pack.save(c.out)
         return pack
 
+    def _start_rows(self) -> StyleRows:
+        """Rows as the pack to start from has them, where it has styles of the same names."""
+        encoded = self._encode(self.model)
+        rows = encoded.clone()
+        if self.config.init:
+            pack = StylePack.load(self.config.init)
+            known = dict(zip(pack.names, pack.codes, strict=True))
+            if pack.config.width == self.config.net.width:  # of the same meaning
+                for row, style in zip(rows, self.styles, strict=True):
+                    row.copy_(known.get(style.name, row)[: len(row)])  # without shares of fitted
+        spread = encoded.std(0, correction=0)
+        return StyleRows(
+            (rows - encoded).to(self.device), spread.to(self.device), self.config.views
+        )
+
     def _train_step(self, parallel: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         c = self.config
+        lr = learning_rate(self.step, c)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, c)
-        target = self.targets.batch(batch["rows"], self.device)
-        given = self._given(batch, target)
-        generator = torch.Generator().manual_seed(int(batch["encoder_seed"]))
-        noise = torch.randn(target["statistics"].shape, generator=generator)
-        noise = c.noise * noise.to(self.device, non_blocking=True)
-        styles = target["statistics"], target["images"]
-        taught = None
-        with self._computing():
-            if self.teacher:
-                with torch.no_grad():
-                    taught = self.teacher(
-                        given["images"], *styles, torch.zeros_like(noise), given["seeds"]
-                    )
-            both = parallel(given["images"], *styles, noise, given["seeds"])
-        output, damaged = both.float().chunk(2)
-        parts = self.objective(output, damaged, given)
-        if taught is not None:
-            parts["teacher"] = c.teacher_weight * (both.float() - taught.float()).abs().mean()
-        parts["total"] = torch.stack(list(parts.values())).sum()
-        self.optimizer.zero_grad(set_to_none=True)
-        parts["total"].backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
-        self.optimizer.step()
-        # the first averages follow closely: the random start must not linger in them
-        decay = min(c.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for slow, fast in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                slow.lerp_(fast, 1 - decay)
-        return {name: part.detach() for name, part in parts.items()}
-
-    def _computing(self) -> AbstractContextManager[Any]:
-        """In the run's precision."""
-        return torch.autocast(self.device.type, torch.bfloat16) if self.autocast else nullcontext()
-
-    def _given(self, batch: dict[str, Tensor], target: dict[str, Any]) -> dict[str, Any]:
-        """What the objective is given; ``images`` and ``seeds`` are for the network."""
+            group["lr"] = lr
 
         def send(tensor: Tensor) -> Tensor:
             return tensor.to(self.device, non_blocking=True)
@@ -229,92 +207,43 @@ class _Run:
         content = send(batch["content"]).float().div_(255)
         surfaces = send(batch["surfaces"]).float().div_(255)
         damaged = torch.cat([surfaces, content[len(surfaces) :]]) + send(batch["delta"])
-        content = content.contiguous(memory_format=torch.channels_last)
-        damaged = damaged.clamp(0, 1).contiguous(memory_format=torch.channels_last)
-        return {
-            "content": content,
-            "damaged": damaged,
-            "images": torch.cat([content, damaged]),
-            "seeds": send(batch["seeds"]),
+        target = self.targets.batch(batch["rows"], self.device)
+        given = {
+            "content": content.contiguous(memory_format=torch.channels_last),
+            "damaged": damaged.clamp(0, 1).contiguous(memory_format=torch.channels_last),
             "surfaces": len(surfaces),
             "mask": send(batch["mask"]),
             "ring": send(batch["ring"]),
             "grams": target["grams"],
         }
-
-    def _fit_rows(self) -> Tensor:
-        """The row of every training style, fitted while the averaged network stands still.
-
-        An encoder that serves thousands of styles brings each of them near; a row of its own
-        (conditional instance normalization, Dumoulin et al. 2017) brings it nearer.
-        """
-        c, start = self.config, self._encode()
-        if not c.steps and c.init:  # the network is the pack's own, and so are its rows
-            known = StylePack.load(c.init)
-            rows = dict(zip(known.names, known.codes, strict=True))
-            if known.config.width == c.net.width:
-                for code, style in zip(start, self.styles, strict=True):
-                    code.copy_(rows.get(style.name, code)[: len(code)])  # without shares of fitted
-        if not c.row_steps:
-            return start
-        spread = start.std(0, correction=0) + 1e-4
-        count, batch = len(start), c.batch
-        groups = range(self.rank, -(-count // batch), self.world)
-        kept = RowsFitted(c.folder / f"rows-{self.rank}.pt", (self.average.state_dict(), start))
-        missing = [k for k in groups if k not in kept.done]
-        loader = DataLoader(
-            self.batches,
-            batch_size=None,
-            sampler=[c.steps + k * c.row_steps + i for k in missing for i in range(c.row_steps)],
-            num_workers=c.workers,
-            prefetch_factor=4 if c.workers else None,
-        )
-        batches = iter(loader)
-        for k in tqdm(missing, desc="rows", unit="group", disable=self.rank > 0):
-            styles = torch.arange(k * batch, (k + 1) * batch) % count
-            target = self.targets.batch(styles * c.views, self.device)
-            scale = spread.to(self.device)
-            kept.done[k] = start[styles] + spread * self._fit(
-                start[styles].to(self.device), scale, target, batches
-            )
-            kept.save()
-        kept.save(force=True)
-        shift = torch.zeros_like(start)
-        for k in groups:
-            styles = torch.arange(k * batch, min(count, (k + 1) * batch))
-            shift[styles] = kept.done[k][: len(styles)] - start[styles]
-        if self.world > 1:
-            shift = shift.to(self.device)
-            distributed.all_reduce(shift)
-        return start + shift.cpu()
-
-    def _fit(
-        self,
-        start: Tensor,
-        spread: Tensor,
-        target: dict[str, Any],
-        batches: Iterator[dict[str, Tensor]],
-    ) -> Tensor:
-        """How far the rows of some styles move from ``start``, in units of ``spread``."""
-        c = self.config
-        shift = torch.zeros_like(start, requires_grad=True)
-        optimizer = torch.optim.Adam([shift], lr=_ROW_LR, betas=(0.9, 0.99))
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, c.row_steps)
-        for _ in range(c.row_steps):
-            given = self._given(next(batches), target)
-            codes = (start + spread * shift).repeat(2, 1)
-            size = given["images"].shape[2:]
-            with self._computing():
-                both = self.average.net(
-                    given["images"], codes, white_noise(given["seeds"], 1, *size)
-                )
-            output, damaged = both.float().chunk(2)
-            parts = self.objective(output, damaged, given)
-            optimizer.zero_grad(set_to_none=True)
-            torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-        return shift.detach().cpu()
+        generator = torch.Generator().manual_seed(int(batch["encoder_seed"]))
+        noise = c.noise * send(torch.randn(target["statistics"].shape, generator=generator))
+        images, seeds = torch.cat([given["content"], given["damaged"]]), send(batch["seeds"])
+        styles = target["statistics"], target["images"]
+        offsets = self.rows.given(batch["rows"]) if self.rows else None
+        taught = None
+        with torch.autocast(self.device.type, torch.bfloat16) if self.autocast else nullcontext():
+            if self.teacher:
+                with torch.no_grad():
+                    taught = self.teacher(images, *styles, torch.zeros_like(noise), seeds)
+            both = parallel(images, *styles, noise, seeds, offsets)
+        output, damaged_output = both.float().chunk(2)
+        parts = self.objective(output, damaged_output, given)
+        if taught is not None:
+            parts["teacher"] = c.teacher_weight * (both.float() - taught.float()).abs().mean()
+        parts["total"] = torch.stack(list(parts.values())).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        parts["total"].backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
+        self.optimizer.step()
+        if self.rows and offsets is not None and offsets.grad is not None:
+            self.rows.learn(batch["rows"], offsets.grad, c.row_lr * lr / c.lr)
+        # the first averages follow closely: the random start must not linger in them
+        decay = min(c.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for slow, fast in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                slow.lerp_(fast, 1 - decay)
+        return {name: part.detach() for name, part in parts.items()}
 
     def _clear(self) -> None:
         """Drop contact sheets and lines of the log behind the step to begin with.
@@ -350,18 +279,26 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
         }
         weights = [*state["model"].values(), *state["average"].values()]
+        if self.rows:
+            state["rows"] = self.rows.state()
+            weights.append(self.rows.offsets.detach())
         check_weights(weights, self.step, self.checkpoint_path)  # in all processes alike
         if self.rank == 0:
             save_checkpoint(self.checkpoint_path, state)
 
-    def _encode(self) -> Tensor:
-        """What the averaged encoder makes of every training style."""
+    def _codes(self) -> Tensor:
+        """Codes of every training style, from the averaged weights and the styles' own rows."""
+        encoded = self._encode(self.average)
+        return encoded + self.rows.every() if self.rows else encoded
+
+    def _encode(self, model: Stylizer) -> Tensor:
+        """What a model's encoder makes of every training style."""
         rows = torch.arange(len(self.styles)) * self.config.views
         codes = []
         with torch.inference_mode():
             for part in torch.split(rows, 16):
                 target = self.targets.batch(part, self.device)
-                codes.append(self.average.codes(target["statistics"], target["images"]).cpu())
+                codes.append(model.codes(target["statistics"], target["images"]).cpu())
         return torch.cat(codes)
 
     def _pack(self) -> StylePack:
@@ -381,7 +318,7 @@ class _Run:
             "versions": {name: version(name) for name in ("torch", "torchvision")},
         }
         names, tags = [s.name for s in self.styles], [s.tags for s in self.styles]
-        return StylePack(self.average, self._fit_rows(), names, tags, info)
+        return StylePack(self.average, self._codes(), names, tags, info)
 
     def _sheet(self) -> None:
         if self.rank == 0:
