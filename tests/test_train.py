@@ -28,7 +28,6 @@ from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
 from styleaug.train.loop import Progress, _Run, learning_rate, train
 from styleaug.train.narrow import start_from
-from styleaug.train.rows import StyleRows
 from styleaug.train.styles import StyleTargets, is_held_out, list_styles, style_view
 
 TINY = StyleNetConfig(stem=8, width=16, blocks=1, embedding=8)
@@ -422,40 +421,6 @@ def test_a_teacher_is_imitated_without_features(folders, trained, tmp_path):
     )
     assert len(same) == len(pack)
     assert told[-1].losses["teacher"] < 0.02 * first  # the teacher itself has nothing to learn
-
-
-def test_rows_of_their_own_bring_styles_nearer_than_the_encoder_does(folders, trained, tmp_path):
-    settings, _, _ = trained
-    still = {"init": str(settings.out), "lr": 1e-30, "steps": 30, "views": 1, "noise": 0.0}
-
-    def run(row_lr: float) -> tuple[StylePack, list[float]]:
-        told: list[Progress] = []
-        changes = {**still, "row_lr": row_lr, "batch": 4}
-        pack = train(config(folders, tmp_path / f"{row_lr}.safetensors", **changes), told.append)
-        return pack, [progress.losses["style"] for progress in told]
-
-    (before, plain), (own, learned) = run(1e-9), run(0.3)
-    for (name, weight), (_, other) in zip(before.state.items(), own.state.items(), strict=True):
-        assert torch.equal(weight, other), name  # the network stood still
-    assert plain[0] == learned[0]  # the same batches, from the same rows
-    assert learned[-1] < 0.97 * plain[-1]
-    assert (own.codes - before.codes).abs().amax(1).min() > 0.01  # every row
-    still |= {"init": str(tmp_path / "0.3.safetensors"), "row_lr": 1e-9, "steps": 1}
-    later = train(config(folders, tmp_path / "later.safetensors", **still))
-    torch.testing.assert_close(later.codes, own.codes, atol=1e-4, rtol=1e-4)  # goes on from them
-
-
-def test_only_the_first_view_of_a_style_uses_its_row():
-    rows = StyleRows(torch.zeros(3, 2), torch.tensor([1.0, 100.0]), views=2)
-    wanted = torch.tensor([1.0, 200.0])
-    for step in range(200):
-        batch = torch.tensor([2, 2, 3, 5])  # style 1 twice, its second view, style 2's second
-        offsets = rows.given(batch)
-        assert (offsets[2:] == 0).all()
-        ((offsets - wanted) / rows.spread).square().sum().backward()
-        rows.learn(batch, offsets.grad, 0.1 * (1 - step / 200))
-    torch.testing.assert_close(rows.every()[1], wanted, atol=0.5, rtol=0.01)
-    assert (rows.every()[[0, 2]] == 0).all()  # not met, not moved
 
 
 def test_the_pack_keeps_where_its_styles_come_from(folders, tmp_path):

@@ -36,7 +36,6 @@ _RECIPE = {
     "views": "pictures made of each style: itself, then crops of it in other colours",
     "holdout": "share of the styles, by a hash of their names, that is never trained on",
     "lr": "peak learning rate",
-    "row_lr": "peak learning rate of each style's own row; 0: rows are the encoder's",
     "warmup": "steps of linear warm-up",
     "ema": "decay of the averaged weights, which the pack gets",
     "noise": "noise on the encoder's input, in standard deviations",

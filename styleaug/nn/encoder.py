@@ -137,14 +137,9 @@ class Stylizer(nn.Module):
         styles: Tensor,
         noise: Tensor,
         seeds: Tensor,
-        offsets: Tensor | None = None,
     ) -> Tensor:
-        """The training pass: ``content`` (B * k, 3, H, W), k parts, under B styles.
-
-        ``offsets`` (B, code_size) are what their rows have beyond the encoder's codes.
-        """
+        """The training pass: ``content`` (B * k, 3, H, W), k parts, under B styles."""
         codes = self.codes(statistics, styles, noise)
-        codes = codes if offsets is None else codes + offsets
         codes = codes.repeat(content.shape[0] // codes.shape[0], 1)
         output: Tensor = self.net(content, codes, white_noise(seeds, 1, *content.shape[-2:]))
         return output

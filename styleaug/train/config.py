@@ -15,7 +15,7 @@ from styleaug.nn.stylenet import StyleNetConfig
 class TrainConfig:
     """Everything that decides what a training run does.
 
-    It takes thirty-odd arguments because a checkpoint keeps them in one place, to go on alike.
+    It takes thirty arguments because a checkpoint keeps them in one place, to go on alike.
 
     Attributes:
         content: folders of content images, searched recursively.
@@ -39,8 +39,6 @@ class TrainConfig:
             More views make more styles of few images, so that unseen references are met better.
         holdout: share of the styles, chosen by a hash of their names, that is never trained on.
         lr: peak learning rate of Adam, after a warm-up and before a cosine decay.
-        row_lr: peak learning rate of each style's own row, in standard deviations over the styles;
-            0: rows are what the encoder makes of the styles.
         warmup: steps of linear warm-up.
         style_weight: weight of the mean of the four layers' saturated style distances; 0 leaves
             style and content out, and steps that only imitate a teacher are several times quicker.
@@ -77,7 +75,6 @@ class TrainConfig:
     views: int = 2
     holdout: float = 0.1
     lr: float = 2e-3
-    row_lr: float = 0.1
     warmup: int = 100
     style_weight: float = STYLE_WEIGHT
     content_weights: tuple[float, ...] = tuple(CONTENT_WEIGHTS.values())
@@ -123,7 +120,7 @@ class TrainConfig:
                 raise ValueError(f"{name} must be above 0, but got {getattr(self, name)!r}.")
         for name in ("style_weight", "tonal_weight", "defect_weight", "hallucination_weight"):
             check_number(name, getattr(self, name), 0)
-        for name in ("tv_weight", "teacher_weight", "noise", "row_lr"):
+        for name in ("tv_weight", "teacher_weight", "noise"):
             check_number(name, getattr(self, name), 0)
         if len(self.content_weights) != len(CONTENT_WEIGHTS):
             raise ValueError(

@@ -36,7 +36,6 @@ from styleaug.train.config import TrainConfig
 from styleaug.train.data import TrainingBatches
 from styleaug.train.losses import Objective
 from styleaug.train.narrow import fits_into, start_from
-from styleaug.train.rows import StyleRows
 from styleaug.train.sheet import draw_sheet, pick_evenly
 from styleaug.train.styles import StyleTargets, is_held_out, list_styles
 
@@ -127,7 +126,6 @@ class _Run:
             teacher = build_stylizer(pack.config, pack.state).requires_grad_(False).eval()
             self.teacher = teacher.to(self.device).to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr)
-        self.rows = self._start_rows() if config.row_lr else None
         self.objective = Objective(config, self.trunk, self.targets.typical.to(self.device))
         self.step = 0
         if checkpoint:
@@ -135,8 +133,6 @@ class _Run:
             self.model.load_state_dict(checkpoint["model"])
             self.average.load_state_dict(checkpoint["average"])
             self.optimizer.load_state_dict(checkpoint["optimizer"])
-            if self.rows and "rows" in checkpoint:
-                self.rows.load(checkpoint["rows"])
 
     def run(self, callback: Callable[[Progress], None] | None) -> StylePack:
         c = self.config
@@ -180,26 +176,10 @@ class _Run:
             pack.save(c.out)
         return pack
 
-    def _start_rows(self) -> StyleRows:
-        """Rows as the pack to start from has them, where it has styles of the same names."""
-        encoded = self._encode(self.model)
-        rows = encoded.clone()
-        if self.config.init:
-            pack = StylePack.load(self.config.init)
-            known = dict(zip(pack.names, pack.codes, strict=True))
-            if pack.config.width == self.config.net.width:  # of the same meaning
-                for row, style in zip(rows, self.styles, strict=True):
-                    row.copy_(known.get(style.name, row)[: len(row)])  # without shares of fitted
-        spread = encoded.std(0, correction=0)
-        return StyleRows(
-            (rows - encoded).to(self.device), spread.to(self.device), self.config.views
-        )
-
     def _train_step(self, parallel: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         c = self.config
-        lr = learning_rate(self.step, c)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = learning_rate(self.step, c)
 
         def send(tensor: Tensor) -> Tensor:
             return tensor.to(self.device, non_blocking=True)
@@ -220,13 +200,12 @@ class _Run:
         noise = c.noise * send(torch.randn(target["statistics"].shape, generator=generator))
         images, seeds = torch.cat([given["content"], given["damaged"]]), send(batch["seeds"])
         styles = target["statistics"], target["images"]
-        offsets = self.rows.given(batch["rows"]) if self.rows else None
         taught = None
         with torch.autocast(self.device.type, torch.bfloat16) if self.autocast else nullcontext():
             if self.teacher:
                 with torch.no_grad():
                     taught = self.teacher(images, *styles, torch.zeros_like(noise), seeds)
-            both = parallel(images, *styles, noise, seeds, offsets)
+            both = parallel(images, *styles, noise, seeds)
         output, damaged_output = both.float().chunk(2)
         parts = self.objective(output, damaged_output, given)
         if taught is not None:
@@ -236,8 +215,6 @@ class _Run:
         parts["total"].backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), c.clip)
         self.optimizer.step()
-        if self.rows and offsets is not None and offsets.grad is not None:
-            self.rows.learn(batch["rows"], offsets.grad, c.row_lr * lr / c.lr)
         # the first averages follow closely: the random start must not linger in them
         decay = min(c.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
@@ -279,26 +256,18 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
         }
         weights = [*state["model"].values(), *state["average"].values()]
-        if self.rows:
-            state["rows"] = self.rows.state()
-            weights.append(self.rows.offsets.detach())
         check_weights(weights, self.step, self.checkpoint_path)  # in all processes alike
         if self.rank == 0:
             save_checkpoint(self.checkpoint_path, state)
 
     def _codes(self) -> Tensor:
-        """Codes of every training style, from the averaged weights and the styles' own rows."""
-        encoded = self._encode(self.average)
-        return encoded + self.rows.every() if self.rows else encoded
-
-    def _encode(self, model: Stylizer) -> Tensor:
-        """What a model's encoder makes of every training style."""
+        """Codes of every training style, from the averaged weights."""
         rows = torch.arange(len(self.styles)) * self.config.views
         codes = []
         with torch.inference_mode():
             for part in torch.split(rows, 16):
                 target = self.targets.batch(part, self.device)
-                codes.append(model.codes(target["statistics"], target["images"]).cpu())
+                codes.append(self.average.codes(target["statistics"], target["images"]).cpu())
         return torch.cat(codes)
 
     def _pack(self) -> StylePack:
