@@ -41,7 +41,7 @@ def main(options: Sequence[str]) -> None:
         augment = StyleAugment(preset(name, pack=arguments.pack))
         plan = augment.draw(1, torch.Generator().manual_seed(0))
         shown += [gap, augment.render(photo, plan)[0]]
-    save_image(arguments.out, to_image(to_dtype(torch.cat(shown, 2), torch.uint8)), quality=85)
+    save_image(arguments.out, to_image(to_dtype(torch.cat(shown, 2), torch.uint8)))
     print(arguments.out)
 
 
