@@ -59,7 +59,7 @@ class Scene:
         """Of frames with the same motion, in levels of 255."""
         total, count = 0.0, 0.0
         for before, now, motion in zip(frames, frames[1:], self.motions, strict=False):
-            apart = (now - motion.moved(before)).square() * motion.same
+            apart = (now - _sharply(motion, before)).square() * motion.same
             total += float(apart.sum())
             count += 3 * float(motion.same.sum())
         return 255 * (total / count) ** 0.5
@@ -124,6 +124,15 @@ def film_scene(path: Path, count: int) -> Scene:
         flow = flow / torch.tensor([width, height]).view(1, 2, 1, 1)
         motions.append(Motion(flow, _inside(flow)))
     return Scene(path.stem, "file", frames, motions)
+
+
+def _sharply(motion: Motion, x: Tensor) -> Tensor:
+    """What was there in the frame before, by cubic interpolation: a linear one would blur."""
+    height, width = x.shape[-2:]
+    across = motion.flow[:, 0] + (torch.arange(width) + 0.5) / width
+    along = motion.flow[:, 1] + ((torch.arange(height) + 0.5) / height)[:, None]
+    grid = torch.stack([across, along], 3) * 2 - 1
+    return F.grid_sample(x, grid, mode="bicubic", padding_mode="border", align_corners=False)
 
 
 def _inside(flow: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from styleaug.errors import MissingExtraError
 from styleaug.images.color import luma, to_float, to_rgb
 
-_FINEST = 256
+_FINEST = 384
 """Short side, in pixels, of the copies that motion is looked for in."""
 
 _SAME, _OTHER = 0.04, 0.12
@@ -69,7 +69,7 @@ class Eye:
 
     def __init__(self) -> None:
         cv2 = _opencv()
-        self._search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self.last: Tensor | None = None
 
     def see(self, frame: Tensor, bits: int | None = None) -> Motion | None:
