@@ -457,7 +457,7 @@ def test_options_of_films_are_none_of_pictures(tmp_path, capsys):
     assert "--style-to is for films" in capsys.readouterr().err
     write_clip(tmp_path / "b.mp4", pan(2))
     assert stylize(tmp_path / "a.png", tmp_path / "b.mp4", "--out", tmp_path / "out") == 2
-    assert "there are both" in capsys.readouterr().err
+    assert "must be of one kind" in capsys.readouterr().err
 
 
 def test_two_runs_at_one_film_are_refused(tmp_path, caplog):

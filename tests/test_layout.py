@@ -27,6 +27,7 @@ ROOMS = [
     "styleaug.stages",
     "styleaug.augment",
     "styleaug.video",
+    "styleaug.mesh",
     "styleaug.hosts",
     "styleaug.albumentations",
     "styleaug.adapt",
@@ -64,7 +65,7 @@ for name in styleaug.__all__:
 heard = list(noise)
 
 extras = {"albumentations", "elpv_dataset", "gradio", "h5py", "imagecorruptions", "kornia",
-          "lightning", "matplotlib", "onnx", "onnxruntime", "torchvision.models"}
+          "lightning", "matplotlib", "onnx", "onnxruntime", "torchvision.models", "trimesh"}
 heard += [["import", name] for name in sorted(extras & (set(sys.modules) - before))]
 heard += [["cuda", "initialized"]] if torch.cuda.is_initialized() else []
 print(json.dumps(heard))

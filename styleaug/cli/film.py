@@ -22,6 +22,7 @@ from styleaug.cli.outputs import (
     Outputs,
     Picture,
     digest_files,
+    drawn_of,
     generator_of,
     list_pictures,
 )
@@ -107,8 +108,8 @@ def check_no_film_options(arguments: argparse.Namespace) -> None:
     for name in _OPTIONS:
         if getattr(arguments, name):
             raise ValueError(
-                f"--{name.replace('_', '-')} is for films, but the sources are pictures. Frames of "
-                "a film need --steady."
+                f"--{name.replace('_', '-')} is for films, but the sources are none. Frames of a "
+                "film need --steady."
             )
 
 
@@ -166,10 +167,9 @@ class Films:
                 )
             keyframes.append(Keyframe(seconds, style=self._last))
         timeline, new_noise = Timeline(keyframes), self._options.new_noise
-        drawn = plan.describe(0).items()
         return (
             Restyler(self._augment, plan, timeline=timeline, new_noise=new_noise),
-            {f"{n}.{k}": v for n, values in drawn for k, v in values.items()},
+            drawn_of(plan),
         )
 
     def stylize_files(self) -> int:

@@ -16,11 +16,14 @@ import torch
 from torch import Tensor
 
 from styleaug import __version__
+from styleaug.augment.plan import Plan, named
 from styleaug.errors import MissingExtraError
 from styleaug.files import digest_file
 from styleaug.images.io import list_images, read_picture
 from styleaug.manifest import LINES, TABLE, Entry, Manifest
 from styleaug.runtime import is_out_of_memory
+from styleaug.stages.base import Stage
+from styleaug.stages.restyle import Restyle
 
 T = TypeVar("T")
 
@@ -38,12 +41,14 @@ class Picture:
         name: of the source below its folder, with slashes.
         output: where it goes below the output folder, with slashes.
         copy: its number among the copies of its source, from 0.
+        beside: digest of further files that it is made of.
     """
 
     source: Path
     name: str
     output: str
     copy: int = 0
+    beside: str = ""
 
     @property
     def suffix(self) -> str:
@@ -227,7 +232,8 @@ class Outputs:
 
     def settings_of(self, picture: Picture) -> dict[str, Any]:
         """All that decides how a picture is made."""
-        return {**self._settings, "copy": picture.copy}
+        beside = {"beside": picture.beside} if picture.beside else {}
+        return {**self._settings, "copy": picture.copy, **beside}
 
     def __enter__(self) -> Outputs:
         """Clean up behind killed runs."""
@@ -325,6 +331,24 @@ def generator_of(seed: int, name: str, copy: int = 0) -> torch.Generator:
     # a name of another encoding, out of a ZIP file, is a name, too
     text = f"{seed}/{copy}/{name}".encode(errors="surrogateescape")
     return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(text).digest()[:7], "big"))
+
+
+def settings_of_stages(stages: Sequence[Stage]) -> dict[str, Any]:
+    """Arguments of stages by value: packs and pictures are told by their content."""
+    found: dict[str, Any] = {}
+    for name, stage in named(stages).items():
+        settings = stage.settings()
+        if isinstance(stage, Restyle):
+            pictures = [digest_files(stage.pool.files)] if stage.pool.files else []
+            settings |= {"pack": stage.pack_id, "styles": [*stage.pool.rows, *pictures]}
+        found |= {f"{name}.{key}": value for key, value in settings.items()}
+    return found
+
+
+def drawn_of(plan: Plan) -> dict[str, Any]:
+    """What a picture got, by stage and field, for its line."""
+    drawn = plan.describe(0).items()
+    return {f"{name}.{key}": v for name, values in drawn for key, v in values.items()}
 
 
 def digest_files(files: Iterable[Path]) -> str:

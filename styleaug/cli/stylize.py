@@ -1,4 +1,4 @@
-"""``styleaug stylize``: changed copies of folders of images."""
+"""``styleaug stylize``: changed copies of pictures, films and 3D models, and of folders of them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from styleaug.augment.edit import changed
-from styleaug.augment.plan import named
 from styleaug.augment.transform import StyleAugment
-from styleaug.cli.film import (
-    Films,
-    add_film_options,
-    check_no_film_options,
-    is_clip,
-    new_place,
-)
+from styleaug.cli.film import Films, add_film_options, check_no_film_options, is_clip, new_place
+from styleaug.cli.models import is_model, stylize_models
 from styleaug.cli.options import (
     add_command,
     add_options,
@@ -34,36 +28,51 @@ from styleaug.cli.outputs import (
     Content,
     Outputs,
     Picture,
-    digest_files,
+    drawn_of,
     generator_of,
     list_pictures,
+    settings_of_stages,
 )
 from styleaug.images.io import SUFFIXES, encode_picture, walk
-from styleaug.stages.base import Stage
 from styleaug.stages.restyle import Restyle
 
 EXAMPLES = """examples:
   styleaug stylize images/ --out restyled/ --copies 3
   styleaug stylize images/ --out rusty/ --preset material --styles rust --strength 0.4 0.8
   styleaug stylize part.png --out looks/ --styles new_line/ --lighting 0 --defocus 0 1
+  styleaug stylize clip.mp4 --out restyled.mp4 --at 00:12 strength=0.2
+  styleaug stylize part.glb --out parts/ --copies 8
 
 A picture comes out as it went in: gray or colours, 8 or 16 bits, alpha, profile and resolution.
 Every copy goes through every stage of the preset, whatever the stages' own probabilities are.
 Folders are mirrored: SRC/a/b.png becomes OUT/a/b.png (with copies OUT/a/b_1.png, b_2.png, ...).
 OUT/manifest.csv tells what each picture got. Run the same command again after an interruption: what
 is there already is kept. Each picture's draw depends on the seed and its name alone.
+
+Films are restyled without flicker, by one draw for all frames, and keep sound and time stamps.
+Of models (GLB, glTF, OBJ, PLY) the base colours change, by the material alone. A folder that holds
+models is one of models, and its pictures are their textures; else one of pictures if it holds any.
 """
 
 
 def add_parser(commands: Any) -> None:
     """Register the command."""
-    does = "Write changed copies of images. Size, names and folders stay, so labels fit."
-    parser = add_command(commands, "stylize", run, does=does, examples=EXAMPLES)
-    parser.add_argument("sources", nargs="+", type=Path, metavar="SRC", help="images or folders")
-    parser.add_argument(
-        "--out", type=new_place, required=True, metavar="DIR", help="where to write"
+    does = (
+        "Write changed copies of pictures, films or 3D models. Size, names and folders stay, so "
+        "labels fit."
     )
-    parser.add_argument("--copies", type=count, default=1, metavar="N", help="of each image")
+    parser = add_command(commands, "stylize", run, does=does, examples=EXAMPLES)
+    parser.add_argument(
+        "sources", nargs="+", type=Path, metavar="SRC", help="pictures, films, models or folders"
+    )
+    parser.add_argument(
+        "--out",
+        type=new_place,
+        required=True,
+        metavar="DIR",
+        help="where to write: a folder, or a film of one film",
+    )
+    parser.add_argument("--copies", type=count, default=1, metavar="N", help="of each source")
     parser.add_argument(
         "--overwrite", action="store_true", help="write again what is there already"
     )
@@ -73,17 +82,20 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Change every image, or film, of every source."""
+    """Change every picture, film or model of every source."""
+    kind = _kind_of(arguments.sources)
+    if kind != "films" and not arguments.steady:
+        check_no_film_options(arguments)
+    if kind == "models":
+        return stylize_models(arguments)
     stages = [changed(s, p=1.0) for s in chosen_preset(arguments).stages]
     augment = StyleAugment(stages, bits=arguments.bits)
     settings = {"command": "stylize", "seed": arguments.seed, "bits": arguments.bits}
-    for name, stage in named(stages).items():
-        settings |= {f"{name}.{key}": value for key, value in _settings_of(stage).items()}
-    if _are_films(arguments.sources):
+    settings |= settings_of_stages(stages)
+    if kind == "films":
         return Films(arguments, augment, settings).stylize_files()
     if arguments.steady:
         return Films(arguments, augment, settings).stylize_frames()
-    check_no_film_options(arguments)
     references = [f for s in stages if isinstance(s, Restyle) for f in s.pool.files]
     out, copies = arguments.out, arguments.copies
     pictures = list_pictures(arguments.sources, out, copies=copies, others=references)
@@ -92,8 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
         plan = augment.draw(1, generator_of(arguments.seed, picture.name, picture.copy))
         out = augment.render(image[None].to(arguments.device), plan)[0]
         content = encode_picture(out, like=picture.source, suffix=picture.suffix)
-        drawn = plan.describe(0).items()
-        return content, {f"{name}.{k}": v for name, values in drawn for k, v in values.items()}
+        return content, drawn_of(plan)
 
     with (
         Outputs(out, pictures, settings, overwrite=arguments.overwrite) as outputs,
@@ -113,30 +124,22 @@ def run(arguments: argparse.Namespace) -> int:
     return outputs.report()
 
 
-def _settings_of(stage: Stage) -> dict[str, Any]:
-    """Arguments of a stage by value: packs and pictures are told by their content."""
-    settings = stage.settings()
-    if isinstance(stage, Restyle):
-        pictures = [digest_files(stage.pool.files)] if stage.pool.files else []
-        settings |= {"pack": stage.pack_id, "styles": [*stage.pool.rows, *pictures]}
-    return settings
-
-
-def _are_films(sources: Sequence[Path]) -> bool:
-    """Whether the sources are films; a folder is one of films if it holds films and no pictures.
+def _kind_of(sources: Sequence[Path]) -> str:
+    """``"models"``, ``"films"`` or ``"pictures"``: what the sources are.
 
     Raises:
-        ValueError: if there are both.
+        ValueError: if they are of several kinds.
     """
-    kinds = set()
-    for source in sources:
-        files = list(walk(source)) if source.is_dir() else [source]
-        if any(file.suffix.lower() in SUFFIXES for file in files):
-            kinds.add("pictures")
-        elif any(is_clip(file) for file in files):
-            kinds.add("films")
-    if len(kinds) > 1:
-        raise ValueError(
-            "Sources must be pictures or films, but there are both. Take one each run."
-        )
-    return kinds == {"films"}
+    kinds = {source: _kind(source) for source in sources}
+    if len({*kinds.values()}) > 1:
+        told = ", ".join(f"{source} holds {kind}" for source, kind in kinds.items())
+        raise ValueError(f"Sources must be of one kind, but {told}. Run the command for each kind.")
+    return next(iter(kinds.values()))
+
+
+def _kind(source: Path) -> str:
+    files = list(walk(source)) if source.is_dir() else [source]
+    if any(map(is_model, files)):
+        return "models"
+    pictures = any(file.suffix.lower() in SUFFIXES for file in files)
+    return "films" if not pictures and any(map(is_clip, files)) else "pictures"
