@@ -275,17 +275,27 @@ def _by_kind(runs: Iterable[Run]) -> list[Group]:
 
 
 def as_of_today(result: Result) -> Result:
-    """The result; policies whose settings are no longer what their expressions mean say so."""
+    """The result; policies whose settings are no longer what their expressions mean say so.
+
+    Of another pack the page says so itself: a pack changes with every row that it is given.
+    """
     measured, texts = result.meta.get("settings", {}), result.meta["policies"]
     names = {
         name: name
-        if MINE not in text or measured.get(name, _settings(text)) == _settings(text)
+        if MINE not in text
+        or _without_packs(measured.get(name, _settings(text))) == _without_packs(_settings(text))
         else f"{name}, earlier settings"
         for name, text in texts.items()
     }
     meta = {**result.meta, "policies": {names[name]: text for name, text in texts.items()}}
     rows = tuple(row._replace(policy=names[row.policy]) for row in result.rows)
     return replace(result, meta=meta, rows=rows)
+
+
+def _without_packs(settings: Any) -> Any:
+    if isinstance(settings, dict):
+        return {name: _without_packs(v) for name, v in settings.items() if name != "pack"}
+    return [_without_packs(entry) for entry in settings] if isinstance(settings, list) else settings
 
 
 @cache
