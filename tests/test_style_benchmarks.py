@@ -81,7 +81,7 @@ def test_newstyles_judges_every_method_and_the_choice(folders, monkeypatch):
         assert 0 < row["style part"] < row["objective"]
         assert row["seconds"] > 0
     assert len(found.where(chosen=True)) == len(found.where(best=True)) == 1
-    assert found.meta["pack"]["id"] == StylePack.load("base").id
+    assert found.meta["pack"]["id"] == StylePack.load().id
     text = shown(folders, "newstyles unseen")
     assert "| gatys | 1.00 |" in text
     chosen = found.where(chosen=True)[0]["method"]

@@ -8,7 +8,7 @@ import torch
 
 from helpers import pictures
 from styleaug import Defocus, Relight, Restyle, SensorNoise, StyleAugment
-from styleaug.augment.presets import PRESETS, Preset, preset
+from styleaug.augment.presets import LOOKS, PRESETS, Preset, preset
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -159,3 +159,18 @@ def test_mixtures_by_default(drawn):
     shares = [float(name.rsplit(" + ", 1)[1][:4]) for name in drawn["Restyle"].styles[:2000]]
     assert max(shares) <= 0.5
     assert sum(shares) / len(shares) == pytest.approx(0.25, abs=0.02)
+
+
+@pytest.mark.parametrize("pack", ["fast", "base"])
+@pytest.mark.parametrize("name", LOOKS)
+def test_a_look_is_one_style_that_both_packs_have(name, pack):
+    chosen = preset(name, pack=pack)
+    assert chosen.stages[0].pool.names == [name]
+    assert chosen.p == 1
+    assert chosen.when == LOOKS[name]
+    images = pictures(2, 3, 32, 32)
+    assert (StyleAugment(chosen)(images) != images).flatten(1).any(1).all()
+
+
+def test_a_look_takes_another_style_where_one_is_given():
+    assert preset("ink", styles="rust").stages[0].pool.rows == ["rust"]
