@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from styleaug.pack import StylePack
     from styleaug.stages.defocus import Defocus
     from styleaug.stages.noise import SensorNoise
+    from styleaug.stages.relief import Relief
     from styleaug.stages.relight import Relight
     from styleaug.stages.restyle import Restyle
 
 __version__ = "0.1.0"
 __all__ = [
     "Defocus",
+    "Relief",
     "Relight",
     "Restyle",
     "SensorNoise",
@@ -37,6 +39,7 @@ __all__ = [
 
 _HOMES = {
     "Defocus": "styleaug.stages.defocus",
+    "Relief": "styleaug.stages.relief",
     "Relight": "styleaug.stages.relight",
     "Restyle": "styleaug.stages.restyle",
     "SensorNoise": "styleaug.stages.noise",

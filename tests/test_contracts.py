@@ -21,14 +21,20 @@ from helpers import (
     same_pixels,
     torch_generator_stays,
 )
-from styleaug import Defocus, Relight, Restyle, SensorNoise, StyleAugment
+from styleaug import Defocus, Relief, Relight, Restyle, SensorNoise, StyleAugment
 from styleaug.augment.plan import Plan
 from styleaug.stages.base import Stage
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
-KINDS = ["Restyle", "Relight", "Defocus", "SensorNoise", "StyleAugment"]
-OFF = {"Restyle": "strength", "Relight": "strength", "Defocus": "sigma", "SensorNoise": "sigma"}
+KINDS = ["Restyle", "Relief", "Relight", "Defocus", "SensorNoise", "StyleAugment"]
+OFF = {
+    "Restyle": "strength",
+    "Relief": "strength",
+    "Relight": "strength",
+    "Defocus": "sigma",
+    "SensorNoise": "sigma",
+}
 HALF_LEVELS = 2
 """What half-precision networks may differ by, in levels of 255, when another batch size takes
 another kernel: a bfloat16 has 8 bits, so the last of them is worth up to one level."""
@@ -57,6 +63,7 @@ def off(transform, pack_file):
 def stage_of(name, pack_file, **settings):
     strong = {
         "Restyle": {"strength": 1, "texture": 1, "pack": str(pack_file)},
+        "Relief": {"strength": 1, "flip": 1},
         "Relight": {"strength": 1},
         "Defocus": {"sigma": (2, 4)},
         "SensorNoise": {"sigma": (0.1, 0.2)},
@@ -606,4 +613,10 @@ def test_all_that_is_no_image_comes_back_as_the_same_object(transform):
 
 def test_the_classes_are_those_that_are_public():
     assert set(KINDS[:-1]) <= set(Stage.kinds)
-    assert {Stage.kinds[n] for n in KINDS[:-1]} == {Restyle, Relight, Defocus, SensorNoise}
+    assert {Stage.kinds[n] for n in KINDS[:-1]} == {
+        Restyle,
+        Relief,
+        Relight,
+        Defocus,
+        SensorNoise,
+    }

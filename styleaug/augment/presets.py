@@ -12,6 +12,7 @@ from styleaug.stages.base import Stage
 from styleaug.stages.defocus import Defocus
 from styleaug.stages.noise import SensorNoise
 from styleaug.stages.pool import Styles
+from styleaug.stages.relief import Relief
 from styleaug.stages.relight import Relight
 from styleaug.stages.restyle import Restyle
 
@@ -78,7 +79,7 @@ _ENTRIES: dict[str, _Entry] = {
     ),
     "lighting": _Entry(
         "lamps age or are replaced, and nothing else will change",
-        lambda restyle: [Relight()],
+        lambda restyle: [Relief(p=0.5), Relight()],
     ),
     "sensor": _Entry(
         "another camera, lens or lighting, but the same parts; quicker, for no network runs",
