@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from styleaug.augment.schedule import Points
 from styleaug.images.checks import did_you_mean
 from styleaug.pack import DEFAULT_PACK, StylePack
+from styleaug.stages import relief as _relief  # noqa: F401 -- plans and settings know it
 from styleaug.stages.base import Stage
 from styleaug.stages.defocus import Defocus
 from styleaug.stages.noise import SensorNoise
 from styleaug.stages.pool import Styles
-from styleaug.stages.relief import Relief
 from styleaug.stages.relight import Relight
 from styleaug.stages.restyle import Restyle
 
@@ -79,7 +79,7 @@ _ENTRIES: dict[str, _Entry] = {
     ),
     "lighting": _Entry(
         "lamps age or are replaced, and nothing else will change",
-        lambda restyle: [Relief(p=0.5), Relight()],
+        lambda restyle: [Relight()],
     ),
     "sensor": _Entry(
         "another camera, lens or lighting, but the same parts; quicker, for no network runs",
