@@ -406,6 +406,9 @@ def sources(tmp_path):
     (tmp_path / "cut.mkv").write_bytes(mkv.read_bytes()[: len(mkv.read_bytes()) // 2])
     (tmp_path / "text.mp4").write_text("no film")
     (tmp_path / "empty.mp4").write_bytes(b"")
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{clip}\n#EXT-X-ENDLIST\n"
+    (tmp_path / "playlist.mp4").write_text(playlist)
+    (tmp_path / "list.mkv").write_text(f"ffconcat version 1.0\nfile {clip}\n")
     with av.open(str(tmp_path / "sound.mp4"), "w") as out:
         tone = out.add_stream("aac", rate=16_000, layout="mono")
         samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
@@ -422,6 +425,8 @@ def sources(tmp_path):
         ("cut.mkv", "must be whole, but ends after"),
         ("text.mp4", "must be a film that FFmpeg reads"),
         ("empty.mp4", "must be a film that FFmpeg reads"),
+        ("playlist.mp4", "must be a film that FFmpeg reads"),
+        ("list.mkv", "must be a film that FFmpeg reads"),
         ("sound.mp4", "must have a video stream, but has none"),
     ],
 )

@@ -18,6 +18,12 @@ from styleaug.images.checks import did_you_mean
 
 CLIP_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 
+_ALONE = {
+    "protocol_whitelist": "file",
+    "format_whitelist": "mov,matroska,webm,avi,nut,mpegts,mpeg,flv,ogg",
+}
+"""What FFmpeg may open: no playlists, which name other files and addresses, whatever the suffix."""
+
 _CONTAINERS = {".m4v": "mp4"}
 """That FFmpeg's own guess by the suffix would miss: it takes it for a raw stream."""
 
@@ -84,7 +90,7 @@ class Clip:
         """The container, open: a context."""
         av = _pyav()
         try:
-            container = av.open(str(self.path), metadata_errors="replace")
+            container = av.open(str(self.path), options=_ALONE, metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:
             raise ValueError(
                 f"{self.path} must be a film that FFmpeg reads, but is not ({_told(error)})."
