@@ -308,7 +308,8 @@ class Outputs:
     def report(self, kind: str = "images") -> int:
         """Tell how many pictures there are; the exit status."""
         skipped = f", {self._skipped} skipped" if self._skipped else ""
-        print(f"{self.count - self._skipped} {kind} in {self.out}{skipped}")
+        made = self.count - self._skipped
+        print(f"{made} {kind if made != 1 else kind.removesuffix('s')} in {self.out}{skipped}")
         return 1 if self._skipped else 0
 
 
