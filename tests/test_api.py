@@ -2,8 +2,8 @@
 
 import importlib
 import inspect
-import random
 import pkgutil
+import random
 
 import pytest
 
