@@ -1,5 +1,6 @@
 """Films: steady from frame to frame, whole from file to file, and never half-written."""
 
+import errno
 import re
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 from styleaug import Defocus, Restyle, SensorNoise, StyleAugment
 from styleaug.augment.plan import Plan
 from styleaug.cli import main
-from styleaug.video import Keyframe, Restyler, Timeline
+from styleaug.video import Keyframe, Restyler, Timeline, film
 from styleaug.video.clip import Clip
 from styleaug.video.motion import Eye
 from styleaug.video.timeline import seconds_of
@@ -379,6 +380,44 @@ def test_killed_film_goes_on_and_ends_in_the_same_file(tmp_path):
         "manifest.jsonl",
         "whole.mp4",
     ]
+
+
+@pytest.mark.parametrize("frames", [8, 12])
+def test_a_full_disk_costs_no_part_that_is_done(tmp_path, monkeypatch, caplog, frames):
+    source = write_clip(tmp_path / "in.mp4", pan(frames, height=48, width=64))
+    monkeypatch.setattr(film, "PART", 4)
+    assert stylize(source, "--out", tmp_path / "whole.mp4") == 0
+    whole = (tmp_path / "whole.mp4").read_bytes()
+    out = tmp_path / "out/whole.mp4"
+    with monkeypatch.context() as full:
+        full.setattr(film, "join", raise_(OSError(errno.ENOSPC, "No space left on device")))
+        assert stylize(source, "--out", out) == 1
+    assert "No space left" in caplog.text
+    parts = film.parts_folder(out)
+    assert len(list(parts.glob("*.safetensors"))) == frames // 4
+    # nothing is restyled again
+    monkeypatch.setattr(film, "Encoder", raise_(AssertionError("a frame was encoded again")))
+    assert stylize(source, "--out", out) == 0
+    assert out.read_bytes() == whole
+    assert not parts.exists()
+
+
+def raise_(error):
+    def call(*arguments, **settings):
+        raise error
+
+    return call
+
+
+HARDWARE = [c for c in ("h264_nvenc", "h264_qsv", "h264_v4l2m2m") if c in av.codecs_available]
+
+
+@pytest.mark.skipif(not HARDWARE or torch.cuda.is_available(), reason="no encoder that fails")
+def test_an_encoder_that_does_not_work_here_is_a_sentence(tmp_path, caplog):
+    source = write_clip(tmp_path / "in.mp4", pan(3))
+    assert stylize(source, "--out", tmp_path / "out/a.mp4", "--codec", HARDWARE[0]) == 1
+    assert "codec must be an encoder that works on this machine" in caplog.text
+    assert not list((tmp_path / "out").glob(".styleaug*"))
 
 
 def test_numbered_frames_are_a_film(tmp_path):

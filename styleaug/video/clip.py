@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import heapq
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,8 @@ _ALONE = {
     "format_whitelist": "mov,matroska,webm,avi,nut,mpegts,mpeg,flv,ogg",
 }
 """What FFmpeg may open: no playlists, which name other files and addresses, whatever the suffix."""
+
+_OF_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 _CONTAINERS = {".m4v": "mp4"}
 """That FFmpeg's own guess by the suffix would miss: it takes it for a raw stream."""
@@ -115,12 +118,10 @@ class Clip:
             ValueError: if the file is damaged, or ends too early.
         """
         with self.opened() as container:
+            last, end = -1, 0.0
             if after is not None:
-                stream = container.streams.video[0]
-                container.seek(after, stream=stream, backward=True)
-            last = -1 if after is None else after
-            end = 0.0
-            for frame in self._decoded(container):
+                last, end = after, float(after * self.time_base)
+            for frame in self._decoded(container, after):
                 if frame.pts is None:
                     frame.pts = last + max(1, round(1 / (self.rate * self.time_base)))
                 if after is not None and frame.pts <= after:
@@ -134,9 +135,12 @@ class Clip:
                     "seconds."
                 )
 
-    def _decoded(self, container: Any) -> Iterator[Any]:
+    def _decoded(self, container: Any, after: int | None = None) -> Iterator[Any]:
+        """Frames from the first, or from one before a time stamp."""
         av = _pyav()
         try:
+            if after is not None:
+                container.seek(after, stream=container.streams.video[0], backward=True)
             yield from container.decode(video=0)
         except av.FFmpegError as error:
             raise ValueError(
@@ -191,7 +195,7 @@ class Encoder:
     """
 
     def __init__(self, path: Path, clip: Clip, codec: str) -> None:
-        self._clip = clip
+        self._clip, self._codec = clip, codec
         av = _pyav()
         self._container = av.open(str(path), "w", format="nut")
         stream = self._container.add_stream(codec, rate=clip.rate, options=_SETTINGS.get(codec, {}))
@@ -212,7 +216,15 @@ class Encoder:
         self._put(self._clip.coded(pixels, like, self.pix_fmt))
 
     def _put(self, frame: Any) -> None:
-        self._container.mux(self._stream.encode(frame))
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except _pyav().FFmpegError as error:
+            _raise_if_of_disk(error)
+            raise ValueError(
+                f"codec must be an encoder that works on this machine and takes frames of "
+                f"{self._clip.size[1]} x {self._clip.size[0]} pixels, but {self._codec} does not "
+                f"({_told(error)})."
+            ) from error
 
     def __enter__(self) -> Encoder:
         """Begin."""
@@ -287,6 +299,7 @@ def join(parts: Sequence[Path], clip: Clip, target: Path, *, last: int = 0) -> N
                 packet.stream = stream
                 out.mux(packet)
     except (av.FFmpegError, ValueError) as error:
+        _raise_if_of_disk(error)
         raise ValueError(
             f"{clip.path} must be what a file {target.suffix} can hold, but is not "
             f"({_told(error)}). Choose another suffix for --out, such as .mkv."
@@ -352,6 +365,12 @@ def _is_cover(stream: Any) -> bool:
 
 def _seconds(duration: int | None, unit: Fraction) -> float | None:
     return None if duration is None else float(duration * unit)
+
+
+def _raise_if_of_disk(error: Exception) -> None:
+    """What a full or broken disk says is no fault of the film: another run may go on."""
+    if isinstance(error, OSError) and error.errno in _OF_DISK:
+        raise error
 
 
 def _told(error: Exception) -> str:
