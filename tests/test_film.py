@@ -526,6 +526,15 @@ def test_missing_packages_are_named(monkeypatch, tmp_path, capsys):
     assert "styleaug[video]" in capsys.readouterr().err
 
 
+def test_lighting_alone_looks_for_no_motion(monkeypatch):
+    monkeypatch.setattr("styleaug.video.restyler.Eye", raise_(AssertionError("looked for motion")))
+    augment = StyleAugment("lighting", p=1)
+    plan, frame = augment.draw(1), scene()
+    made = Restyler(augment, plan)
+    assert torch.equal(made(frame), augment.render(frame[None], plan)[0])
+    made.recall(made.tensors())
+
+
 def test_seeds_of_new_noise_stay_in_range():
     augment = StyleAugment([SensorNoise(sigma=0.05)])
     plan = augment.draw(1)

@@ -44,7 +44,7 @@ class Restyler:
 
     Raises:
         ValueError: if the plan is not of one row or of other stages.
-        MissingExtraError: if OpenCV is not installed.
+        MissingExtraError: if OpenCV is not installed, which a Restyle needs here.
 
     Examples:
         >>> from styleaug import Restyle, StyleAugment
@@ -75,7 +75,7 @@ class Restyler:
         }
         self._plan, self._timeline = plan, timeline or Timeline()
         self._new_noise, self._bits = new_noise, augment.bits
-        self._eye = Eye()
+        self._eye = Eye() if self._steady else None  # lighting alone needs no motion
         self._count = 0
 
     def over(self, frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -111,7 +111,7 @@ class Restyler:
         if frame.ndim != 3:
             raise ValueError(f"A frame must be (C, H, W), but is {tuple(frame.shape)}.")
         images = frame[None]
-        motion = self._eye.see(images, self._bits)
+        motion = self._eye.see(images, self._bits) if self._eye else None
         plan = self._timeline.at(seconds, self._plan)
         steps = []
         for name, stage in self._stages.items():
@@ -130,13 +130,15 @@ class Restyler:
     def tensors(self) -> dict[str, Tensor]:
         """What the frames so far leave to the next: another run goes on from it."""
         kept = {f"{n}/{k}": v for n, s in self._steady.items() for k, v in s.tensors().items()}
-        if self._eye.last is not None:
+        if self._eye and self._eye.last is not None:
             kept[_LAST] = self._eye.last
         return {**kept, "count": torch.tensor(self._count)}
 
     def recall(self, tensors: dict[str, Tensor]) -> None:
         """Go on from what :meth:`tensors` gave."""
-        self._count, self._eye.last = int(tensors["count"]), tensors.get(_LAST)
+        self._count = int(tensors["count"])
+        if self._eye:
+            self._eye.last = tensors.get(_LAST)
         for name, steady in self._steady.items():
             steady.recall(
                 {k.rpartition("/")[2]: v for k, v in tensors.items() if k.startswith(f"{name}/")}
