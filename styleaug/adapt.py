@@ -11,24 +11,37 @@ from torch import Tensor, nn
 
 from styleaug.images.checks import check_number
 
-_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
-_NORMS = (*_BATCH_NORMS, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d)
+_EPSILON = 1e-5
+"""Added to variances, which can be 0."""
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+_NORMS += (nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d)
 
 
-def adapt_batchnorm(model: Any, batches: Iterable[Any], *, prior: float = 0.0) -> Any:
-    """A copy in eval mode whose batch norms hold the statistics of these images.
+def adapt_batchnorm(
+    model: Any, batches: Iterable[Any], *, source: Iterable[Any] | None = None, prior: float = 0.0
+) -> Any:
+    """A copy in eval mode whose batch norms fit unlabelled images of a new line.
 
     For a good part, what another lighting or finish does to a network is that the means and
     variances of its batch norms no longer hold. They can be estimated anew without a label
-    (Schneider et al. 2020). No weight changes. It serves classifiers, detectors and segmenters
-    alike.
+    (Li et al. 2016; Schneider et al. 2020). No weight changes. It serves classifiers, detectors and
+    segmenters alike.
+
+    A network that was trained with augmentation has statistics of a mixture, which no single line
+    has: replaced by those of the new line, they no longer suit the weights. So give it ``source``,
+    images of the old line as they are. Then each channel of the new line is brought to the mean and
+    variance that it has on the old one, and normalized as it was in training: with means m and
+    standard deviations s of the norm (without index), of old and of new images,
+    ``s' = s * s_new / s_old`` and ``m' = m_new + (m - m_old) * s_new / s_old``. Without
+    ``source``, the norm's own stand for the old ones: m' is m_new and s' is s_new.
 
     Args:
-        model: a module with batch norms; it stays as it is.
-        batches: what it takes, batch by batch, each counting alike: a hundred images or more, of
-            all kinds of parts in the shares in which they come. Without gradients.
-        prior: how many images the statistics that the model came with count for, at least 0: with
-            few new images they steady the estimate; 0 drops them.
+        model: a module with batch norms, frozen ones too; it stays as it is.
+        batches: what it takes, batch by batch, shuffled: a hundred images or more, of all kinds of
+            parts in the shares in which they come.
+        source: the same of the old line: a few hundred training images, without augmentation.
+        prior: how many images the statistics of the old line count for, at least 0: with few new
+            images they steady the estimate; 0 drops them.
 
     Raises:
         ValueError: if the model has no batch norm with running statistics, or there is no batch.
@@ -41,36 +54,92 @@ def adapt_batchnorm(model: Any, batches: Iterable[Any], *, prior: float = 0.0) -
         True
     """
     check_number("prior", prior, 0)
-    norms = []
+    norms: list[_Norm] = []
     if isinstance(model, nn.Module):
         model = copy.deepcopy(model).eval()
-        norms = _tracking(model)
+        norms = [_Norm(layer) for layer in _tracking(model)]
     if not norms:
         raise ValueError(
             "adapt_batchnorm needs a module with batch norms that keep running statistics, but "
             "this model has none. adapt_affine adapts other norms."
         )
-    before = [(layer.momentum, copy.deepcopy(layer.state_dict())) for layer in norms]
-    for layer in norms:
-        layer.reset_running_stats()
-        layer.momentum = None  # the mean over all batches
-        layer.train()
-    images = 0
     with torch.no_grad():
+        if source is not None:
+            if not _watch(model, norms, source):
+                raise ValueError("source must hold at least one batch of images, but got none.")
+            for norm in norms:
+                norm.keep_as_source()
+        images = _watch(model, norms, batches, prior)
+        if not images:
+            raise ValueError("adapt_batchnorm needs at least one batch of images, but got none.")
+        for norm in norms:
+            if norm.weight:  # else no image came by: a head for training alone, say
+                norm.fit(norm.mean, norm.variance, prior / (prior + images))
+    return model
+
+
+def _watch(
+    model: nn.Module, norms: Sequence[_Norm], batches: Iterable[Any], prior: float | None = None
+) -> int:
+    """Show batches to the norms, adapted to each of them if there is a prior: -> images.
+
+    What a norm gets depends on the norms before it, which therefore fit the same batch.
+    """
+    images = 0
+
+    def see(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        values = inputs[0].transpose(0, 1).flatten(1).double()
+        moments = values.mean(1), values.var(1, correction=0)
+        norm = by_layer[layer]
+        norm.add(*moments, len(inputs[0]))
+        if prior is not None:
+            norm.fit(*moments, prior / (prior + images))
+
+    by_layer = {norm.layer: norm for norm in norms}
+    hooks = [norm.layer.register_forward_pre_hook(see) for norm in norms]
+    try:
         for batch in batches:
-            model(batch)
             images += _count(batch)
-    if not any(layer.num_batches_tracked for layer in norms):
-        raise ValueError("adapt_batchnorm needs at least one batch of images, but got none.")
-    for layer, (momentum, state) in zip(norms, before, strict=True):
-        layer.momentum = momentum
-        if not layer.num_batches_tracked:  # no image came by: a head for training alone, say
-            layer.load_state_dict(state)
-            continue
-        share = prior / (prior + images)
-        for name in ("running_mean", "running_var"):
-            getattr(layer, name).lerp_(state[name], share)
-    return model.eval()
+            model(batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return images
+
+
+class _Norm:
+    """A batch norm: its statistics as trained, those of the old line, and those seen since."""
+
+    def __init__(self, layer: Any) -> None:
+        self.layer = layer
+        self.trained = layer.running_mean.double(), layer.running_var.double()
+        self.source = self.trained
+        self.weight = 0
+
+    def add(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Take in the statistics of ``count`` more images."""
+        if not self.weight:
+            self.mean, self.variance = torch.zeros_like(mean), torch.zeros_like(variance)
+        self.weight += count
+        share = count / self.weight
+        step = mean - self.mean
+        self.mean = self.mean + share * step
+        within = self.variance.lerp(variance, share)
+        self.variance = within + share * (1 - share) * step.square()
+
+    def keep_as_source(self) -> None:
+        """What was seen is of the old line; begin anew."""
+        if self.weight:
+            self.source = self.mean, self.variance
+        self.weight = 0
+
+    def fit(self, mean: Tensor, variance: Tensor, share: float) -> None:
+        """Normalize images of these statistics; those of the old line count for ``share``."""
+        (old_mean, old_variance), (own_mean, own_variance) = self.source, self.trained
+        mean, variance = mean.lerp(old_mean, share), variance.lerp(old_variance, share)
+        ratio = (variance + _EPSILON) / (old_variance + _EPSILON)
+        self.layer.running_mean.copy_(mean + (own_mean - old_mean) * ratio.sqrt())
+        self.layer.running_var.copy_(own_variance * ratio)
 
 
 def adapt_affine(model: Any, batches: Iterable[Any], *, lr: float = 1e-3) -> Any:
@@ -130,26 +199,30 @@ def adapt_affine(model: Any, batches: Iterable[Any], *, lr: float = 1e-3) -> Any
     return model
 
 
-def adapt(model: Any, batches: Iterable[Any], *, prior: float = 0.0) -> Any:
+def adapt(
+    model: Any, batches: Iterable[Any], *, source: Iterable[Any] | None = None, prior: float = 0.0
+) -> Any:
     """:func:`adapt_batchnorm` where there are batch norms, else :func:`adapt_affine`.
 
     Args:
         model: see there.
         batches: the same.
+        source: the same; :func:`adapt_affine` has no use for it.
         prior: the same.
 
     Raises:
         ValueError: if neither applies.
     """
     if isinstance(model, nn.Module) and _tracking(model):
-        return adapt_batchnorm(model, batches, prior=prior)
+        return adapt_batchnorm(model, batches, source=source, prior=prior)
     return adapt_affine(model, batches)
 
 
 def _tracking(model: nn.Module) -> list[Any]:
-    """Batch norms that keep running statistics."""
-    found = [layer for layer in model.modules() if isinstance(layer, _BATCH_NORMS)]
-    return [layer for layer in found if layer.running_mean is not None]
+    """Norms that normalize by running statistics, frozen ones too."""
+    names = ("running_mean", "running_var")
+    layers = model.modules()
+    return [m for m in layers if all(isinstance(getattr(m, n, None), Tensor) for n in names)]
 
 
 def _count(batch: Any) -> int:

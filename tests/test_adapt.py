@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torchvision.ops.misc import FrozenBatchNorm2d
 
 from helpers import pil_picture
 from styleaug.adapt import adapt, adapt_affine, adapt_batchnorm
@@ -16,11 +17,9 @@ def test_an_adapted_copy_has_the_statistics_of_all_batches_and_else_what_the_mod
     before = {name: value.clone() for name, value in model.state_dict().items()}
     batches = [torch.rand(5, 3, 8, 8) + k for k in range(3)]
     adapted = adapt_batchnorm(model, iter(batches))
-    features = [model[0](batch) for batch in batches]
-    means = torch.stack([f.mean((0, 2, 3)) for f in features]).mean(0)
-    variances = torch.stack([f.var((0, 2, 3)) for f in features]).mean(0)
-    torch.testing.assert_close(adapted[1].running_mean, means)
-    torch.testing.assert_close(adapted[1].running_var, variances)
+    features = model[0](torch.cat(batches))
+    torch.testing.assert_close(adapted[1].running_mean, features.mean((0, 2, 3)))
+    torch.testing.assert_close(adapted[1].running_var, features.var((0, 2, 3), correction=0))
     assert adapted[1].momentum == 0.3
     assert not any(layer.training for layer in adapted.modules())
     assert model.training
@@ -69,8 +68,70 @@ def test_a_prior_keeps_a_share_of_the_statistics_that_were():
     adapted = adapt_batchnorm(model, batches, prior=18)
     torch.testing.assert_close(adapted[0].running_mean, torch.full((3,), 0.75 * 2 + 0.25 * 5))
     torch.testing.assert_close(adapted[0].running_var, torch.full((3,), 0.75))
+    nearly = adapt_batchnorm(model, batches, prior=1e12)
+    torch.testing.assert_close(nearly[0].running_mean, model[0].running_mean)
     with pytest.raises(ValueError, match="prior must"):
         adapt_batchnorm(model, batches, prior=-1)
+
+
+def deep():
+    """A network of two batch norms whose statistics are of augmented images."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 5, 3)]
+    model = nn.Sequential(*layers, nn.BatchNorm2d(5))
+    for layer in (model[1], model[4]):
+        nn.init.uniform_(layer.weight, 0.5, 2)
+        nn.init.normal_(layer.bias)
+    for _ in range(50):
+        model(torch.rand(8, 1, 1, 1) * torch.rand(8, 3, 12, 12))
+    return model.eval()
+
+
+def test_what_lighting_changes_is_undone_with_the_source_and_only_with_it():
+    """Images of a gain and an offset give what the old ones did, under norms of a mixture."""
+    model, old = deep(), torch.rand(64, 3, 12, 12)
+    new = 0.4 * old + 0.3
+    matched = adapt_batchnorm(model, [new], source=[old])
+    torch.testing.assert_close(matched(new), model(old), atol=2e-2, rtol=0)
+    replaced = adapt_batchnorm(model, [new])
+    assert (replaced(new) - model(old)).abs().mean() > 10 * (matched(new) - model(old)).abs().mean()
+    assert (model(new) - model(old)).abs().mean() > 10 * (matched(new) - model(old)).abs().mean()
+
+
+def test_on_its_own_line_a_matched_model_stays_as_it_is():
+    model, old = deep(), torch.rand(64, 3, 12, 12)
+    matched = adapt_batchnorm(model, [old], source=[old])
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(matched.state_dict()[name], value, atol=1e-5, rtol=1e-4)
+    few = adapt_batchnorm(model, old[:8].split(4), source=old.split(16), prior=1e9)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(few.state_dict()[name], value, atol=1e-5, rtol=1e-4)
+    with pytest.raises(ValueError, match="source must hold"):
+        adapt_batchnorm(model, [old], source=[])
+
+
+def test_batches_of_one_class_each_give_the_variance_of_all():
+    model = nn.Sequential(nn.BatchNorm2d(3))
+    sets = [torch.rand(k, 3, 8, 8) + 5 * k for k in (2, 6, 3)]
+    adapted = adapt_batchnorm(model, sets)
+    everything = torch.cat(sets)
+    torch.testing.assert_close(adapted[0].running_mean, everything.mean((0, 2, 3)))
+    wanted = everything.var((0, 2, 3), correction=0)
+    torch.testing.assert_close(adapted[0].running_var, wanted, atol=0, rtol=1e-4)
+
+
+def test_frozen_norms_of_detectors_are_adapted_too():
+    model = nn.Sequential(FrozenBatchNorm2d(3))
+    adapted = adapt_batchnorm(model, [torch.rand(4, 3, 8, 8) + 2])
+    assert adapted[0].running_mean.mean() > 2
+    assert adapt(model, [torch.rand(4, 3, 8, 8) + 2])[0].running_mean.mean() > 2
+
+
+def test_hooks_of_a_model_that_fails_are_taken_off():
+    model = deep()
+    with pytest.raises(RuntimeError):
+        adapt_batchnorm(model, [torch.rand(4, 7, 8, 8)])
+    assert not any(layer._forward_pre_hooks for layer in model.modules())
 
 
 class Detector(nn.Module):
@@ -172,9 +233,16 @@ def test_the_command_writes_a_state_dict_that_the_model_takes(folder, capsys):
     assert main(["adapt", "mine.py:load", *words, "--device", "cpu"]) == 0
     assert "adapted to 5 images" in capsys.readouterr().out
     found = torch.load(folder / "adapted.pt")
-    assert found["1.num_batches_tracked"] == 3
     assert found["1.running_mean"].abs().sum() > 0
     assert not list(folder.glob(".styleaug*"))
+
+
+def test_with_the_training_images_the_command_keeps_the_statistics_of_the_training(folder, capsys):
+    words = ["--data", "new", "--source", "new", "--out", "adapted.pt", "--size", "32"]
+    assert main(["adapt", "mine.py:load", *words, "--device", "cpu"]) == 0
+    found = torch.load(folder / "adapted.pt")
+    torch.testing.assert_close(found["1.running_mean"], torch.zeros(4), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found["1.running_var"], torch.ones(4), atol=1e-4, rtol=0)
 
 
 def test_what_is_no_module_is_refused(folder, capsys):

@@ -83,11 +83,11 @@ def result(kind="classification", name="s", *, policies, protocol=None, train=9,
             for condition, values in by_condition.items():
                 severity = 0 if condition in ("clean", "elsewhere") else 3
                 score = (condition, severity, "m")
-                rows.append(Row(policy, seed, *score, False, float(values[place])))
-                rows.append(Row(policy, seed, *score, True, 70.0 + 2 * place))
+                rows.append(Row(policy, seed, *score, "", float(values[place])))
+                rows.append(Row(policy, seed, *score, "target", 70.0 + 2 * place))
                 if severity == 0:
-                    rows.append(Row(policy, seed, condition, 0, "AUROC", False, 99.0))
-            rows.append(Row(policy, seed, "run", 0, "cpu seconds", False, 60.0))
+                    rows.append(Row(policy, seed, condition, 0, "AUROC", "", 99.0))
+            rows.append(Row(policy, seed, "run", 0, "cpu seconds", "", 60.0))
     expressions = dict.fromkeys(policies, "")
     told_apart = [name, kind, train, *(protocol or {}).values()]
     meta = {"name": "-".join(map(str, told_apart)), "purpose": "To see.", "command": "c"}

@@ -1,11 +1,14 @@
 """Policies: expressions that are built and nothing else, baselines, settings by value."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from helpers import TINY
 from styleaug import StyleAugment, StylePack
 from styleaug.augment.presets import PRESETS
+from styleaug.evaluate.digests import digest_tensors
 from styleaug.evaluate.models import LITE, SMALL
 from styleaug.evaluate.policies import (
     BASELINES,
@@ -82,8 +85,46 @@ def test_looks_come_from_the_training_images(seeded):
     out = build_policy("Reference('HistogramMatching', p=1.0)", references=bright)(dark)
     assert out.min() > 60
     assert out[0].float().mean() != out[1].float().mean()  # each image draws
-    with pytest.raises(PolicyError, match="needs reference images"):
+    with pytest.raises(ValueError, match="needs reference images"):
         build_policy("Reference('FDA')")(dark)
+
+
+@pytest.fixture
+def new_line(tmp_path):
+    for k in range(3):
+        pixels = np.random.default_rng(k).integers(200, 240, (16, 16, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{k}.png")
+    return tmp_path
+
+
+def test_looks_and_styles_come_from_the_new_line(new_line, pack_file, seeded):
+    pytest.importorskip("albumentations")
+    dark = torch.randint(10, 50, (6, 3, 16, 16)).byte()
+    expression = "Reference('HistogramMatching', p=1.0, target=True)"
+    assert build_policy(expression, references=dark, target=new_line)(dark).min() > 60
+    with pytest.raises(ValueError, match="needs reference images"):
+        build_policy(expression, references=dark)(dark)
+    styled = "StyleAugment(preset('material', styles=TARGET))"
+    (term,) = build_policy(styled, pack=str(pack_file), target=new_line)
+    assert term.stages[0].pool.names == [str(new_line / f"{k}.png") for k in range(3)]
+    (term,) = build_policy(styled, pack=str(pack_file))
+    assert len(term.stages[0].pool.names) > 3
+
+
+@pytest.mark.parametrize("name", ["PixMix", "Albumentations"])
+def test_strong_recipes_change_images_and_draw_for_each(name, seeded):
+    pytest.importorskip("albumentations")
+    images = torch.full((16, 3, 24, 24), 90, dtype=torch.uint8)
+    images[..., 10:14, 4:20] = 200
+    policy = build_policy(f"{name}()")
+    out = policy(images)
+    assert out.dtype == torch.uint8
+    assert out.shape == images.shape
+    assert len({digest_tensors([image]) for image in out}) > 5
+    torch.manual_seed(3)
+    first = policy(images)
+    torch.manual_seed(3)
+    assert torch.equal(policy(images), first)
 
 
 @pytest.mark.parametrize(

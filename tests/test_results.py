@@ -20,7 +20,7 @@ META = {
 }
 
 
-def row(policy="a", seed=0, condition=CLEAN, severity=0, metric="IoU", adapted=False, value=50.0):
+def row(policy="a", seed=0, condition=CLEAN, severity=0, metric="IoU", adapted="", value=50.0):
     return Row(policy, seed, condition, severity, metric, adapted, value)
 
 
@@ -31,7 +31,7 @@ def result():
         *(row(seed=s, condition="fog", severity=k, value=k + s) for s in (0, 1) for k in (1, 3)),
         *(row(seed=s, condition="dust", severity=3, value=7) for s in (0, 1)),
         row(metric="pixel AP", value=10),
-        row(adapted=True, value=95),
+        row(adapted="target", value=95),
         row(condition="train", metric="seconds", value=3),
         *(row("b", s, value=80) for s in (0, 1)),
         *(row("b", s, "fog", k, value=2) for s in (0, 1) for k in (1, 3)),
@@ -47,6 +47,13 @@ def test_what_is_written_is_read(result, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
 
 
+def test_results_of_before_tell_whether_norms_were_adapted(result, tmp_path):
+    result.save(tmp_path / "x.json")
+    text = (tmp_path / "x.json").read_text()
+    (tmp_path / "x.json").write_text(text.replace('"",', "false,").replace('"target",', "true,"))
+    assert Result.load(tmp_path / "x.json").rows == result.rows
+
+
 def test_what_it_holds(result):
     assert result.policies == ["a", "b"]
     assert result.seeds == [0, 1]
@@ -58,9 +65,9 @@ def test_scores_are_means_over_conditions_and_severities_by_seed(result):
     assert result.scores("a") == {0: 90, 1: 91}
     assert result.scores("a", ["fog", "dust"]) == {0: 11 / 3, 1: 13 / 3}
     assert result.scores("a", "fog", severity=3) == {0: 3, 1: 4}
-    assert result.scores("a", adapted=True) == {0: 95}
+    assert result.scores("a", adapted="target") == {0: 95}
     assert result.scores("a", metric="pixel AP") == {0: 10}
-    assert result.scores("a", "fog", adapted=True) == {}
+    assert result.scores("a", "fog", adapted="target") == {}
 
 
 def test_means_over_unequal_conditions_are_refused(result):
@@ -87,7 +94,8 @@ def test_rows_are_selected_by_any_column(result):
         ([row(value="3")], "value must not be '3'"),
         ([row(severity=6)], "severity must be 0 to 5"),
         ([row(seed=True)], "seed must not be True"),
-        ([row(adapted=0)], "adapted must not be 0"),
+        ([row(adapted=True)], "adapted must not be True"),
+        ([row(adapted="somehow")], "adapted must not be 'somehow'"),
         ([row("c")], "knows no policy 'c'"),
     ],
 )

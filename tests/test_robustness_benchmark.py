@@ -2,15 +2,22 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from benchmarks.elpv import read_elpv
 from benchmarks.robustness.__main__ import main, parse_arguments, table
-from benchmarks.robustness.config import CONFIGS, Config, ConfigError
+from benchmarks.robustness.config import COMMON, CONFIGS, Config, ConfigError, shifted
+from benchmarks.robustness.patches import split_patches
 from helpers import grey_parts
+from styleaug.datasets import read_defects
 from styleaug.evaluate import experiment
 from styleaug.evaluate.models import SMALL
+from styleaug.evaluate.protocol import Protocol
 from styleaug.evaluate.results import Result, Row
+from styleaug.evaluate.split import split_defects
 
 pytestmark = pytest.mark.usefixtures("one_thread", "seeded")
 TINY = f"""
@@ -52,7 +59,11 @@ def trained(monkeypatch):
     return titles
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for path in CONFIGS.rglob("*.toml") if path.name != COMMON),
+    ids=lambda path: path.stem,
+)
 def test_every_config_can_be_run_and_says_what_for(path):
     config = Config.load(path)
     assert config.purpose.endswith(".")
@@ -71,6 +82,7 @@ def test_every_config_can_be_run_and_says_what_for(path):
         (('data = "parts"', 'data = "parts"\npart_by = "size"'), "part_by must be one of"),
         (('data = "parts"', 'data = "elpv"\nline = "thin"'), "line of elpv must be mono or poly"),
         (('data = "parts"', 'data = "elpv"\npart_by = "brightness"'), "splits folders"),
+        (('data = "parts"', 'data = "parts"\npatches = 16'), "patches are cut of a dataset and"),
         (("[policies]", "[policies"), "tiny.toml"),
     ],
 )
@@ -152,11 +164,67 @@ def test_a_config_is_found_by_its_name_and_needs_data(capsys):
 def test_an_incomplete_suite_is_told_and_a_whole_one_is_not():
     task = {"metric": "IoU"}
     meta = dict.fromkeys(("name", "purpose", "command", "machine", "versions", "protocol"), "")
-    rows = [("a", s, "clean", 0, "IoU", False, 90.0 + s) for s in (0, 1)]
-    rows += [("a", s, "fog", 3, "IoU", False, 50.0) for s in (0, 1)]
+    rows = [("a", s, "clean", 0, "IoU", "", 90.0 + s) for s in (0, 1)]
+    rows += [("a", s, "fog", 3, "IoU", "", 50.0) for s in (0, 1)]
     told = table(Result({**meta, "task": task, "seeds": [0, 1]}, tuple(Row(*row) for row in rows)))
     assert "imagenet-c, 1 of 15" in told
     assert "| a | 90.5 ± 0.7 |" in told
+
+
+def test_what_a_folder_of_configs_shares_is_said_once(tmp_path):
+    (tmp_path / "tiny.toml").write_text(TINY)
+    (tmp_path / COMMON).write_text(
+        'suite = "real"\n[protocol]\nsteps = 9\ntrain = 77\n[policies]\nmix = "Photometric()"\n'
+    )
+    config = Config.load(tmp_path / "tiny.toml")
+    assert config.suite == "real"
+    assert list(config.policies) == ["mix", "flips only", "lit"]
+    protocol = config.make_protocol()
+    assert (protocol.steps, protocol.train) == (2, 77)  # its own come before the shared ones
+
+
+def cracked(folder, count, *, level=120):
+    """Images of 48 x 32 pixels: six patches, of which one has a crack, and one a speck."""
+    folder.mkdir(parents=True)
+    for k in range(count):
+        pixels = np.full((32, 48), level, np.uint8)
+        marks = np.zeros_like(pixels)
+        marks[2:14, 5] = 255
+        marks[20, 20] = 255
+        pixels[marks > 0] = 0
+        Image.fromarray(pixels).save(folder / f"{k}.jpg")
+        Image.fromarray(marks).save(folder / f"{k}.png")
+
+
+def test_patches_with_a_defect_and_without_are_cut_of_two_lines(tmp_path):
+    cracked(tmp_path / "old", 10)
+    cracked(tmp_path / "new", 3, level=200)
+    protocol = Protocol(model=SMALL, size=32, train=100, test=100)
+    sets = [read_defects(tmp_path / name) for name in ("old", "new")]
+    split = split_patches(*sets, protocol, side=16)
+    assert split.task.classes == ("defect", "good")
+    for part, images in ((split.train, 8), (split.test, 2), (split.elsewhere, 3)):
+        assert torch.bincount(part.targets).tolist() == [images, 2 * images]
+        assert part.images.shape[1:] == (3, 32, 32)
+        # of the defects the crack is seen, and of the others nothing
+        assert part.images[part.targets == 0].amin((1, 2, 3)).max() < 60
+        assert part.images[part.targets == 1].amin((1, 2, 3)).min() > 100
+    assert split.elsewhere.images.float().mean() > 150
+    few = split_patches(*sets, replace(protocol, train=5), side=16)
+    assert [len(part) for part in (few.train, few.test, few.elsewhere)] == [5, 6, 5]
+
+
+def test_shifted_test_images_are_seen_elsewhere(tmp_path):
+    grey_parts(tmp_path / "parts", {"bad": 160, "good": 90}, count=10)
+    protocol = Protocol(model=SMALL, size=16)
+    plain = split_defects(read_defects(tmp_path / "parts"), protocol)
+    split = shifted(plain, [("exposure", 3), ("sensor_noise", 3)])
+    assert split.test is plain.test
+    assert torch.equal(split.elsewhere.targets, plain.test.targets)
+    assert split.elsewhere.images.shape == plain.test.images.shape
+    change = split.elsewhere.images.float() - plain.test.images.float()
+    assert change.abs().mean() > 10
+    assert "exposure of severity 3, then sensor_noise of severity 3" in split.notes[-1]
 
 
 def test_solar_cells_come_from_their_package():

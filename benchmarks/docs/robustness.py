@@ -17,7 +17,7 @@ from typing import Any
 from styleaug.evaluate.corruptions import LAMPS, SUITES, VALIDATION_CORRUPTIONS
 from styleaug.evaluate.models import KINDS, SMALL
 from styleaug.evaluate.policies import FLIPS, build_policy, describe_policy
-from styleaug.evaluate.results import CLEAN, ELSEWHERE, Result
+from styleaug.evaluate.results import CLEAN, ELSEWHERE, TARGET, Result
 from styleaug.evaluate.statistics import Interval, mean_and_deviation, paired_difference
 
 MINE = "StyleAugment"
@@ -198,8 +198,8 @@ class Group:
             cells = [name]
             for suite in ("imagenet-c", "industrial"):
                 cells.append(f"{self.mean(name, suite, severity=_ADAPTED_AT):.1f}")
-                cells.append(f"{self.mean(name, suite, severity=_ADAPTED_AT, adapted=True):.1f}")
-            rows.append([*cells, f"{self.mean(name, CLEAN, adapted=True):.1f}"])
+                cells.append(f"{self.mean(name, suite, severity=_ADAPTED_AT, adapted=TARGET):.1f}")
+            rows.append([*cells, f"{self.mean(name, CLEAN, adapted=TARGET):.1f}"])
         return rows
 
     def elsewhere(self) -> list[list[Any]]:
@@ -210,7 +210,7 @@ class Group:
                 self.score(name, CLEAN),
                 self.score(name, ELSEWHERE),
                 self.gain(name, FLIPS, ELSEWHERE),
-                self.score(name, ELSEWHERE, adapted=True),
+                self.score(name, ELSEWHERE, adapted=TARGET),
             ]
             for name in sorted(self.ran, key=lambda name: self.mean(name, ELSEWHERE))
         ]

@@ -60,7 +60,7 @@ def run(config: Config, options: argparse.Namespace, command: str) -> Result:
     told = {**result.meta["protocol"], **{name: v for name, v in split.items() if v}}
     result = replace(result, meta={**result.meta, "protocol": told})
     name = f"{config.name}-quick" if options.quick else config.name
-    out = options.out or RESULTS / "robustness" / f"{name}.json"
+    out = options.out or RESULTS / config.suite / f"{name}.json"
     if (options.add or options.only) and out.is_file():
         result = join(Result.load(out), result, options.pack)
     result.save(out)

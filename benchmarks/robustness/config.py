@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmarks.elpv import CRYSTALS, NOTES, read_elpv
-from styleaug.datasets import read_defects
+from benchmarks.robustness.patches import split_patches
+from styleaug.datasets import DefectSet, read_defects
+from styleaug.evaluate.corruptions import Condition, corrupt_images
 from styleaug.evaluate.policies import build_policy
 from styleaug.evaluate.protocol import Protocol
 from styleaug.evaluate.split import LOOKS, Split, split_by_line, split_by_look, split_defects
+from styleaug.evaluate.tasks import ImageSet
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -20,7 +25,9 @@ else:
     import tomli as tomllib
 
 CONFIGS = Path(__file__).parent / "configs"
+COMMON = "common.toml"
 ELPV = "elpv"
+_TABLES = ("policies", "protocol")
 
 
 class ConfigError(ValueError):
@@ -43,6 +50,12 @@ class Config:
             the other half.
         line: name of the folder of another line to test on; of ``elpv``, ``mono`` or ``poly``.
         same: classes of ``data`` and their names in ``line``, where these differ.
+        patches: side in pixels of the squares that images with masks are cut into, to tell those
+            with a defect from those without; or None for whole images.
+        only: labels whose images are taken, where a dataset has labels; by default all.
+        shift: pairs of a shift and its severity, in turn, that the test images go through to be
+            seen elsewhere.
+        suite: folder of its result.
     """
 
     name: str
@@ -54,6 +67,10 @@ class Config:
     part_by: str | None = None
     line: str | None = None
     same: Mapping[str, str] = field(default_factory=dict)
+    patches: int | None = None
+    only: Sequence[str] = ()
+    shift: Sequence[tuple[str, int]] = ()
+    suite: str = "robustness"
 
     def __post_init__(self) -> None:
         for text in self.policies.values():
@@ -66,13 +83,20 @@ class Config:
             raise ConfigError("part_by splits folders of images, and not by line as well.")
         if self.data == ELPV and self.line not in (None, *CRYSTALS):
             raise ConfigError(f"line of elpv must be {' or '.join(CRYSTALS)}: {self.line!r}.")
+        if self.patches and not self.line:
+            raise ConfigError("patches are cut of a dataset and of a line.")
 
     @classmethod
     def load(cls, path: Path) -> Config:
-        """Read a config."""
+        """Read a config; what all of its folder share stands in ``common.toml`` there."""
         known = {f.name for f in fields(cls)} - {"name"}
+        shared = path.with_name(COMMON)
         try:
             entries = tomllib.loads(path.read_text(encoding="utf-8"))
+            if shared.is_file():
+                common = tomllib.loads(shared.read_text(encoding="utf-8"))
+                both = {n: {**common.get(n, {}), **entries.get(n, {})} for n in _TABLES}
+                entries = {**common, **entries, **both}
             if not entries.keys() <= known:
                 raise ConfigError(f"entries are {', '.join(sorted(known))}.")
             config = cls(path.stem, **entries)
@@ -93,12 +117,36 @@ class Config:
             return replace(split, notes=(*split.notes, *NOTES))
         if folder is None:
             raise ConfigError(f"{self.name} needs --data, the folder in which {self.data}/ lies.")
-        line = read_defects(folder / self.line) if self.line else None
-        return self._split(read_defects(folder / self.data), line, protocol)
+        line = self._chosen(folder / self.line) if self.line else None
+        return self._split(self._chosen(folder / self.data), line, protocol)
 
-    def _split(self, defects: Any, line: Any, protocol: Protocol) -> Split:
-        if self.line:
-            return split_by_line(defects, line, protocol, same=self.same)
-        if self.part_by:
-            return split_by_look(defects, protocol, look=self.part_by)
-        return split_defects(defects, protocol, kind=self.task)
+    def _chosen(self, folder: Path) -> DefectSet:
+        defects = read_defects(folder)
+        kept = tuple(
+            s for s in defects.samples if not (self.only and s.label) or s.label in self.only
+        )
+        return replace(defects, samples=kept)
+
+    def _split(self, defects: DefectSet, line: DefectSet | None, protocol: Protocol) -> Split:
+        if line and self.patches:
+            split = split_patches(defects, line, protocol, side=self.patches)
+        elif line:
+            split = split_by_line(defects, line, protocol, same=self.same)
+        elif self.part_by:
+            split = split_by_look(defects, protocol, look=self.part_by)
+        else:
+            split = split_defects(defects, protocol, kind=self.task)
+        return shifted(split, self.shift) if self.shift else split
+
+
+def shifted(split: Split, shifts: Sequence[tuple[str, int]]) -> Split:
+    """A split whose test images are also seen elsewhere, after shifts in turn."""
+    pixels = split.test.images.permute(0, 2, 3, 1).contiguous().numpy()
+    for name, severity in shifts:
+        pixels = corrupt_images(pixels, Condition(name, severity))
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+    told = ", then ".join(f"{name} of severity {severity}" for name, severity in shifts)
+    note = f"Tested elsewhere on the same test images under {told}."
+    return replace(
+        split, notes=(*split.notes, note), elsewhere=ImageSet(images, split.test.targets)
+    )

@@ -20,8 +20,8 @@ from styleaug.files import atomic_path
 from styleaug.images.io import list_images, load_rgb, spread, to_tensor
 
 EXAMPLES = """examples:
-  styleaug adapt mine.py:load --data new_line/ --out adapted.pt
-  styleaug adapt mine.py:load --data new_line/ --out adapted.pt --prior 64 --limit 64   # few
+  styleaug adapt mine.py:load --data new_line/ --source train/ --out adapted.pt
+  styleaug adapt mine.py:load --data new_line/ --source train/ --out adapted.pt --prior 16   # few
 
 mine.py:load is a function without arguments that gives the trained torch module. It gets images
 (B, 3, S, S) as floats in [0, 1]: let it normalize them itself, as in
@@ -30,10 +30,15 @@ mine.py:load is a function without arguments that gives the trained torch module
       net = ...
       return torch.nn.Sequential(torchvision.transforms.v2.Normalize(mean, std), net)
 
-Take images as they come, a hundred or more, with defects in their usual share. Statistics of batch
-norms are estimated anew; a network without batch norms has the scales and shifts of its norms
-tuned. OUT holds the state dict: load().load_state_dict(torch.load("adapted.pt")).
+Take images as they come, a hundred or more, with defects in their usual share. Batch norms are
+fitted to their statistics; a network without batch norms has the scales and shifts of its norms
+tuned. SOURCE is what the model was trained on, without augmentation: give it if you augmented.
+OUT holds the state dict: load().load_state_dict(torch.load("adapted.pt")).
 """
+
+
+_SOURCES = 512
+"""Most training images that are read, unless --limit says otherwise."""
 
 
 def add_parser(commands: Any) -> None:
@@ -45,6 +50,12 @@ def add_parser(commands: Any) -> None:
         "--data", type=Path, required=True, metavar="DIR", help="images of the new line"
     )
     parser.add_argument(
+        "--source",
+        type=Path,
+        metavar="DIR",
+        help="training images: batch norms keep what augmentation taught them",
+    )
+    parser.add_argument(
         "--out", type=new_file, required=True, metavar="FILE", help="for the state dict"
     )
     parser.add_argument(
@@ -52,7 +63,7 @@ def add_parser(commands: Any) -> None:
         type=float,
         default=default_of(adapt, "prior"),
         metavar="N",
-        help="images that the statistics of the training count for (default: 0)",
+        help="images that the statistics of the old line count for (default: 0)",
     )
     parser.add_argument(
         "--batch", type=count, default=32, metavar="N", help="images that are taken at once"
@@ -62,8 +73,8 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, adapt, write."""
-    files = list_images(arguments.data)
-    files = files if arguments.limit is None else spread(files, arguments.limit)
+    files = _files(arguments.data, arguments.limit)
+    source = arguments.source and _files(arguments.source, arguments.limit or _SOURCES)
     model = load_pipeline(arguments.model, "MODEL")()
     if not isinstance(model, nn.Module):
         raise ValueError(
@@ -71,8 +82,16 @@ def run(arguments: argparse.Namespace) -> int:
         )
     size, device = arguments.size, arguments.device
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    batches = _batches(files, arguments.batch, size, device)
-    adapted = adapt(model.to(device), batches, prior=arguments.prior)
+
+    def batches(files: list[Path], title: str) -> Iterator[Tensor]:
+        return _batches(files, arguments.batch, size, device, title)
+
+    adapted = adapt(
+        model.to(device),
+        batches(files, "adapt"),
+        source=source and batches(source, "source"),
+        prior=arguments.prior,
+    )
     after = {name: value.cpu() for name, value in adapted.state_dict().items()}
     with atomic_path(arguments.out) as temporary:
         torch.save(after, temporary)
@@ -81,10 +100,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _batches(files: list[Path], batch: int, size: int, device: torch.device) -> Iterator[Tensor]:
+def _files(folder: Path, limit: int | None) -> list[Path]:
+    files = list_images(folder)
+    return files if limit is None else spread(files, limit)
+
+
+def _batches(
+    files: list[Path], batch: int, size: int, device: torch.device, title: str
+) -> Iterator[Tensor]:
     """Images (B, 3, size, size), float in [0, 1], shuffled: folders may hold a class each."""
     order = torch.randperm(len(files), generator=torch.Generator().manual_seed(0)).tolist()
-    for first in tqdm(range(0, len(files), batch), desc="adapt", unit="batch"):
+    for first in tqdm(range(0, len(files), batch), desc=title, unit="batch"):
         images = [to_tensor(load_rgb(files[k])) for k in order[first : first + batch]]
         yield torch.cat(
             [

@@ -71,7 +71,8 @@ def _digest_modules(*patterns: str) -> str:
 CODE = {
     "corruptions": _digest_modules(*(f"evaluate/{n}" for n in ("corruptions", "shifts", "optics"))),
     "training": _digest_modules(
-        *(f"evaluate/{n}" for n in ("adaptation", "metrics", "models", "outcome", "policies")),
+        "adapt",
+        *(f"evaluate/{n}" for n in ("baselines", "metrics", "models", "outcome", "policies")),
         *(f"evaluate/{n}" for n in ("tasks", "training")),
     ),
     "styling": _digest_modules("augment/*", "images/color", "networks", "nn/*", "stages/*"),

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
@@ -30,14 +31,18 @@ from styleaug.evaluate.outcome import Outcome, score_network
 from styleaug.evaluate.policies import build_policy, describe_policy
 from styleaug.evaluate.protocol import Protocol
 from styleaug.evaluate.records import machine_record, package_versions
-from styleaug.evaluate.results import CLEAN, ELSEWHERE, Result, Row
+from styleaug.evaluate.results import AS_TRAINED, CLEAN, ELSEWHERE, Result, Row
 from styleaug.evaluate.robustness import Robustness, pool_seeds
 from styleaug.evaluate.split import Split
 from styleaug.evaluate.training import train
 from styleaug.files import atomic_path
+from styleaug.images.io import save_image
 from styleaug.pack import DEFAULT_PACK, StylePack
 from styleaug.stages.base import Stage
 from styleaug.stages.restyle import Restyle
+
+_TARGETS = 64
+"""Most images of the new line that policies draw styles from."""
 
 
 class Run(NamedTuple):
@@ -119,7 +124,12 @@ class Experiment:
         """Train a network under a policy, test it, and keep the outcome in a file."""
         start, cpu_start = time.perf_counter(), time.process_time()
         split, device = self.split, torch.device(self.device)
-        policy = build_policy(run.expression, pack=self.pack, references=split.train.images)
+        policy = build_policy(
+            run.expression,
+            pack=self.pack,
+            references=split.train.images,
+            target=self._target_folder(),
+        )
         network = train(
             split.task,
             split.train,
@@ -133,9 +143,9 @@ class Experiment:
         values, rows = score_network(network, split, self.protocol, self._corrupted_images, device)
         tested = time.perf_counter()
         values += [
-            ("train", 0, "seconds", False, trained - start),
-            ("test", 0, "seconds", False, tested - trained),
-            ("run", 0, "cpu seconds", False, time.process_time() - cpu_start),
+            ("train", 0, "seconds", AS_TRAINED, trained - start),
+            ("test", 0, "seconds", AS_TRAINED, tested - trained),
+            ("run", 0, "cpu seconds", AS_TRAINED, time.process_time() - cpu_start),
         ]
         outcome = Outcome(tuple(values), rows, sum(p.numel() for p in network.parameters()))
         outcome.save(file)  # here, in a worker: the parent may have been stopped
@@ -155,6 +165,8 @@ class Experiment:
         if any(isinstance(stage, Stage) for stage in stages):
             codes = [stage.pool.codes for stage in stages if isinstance(stage, Restyle)]
             entries |= {"styling": CODE["styling"], "styles": digest_tensors(codes)}
+        if "TARGET" in run.expression:
+            entries["target"] = run.expression
         return digest_values(entries)
 
     @cached_property
@@ -203,6 +215,20 @@ class Experiment:
 
     def _corrupted_images(self, condition: Condition) -> Tensor:
         return torch.from_numpy(np.load(self._corrupted_file(condition))).permute(0, 3, 1, 2)
+
+    def _target_folder(self) -> Path | None:
+        """A folder of images from elsewhere, as ``TARGET`` in policies; None without any."""
+        if self.split.elsewhere is None:
+            return None
+        images = self.split.elsewhere.images
+        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+        chosen = images[order[:_TARGETS]]
+        folder = self.cache / "target" / digest_tensors([chosen])
+        for number, image in enumerate(chosen):
+            path = folder / f"{number}.png"
+            if not path.is_file():
+                save_image(path, Image.fromarray(image.permute(1, 2, 0).numpy()))
+        return folder
 
     def drop_corrupted(self) -> None:
         """Delete the corrupted images: they are large, and soon made again."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,14 +15,25 @@ from styleaug.evaluate.corruptions import Condition
 from styleaug.evaluate.metrics import Rows, metric
 from styleaug.evaluate.models import Network
 from styleaug.evaluate.protocol import ADAPTED_SEVERITY, Protocol
-from styleaug.evaluate.results import CLEAN, ELSEWHERE
+from styleaug.evaluate.results import (
+    ADAPTATIONS,
+    AS_TRAINED,
+    CLEAN,
+    ELSEWHERE,
+    MATCHED,
+    TARGET,
+)
 from styleaug.evaluate.split import Split
 from styleaug.evaluate.tasks import SCORES, ImageSet, fast_arithmetic, predict, to_inputs
 from styleaug.files import atomic_path
 
-Value = tuple[str, int, str, bool, float]
+Value = tuple[str, int, str, str, float]
 """A row of a result without its policy and seed."""
 ByCondition = dict[Condition | None, Rows]
+
+
+_SOURCES = 512
+"""Most training images that others are matched to."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +95,10 @@ def score_network(
     values: list[Value] = []
     names = SCORES[split.task.kind][: None if protocol.thorough else 1]
 
-    def score(part: ImageSet, name: str, severity: int = 0, *, adapted: bool = False) -> Rows:
-        answers = _answers(network, part.images, split.task.kind, device, adapted=adapted)
+    def score(part: ImageSet, name: str, severity: int = 0, adapted: str = AS_TRAINED) -> Rows:
+        with fast_arithmetic(device, split.task.kind):
+            ready = _adapted(network, part.images, adapted, split.train.images, device)
+            answers = predict(ready, part.images, device=device)
         rows = {score: metric(score).rows(answers, part.targets) for score in names}
         for measured, found in rows.items():
             value = 100 * metric(measured).score(found)
@@ -95,24 +107,30 @@ def score_network(
         return rows[split.task.metric]
 
     rows: ByCondition = {None: score(split.test, CLEAN)}
-    for adapted in (False, True)[: 1 + protocol.thorough]:
+    for adapted in ADAPTATIONS if protocol.thorough else (AS_TRAINED,):
         if split.elsewhere:
             score(split.elsewhere, ELSEWHERE, adapted=adapted)
-    if protocol.thorough:
-        score(split.test, CLEAN, adapted=True)
+        if adapted:
+            score(split.test, CLEAN, adapted=adapted)
     for condition in protocol.conditions():
         part = ImageSet(corrupted(condition), split.test.targets)
         rows[condition] = score(part, condition.corruption, condition.severity)
         if protocol.thorough and condition.severity == ADAPTED_SEVERITY:
-            score(part, condition.corruption, condition.severity, adapted=True)
+            score(part, condition.corruption, condition.severity, TARGET)
     return values, rows if metric(split.task.metric).quick else {}
 
 
-def _answers(
-    network: Network, images: Tensor, kind: str, device: torch.device, *, adapted: bool
-) -> Any:
-    with fast_arithmetic(device, kind):
-        if adapted:
-            batches = (to_inputs(part.to(device)) for part in torch.split(images, 128))
-            network = adapt_batchnorm(network, batches)
-        return predict(network, images, device=device)
+def _adapted(
+    network: Network, images: Tensor, adapted: str, source: Tensor, device: torch.device
+) -> Network:
+    if not adapted:
+        return network
+    old = _batches(source, device, _SOURCES) if adapted == MATCHED else None
+    fitted: Network = adapt_batchnorm(network, _batches(images, device), source=old)
+    return fitted
+
+
+def _batches(images: Tensor, device: torch.device, limit: int | None = None) -> Iterator[Tensor]:
+    """Inputs, shuffled: images may come class by class."""
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:limit]
+    return (to_inputs(part.to(device)) for part in images[order].split(32))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,80 +13,22 @@ from torchvision.transforms import v2
 
 from styleaug.augment.presets import preset
 from styleaug.augment.transform import StyleAugment
+from styleaug.evaluate.baselines import (
+    Albumentations,
+    GaussianNoise,
+    Photometric,
+    PixMix,
+    Reference,
+)
 from styleaug.evaluate.models import SMALL
 from styleaug.images.checks import did_you_mean
+from styleaug.images.io import list_images, load_rgb, to_tensor
 from styleaug.pack import DEFAULT_PACK, StylePack
 from styleaug.stages.base import Stage
 
 
 class PolicyError(ValueError):
     """A policy that cannot be built; the message says what to change."""
-
-
-class GaussianNoise(nn.Module):
-    """Noise on a uint8 image, of a standard deviation drawn between 0 and ``sigma`` of the range.
-
-    Akin to the noise corruptions: a policy with it has seen a part of the test.
-    """
-
-    def __init__(self, sigma: float) -> None:
-        super().__init__()
-        self.sigma = float(sigma)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Add noise to (C, H, W)."""
-        noise = 255 * self.sigma * torch.rand(()) * torch.randn(image.shape)
-        return (image + noise.to(image.device)).round().clamp(0, 255).to(torch.uint8)
-
-    def extra_repr(self) -> str:
-        """The cache tells policies apart by it."""
-        return f"sigma={self.sigma}"
-
-
-class Photometric(nn.Sequential):
-    """What a careful engineer builds of torchvision: jitter often, blur and noise sometimes."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            v2.RandomApply([v2.ColorJitter(0.5, 0.5, 0.3, 0.05)], p=0.8),
-            v2.RandomApply([v2.GaussianBlur(5, (0.1, 2.0))], p=0.3),
-            v2.RandomApply([GaussianNoise(0.1)], p=0.5),
-        )
-
-
-class Reference(nn.Module):
-    """A transform of Albumentations that takes over the look of one of the training images.
-
-    Args:
-        name: ``FDA``, ``HistogramMatching`` or ``PixelDistributionAdaptation``, with their default
-            strengths.
-        p: share of the images.
-    """
-
-    def __init__(self, name: str, p: float = 0.5) -> None:
-        super().__init__()
-        self.name, self.p = name, p
-        self.references: Tensor | None = None
-        self._transform: Any = None
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Transform (3, H, W)."""
-        if self.references is None:
-            raise PolicyError(f"{self.name} needs reference images.")
-        import albumentations
-
-        if self._transform is None:
-            make = getattr(albumentations, self.name)
-            self._transform = make(metadata_key="references", p=self.p)
-        self._transform.set_random_seed(int(torch.randint(2**31, ())))
-        reference = self.references[int(torch.randint(len(self.references), ()))]
-        arrays = [one.permute(1, 2, 0).numpy() for one in (image, reference)]
-        out = self._transform(image=arrays[0], references=[arrays[1]])["image"]
-        return torch.from_numpy(out).permute(2, 0, 1)
-
-    def extra_repr(self) -> str:
-        """The cache tells policies apart by it."""
-        return f"{self.name}, p={self.p}"
 
 
 class PerImage(nn.Module):
@@ -101,10 +44,12 @@ class PerImage(nn.Module):
 
 
 OTHERS: dict[str, Callable[..., nn.Module]] = {
+    "Albumentations": Albumentations,
     "AugMix": v2.AugMix,
     "ColorJitter": v2.ColorJitter,
     "GaussianNoise": GaussianNoise,
     "Photometric": Photometric,
+    "PixMix": PixMix,
     "RandAugment": v2.RandAugment,
     "Reference": Reference,
     "TrivialAugmentWide": v2.TrivialAugmentWide,
@@ -118,6 +63,8 @@ BASELINES: dict[str, str] = {
     "RandAugment": "RandAugment()",
     "TrivialAugmentWide": "TrivialAugmentWide()",
     "AugMix": "AugMix()",
+    "PixMix": "PixMix()",
+    "Albumentations": "Albumentations()",
     "FDA": "Reference('FDA')",
     "HistogramMatching": "Reference('HistogramMatching')",
     "PixelDistributionAdaptation": "Reference('PixelDistributionAdaptation')",
@@ -140,25 +87,33 @@ def presets_to_try(kind: str, model: str) -> tuple[str, ...]:
 
 
 def build_policy(
-    expression: str, *, pack: str = DEFAULT_PACK, references: Tensor | None = None
+    expression: str,
+    *,
+    pack: str = DEFAULT_PACK,
+    references: Tensor | None = None,
+    target: Path | None = None,
 ) -> nn.Sequential:
     """Build what is done to a uint8 batch from ``"Transform(...) + Transform(...)"``, in turn.
 
     Terms are :data:`OTHERS`, stages, and ``StyleAugment``, which takes a preset's name or stages:
     ``StyleAugment('masks') + AugMix()``, ``StyleAugment([Restyle(p=0.6), Relight()], p=0.7)``.
-    Other arguments are literals; nothing else is evaluated. ``""`` changes nothing.
+    Other arguments are literals, or ``TARGET``, unlabelled images of the new line as styles:
+    ``StyleAugment(preset('material', styles=TARGET))``. Nothing else is evaluated. ``""`` changes
+    nothing.
 
     Args:
         expression: the policy.
         pack: name or path of the pack of each ``Restyle`` that names none.
         references: images (N, 3, H, W) uint8 whose look may be taken over: the training images.
+        target: a folder of images of the new line, all of one size; without it, ``TARGET`` stands
+            for all styles.
 
     Raises:
         PolicyError: if the expression is not of this form, or a term refuses its arguments.
     """
     try:
         node = ast.parse(expression.strip() or "()", mode="eval").body
-        built = [_built(term, pack) for term in _terms(node)] if expression.strip() else []
+        built = [_built(term, pack, target) for term in _terms(node)] if expression.strip() else []
         wrong = [term for term in built if not isinstance(term, nn.Module)]
         if wrong:
             raise ValueError(f"{wrong[0]!r} is no transform")
@@ -171,6 +126,8 @@ def build_policy(
     for stage in nn.Sequential(*built).modules():
         if isinstance(stage, Reference):
             stage.references = references
+            if stage.target:
+                stage.references = target and _read(target)
     ours = (StyleAugment, Stage)
     return nn.Sequential(*(term if isinstance(term, ours) else PerImage(term) for term in built))
 
@@ -183,17 +140,23 @@ def _terms(node: ast.expr) -> list[ast.expr]:
     return [node, *reversed(last_first)]
 
 
-def _built(node: ast.expr, pack: str) -> Any:
+def _read(folder: Path) -> Tensor:
+    return torch.stack([to_tensor(load_rgb(file)) for file in list_images(folder)])
+
+
+def _built(node: ast.expr, pack: str, target: Path | None) -> Any:
     """A call of something known, with its arguments built; lists of calls; or a literal."""
     if isinstance(node, ast.List):
-        return [_built(entry, pack) for entry in node.elts]
+        return [_built(entry, pack, target) for entry in node.elts]
+    if isinstance(node, ast.Name) and node.id == "TARGET":
+        return "all" if target is None else str(target)
     if not isinstance(node, ast.Call):
         return ast.literal_eval(node)
     name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
     if name not in _KNOWN:
         raise ValueError(f"there is no {name}")
-    arguments = [_built(argument, pack) for argument in node.args]
-    settings = {str(entry.arg): _built(entry.value, pack) for entry in node.keywords}
+    arguments = [_built(argument, pack, target) for argument in node.args]
+    settings = {str(entry.arg): _built(entry.value, pack, target) for entry in node.keywords}
     if name in ("Restyle", "preset"):
         settings.setdefault("pack", pack)
     if name == "StyleAugment" and (not arguments or isinstance(arguments[0], str)):

@@ -32,7 +32,7 @@ class Protocol:
         severities: of 1 to 5.
         seeds: of the trainings.
         thorough: take the second score of the task, too, and scores with batch norms adapted to the
-            clean images and to each condition of severity 3.
+            clean images, those of another line, and each condition of severity 3.
 
     Raises:
         ValueError: if there is no step to train, no seed or the same twice, or a corruption or

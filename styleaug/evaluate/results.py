@@ -17,6 +17,9 @@ CLEAN = "clean"
 """Condition of test images as they are."""
 ELSEWHERE = "elsewhere"
 """Condition of images from another line, or from the other side of a split by look."""
+AS_TRAINED, TARGET, MATCHED = ADAPTATIONS = ("", "target", "matched")
+"""Batch norms as trained; with the statistics of the images that are scored; with these matched to
+those of plain training images, see :func:`styleaug.adapt.adapt_batchnorm`."""
 SECONDS = ("seconds", "cpu seconds")
 """Metrics that are durations; their conditions are the phases "train", "test" and "run"."""
 
@@ -37,7 +40,7 @@ class Row(NamedTuple):
             ``"train"``, ``"test"`` or ``"run"``.
         severity: 1 to 5; 0 where there is none.
         metric: what was measured.
-        adapted: whether the batch norms were adapted to those images.
+        adapted: how batch norms were adapted to those images, of :data:`ADAPTATIONS`.
         value: percent of a score, or seconds.
     """
 
@@ -46,7 +49,7 @@ class Row(NamedTuple):
     condition: str
     severity: int
     metric: str
-    adapted: bool
+    adapted: str
     value: float
 
 
@@ -89,7 +92,7 @@ class Result:
         try:
             if columns != list(Row._fields):
                 raise ResultError(f"its columns must be {', '.join(Row._fields)}")
-            return cls(meta, tuple(Row(*row) for row in rows))
+            return cls(meta, tuple(_row(*row) for row in rows))
         except (TypeError, ResultError) as error:
             raise ResultError(f"{path.name} is no experiment's result: {error}") from error
 
@@ -162,7 +165,7 @@ class Result:
         conditions: str | Collection[str] = CLEAN,
         *,
         metric: str | None = None,
-        adapted: bool = False,
+        adapted: str = AS_TRAINED,
         severity: int | Collection[int] | None = None,
     ) -> dict[int, float]:
         """Seed -> the mean over conditions and severities; of one metric, never of several.
@@ -172,7 +175,7 @@ class Result:
             conditions: a condition or several. All of them must have been measured: a mean over
                 fewer does not compare.
             metric: by default what the task is judged by.
-            adapted: with batch norms adapted to the images.
+            adapted: how batch norms were adapted to the images, of :data:`ADAPTATIONS`.
             severity: one or several; by default all.
 
         Returns:
@@ -242,16 +245,25 @@ def write_table(
         )
 
 
+def _row(*values: Any) -> Row:
+    """A row; where results of before tell whether norms were adapted, they were to the target."""
+    row = Row(*values)
+    known = {True: TARGET, False: AS_TRAINED}
+    return row._replace(adapted=known[row.adapted]) if isinstance(row.adapted, bool) else row
+
+
 def _accepting(value: Any) -> Collection[Any]:
     """What a column may hold: a single value, or each of a collection."""
     return (value,) if isinstance(value, str) or not isinstance(value, Collection) else value
 
 
 def _check_row(row: Row, number: int, meta: Mapping[str, Any]) -> None:
-    types = (str, int, str, int, str, bool, (int, float))
+    types = (str, int, str, int, str, str, (int, float))
     for name, value, kind in zip(Row._fields, row, types, strict=True):
-        if not isinstance(value, kind) or (name != "adapted" and isinstance(value, bool)):  # type: ignore[arg-type]
+        if not isinstance(value, kind) or isinstance(value, bool):  # type: ignore[arg-type]
             raise ResultError(f"Row {number}: {name} must not be {value!r}.")
+    if row.adapted not in ADAPTATIONS:
+        raise ResultError(f"Row {number}: adapted must not be {row.adapted!r}.")
     if not 0 <= row.severity <= 5:
         raise ResultError(f"Row {number}: severity must be 0 to 5, but is {row.severity}.")
     if not math.isfinite(row.value):
