@@ -13,8 +13,15 @@ from styleaug.images.checks import check_number
 
 _EPSILON = 1e-5
 """Added to variances, which can be 0."""
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
-_NORMS += (nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d)
+_NORMS = (
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.InstanceNorm2d,
+)
 
 
 def adapt_batchnorm(

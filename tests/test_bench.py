@@ -1,15 +1,19 @@
 """``styleaug bench``: what is tried, chosen, compared, written and kept."""
 
 from dataclasses import replace
+from statistics import mean
 
+import numpy as np
 import pytest
+from PIL import Image
 
+import styleaug
 from helpers import grey_parts
 from styleaug import StyleAugment
 from styleaug.cli import main
 from styleaug.datasets import read_defects
-from styleaug.evaluate import bench, experiment
-from styleaug.evaluate.benchmark import choose_preset, preset_code
+from styleaug.evaluate import bench, bench_target, experiment, read_target
+from styleaug.evaluate.benchmark import best_row, choose_preset, policy_code, preset_code
 from styleaug.evaluate.corruptions import SUITES
 from styleaug.evaluate.models import SMALL
 from styleaug.evaluate.policies import presets_to_try
@@ -62,8 +66,11 @@ def test_a_bench_compares_flips_styles_and_baselines(folder, pack_file, trained)
     assert trained[: len(tried)] == [f"{name}, seed 0" for name in tried]
     assert trained[len(tried) :] == [f"{n}, seed {s}" for s in (0, 1) for n in names]
     assert found.chosen in tried[1:]
-    assert found.result.meta["policies"]["StyleAugment"] == found.code
+    assert found.result.meta["policies"]["StyleAugment"] == preset_code(found.chosen)
     assert found.result.meta["chosen"] == found.chosen
+    assert found.result.meta["recommended"] == found.recommended
+    rows = {name: {"P": r.performance, "mPC": r.mpc()} for name, r in found.robustness.items()}
+    assert found.recommended == best_row(rows)
     for name, pooled in found.robustness.items():
         assert len(pooled.scores[None]) == 2
         scores = found.result.scores(name, ["exposure", "dust"])
@@ -106,6 +113,27 @@ def test_the_most_robust_preset_that_costs_little_is_chosen(rows, chosen):
     search = {"flips only": {"P": 0.9, "mPC": 0.4}}
     search |= {name: {"P": p, "mPC": mpc} for name, (p, mpc) in rows.items()}
     assert choose_preset(search) == chosen
+
+
+@pytest.mark.parametrize(
+    ("rows", "best"),
+    [
+        ({"StyleAugment": (0.895, 0.6), "mix + StyleAugment": (0.891, 0.7)}, "mix + StyleAugment"),
+        ({"StyleAugment": (0.9, 0.3), "mix": (0.85, 0.9)}, "flips only"),
+        ({"StyleAugment": (0.95, 0.5)}, "StyleAugment"),
+    ],
+)
+def test_the_best_row_of_the_comparison_is_recommended(rows, best):
+    measured = {"flips only": {"P": 0.9, "mPC": 0.4}}
+    measured |= {name: {"P": p, "mPC": mpc} for name, (p, mpc) in rows.items()}
+    assert best_row(measured) == best
+
+
+def test_what_is_recommended_can_be_pasted():
+    assert policy_code("flips only", "") == "# flips alone"
+    assert policy_code("StyleAugment", "StyleAugment('mild')") == "StyleAugment('mild')"
+    line = policy_code("mix + StyleAugment", "Photometric() + StyleAugment()")
+    assert len(eval(line, {"styleaug": styleaug})) == 2
 
 
 def test_the_recommended_line_builds_what_was_tried():
@@ -153,7 +181,8 @@ def test_the_command_prints_and_writes(command, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "2 classes, 20 images to train on, 1 steps of 8, 4 to test on" in printed
     assert "photometric mix + StyleAugment" in printed
-    assert "StyleAugment(" in printed.split("Recommended (of 5 presets tried)")[1]
+    told = Result.load(tmp_path / "out/bench.json").meta
+    assert f"Recommended ({told['recommended']}):" in printed
     result = Result.load(tmp_path / "out" / "bench.json")
     assert result.seeds == [3]
     assert result.meta["protocol"]["steps"] == 1
@@ -162,6 +191,7 @@ def test_the_command_prints_and_writes(command, tmp_path, capsys):
 
 def test_a_recommended_schedule_comes_with_what_it_needs(command, capsys, monkeypatch):
     monkeypatch.setattr("styleaug.evaluate.benchmark.presets_to_try", lambda *_: ("masks",))
+    monkeypatch.setattr("styleaug.evaluate.benchmark.best_row", lambda _: "StyleAugment")
     assert main([*command, "--quick", "--baselines"]) == 0
     advice = capsys.readouterr().out.split("Recommended")[1]
     assert "StyleAugment('masks')" in advice
@@ -172,3 +202,79 @@ def test_a_training_has_steps(command, tmp_path, capsys):
     assert main([*command, "--steps", "0"]) == 2
     assert "steps must be a whole number of at least 1, but got 0." in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+# ---------------------------------------------------------------- a new line
+
+
+@pytest.fixture
+def new_line(tmp_path):
+    return grey_parts(tmp_path / "line", {"bad": 190, "good": 120}, count=8)
+
+
+def test_a_new_line_with_labels_is_scored_as_trained_and_adapted(folder, new_line, pack_file):
+    target = read_target(new_line)
+    found = bench_target(read_defects(folder), target, pack=str(pack_file), protocol=TINY)
+    first, *_ = tried = presets_to_try("classification", SMALL)
+    styled = f"{first}, styles of the new line"
+    assert found.result.policies == ["flips only", *tried, styled, "photometric mix"]
+    assert found.labelled
+    means = {
+        (policy, way): mean(found.result.scores(policy, "elsewhere", adapted=way).values())
+        for policy in found.result.policies
+        for way in ("", "matched")
+    }
+    best = found.policy, "matched" if found.adapted else ""
+    assert means[best] == max(means.values())
+    assert found.gain.mean == pytest.approx(means[best] - means["flips only", ""])
+    assert found.result.meta["task"]["elsewhere"] == 16
+
+
+def test_a_new_line_without_labels_chooses_by_conditions_of_its_own(folder, tmp_path, pack_file):
+    (tmp_path / "plain").mkdir()
+    for path in sorted(folder.rglob("*.png"))[:5]:
+        (tmp_path / "plain" / path.name).write_bytes(path.read_bytes())
+    target = read_target(tmp_path / "plain")
+    assert len(target.samples) == 5
+    quick = replace(TINY, seeds=(0,))
+    found = bench_target(read_defects(folder), target, pack=str(pack_file), protocol=quick)
+    assert not found.labelled
+    assert found.adapted
+    assert found.gain is None
+    assert {row.condition for row in found.result.rows} >= {"clean", "lamp_dim"}
+    assert not any(row.condition == "elsewhere" for row in found.result.rows)
+
+
+def marked_parts(folder):
+    """Six gray images with a bright square, in YOLO's layout."""
+    for part in ("images", "labels"):
+        (folder / part).mkdir(parents=True)
+    for k in range(6):
+        pixels = np.full((64, 64), 60 + 5 * k, np.uint8)
+        pixels[16:32, 16:32] = 220
+        Image.fromarray(pixels).save(folder / f"images/{k}.png")
+        (folder / f"labels/{k}.txt").write_text("0 0.375 0.375 0.25 0.25\n")
+
+
+@pytest.mark.parametrize("kind", ["segmentation", "detection"])
+def test_masks_and_boxes_of_a_new_line_are_scored_too(kind, tmp_path, pack_file):
+    for name in ("old", "new"):
+        marked_parts(tmp_path / name)
+    sets = [read_defects(tmp_path / "old"), read_target(tmp_path / "new")]
+    protocol = replace(TINY, size=64, batch_size=2, seeds=(0,))
+    found = bench_target(*sets, task=kind, protocol=protocol, pack=str(pack_file), baselines=[])
+    assert found.labelled
+    assert found.result.scores(found.policy, "elsewhere", adapted="matched")
+
+
+def test_the_command_prints_what_to_paste_and_how_to_adapt(command, new_line, tmp_path, capsys):
+    assert main([*command, "--target", str(new_line)]) == 0
+    printed = capsys.readouterr().out
+    assert "new line    adapted" in printed
+    assert "Recommended (" in printed
+    assert "Gain on the new line over flips" in printed
+    told = Result.load(tmp_path / "out/bench.json").meta
+    assert told["code"] in printed
+    assert ("styleaug adapt MODEL.py:load" in printed) == (told["adapted"] == "matched")
+    assert main([*command, "--target", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere" in capsys.readouterr().err

@@ -16,7 +16,8 @@ from torchvision.transforms import v2
 from benchmarks.speed.timing import all_stages
 from styleaug import StyleAugment, StylePack, runtime
 from styleaug.augment.presets import preset
-from styleaug.evaluate.policies import PerImage, Photometric
+from styleaug.evaluate.baselines import Photometric
+from styleaug.evaluate.policies import PerImage
 from styleaug.networks import network_of
 from styleaug.nn.noise import white_noise
 from styleaug.nn.stylenet import REFERENCE

@@ -6,19 +6,28 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from styleaug.cli.options import add_command, add_options
 from styleaug.cli.outputs import check_outside
 from styleaug.cli.overview import short_overview
 from styleaug.cli.parser import new_folder
-from styleaug.datasets import read_defects
+from styleaug.datasets import DefectSet, read_defects
 from styleaug.datasets.summary import summarize
-from styleaug.evaluate import Robustness, bench, write_report
+from styleaug.evaluate import (
+    Robustness,
+    TargetReport,
+    bench,
+    bench_target,
+    read_target,
+    write_report,
+)
 from styleaug.evaluate.models import KINDS
+from styleaug.evaluate.newline import WAYS
 from styleaug.evaluate.policies import BASELINES, FLIPS
 from styleaug.evaluate.protocol import Protocol
-from styleaug.evaluate.results import Result
+from styleaug.evaluate.results import CLEAN, ELSEWHERE, Result
 from styleaug.evaluate.tasks import kind_of
 from styleaug.files import remove_leftovers
 
@@ -26,6 +35,7 @@ EXAMPLES = """examples:
   styleaug bench --data parts/ --quick
   styleaug bench --data parts/ --task detection
   styleaug bench --data parts/ --steps 1000
+  styleaug bench --data parts/ --target new_line/      # which of them carries over, adapted or not
   styleaug bench --data parts/ --baselines ColorJitter "AugMix(severity=5)" --seeds 0 1 2 3 4
 
 'styleaug inspect DIR' tells first how a folder is understood, and which tasks its labels allow. An
@@ -38,10 +48,17 @@ def add_parser(commands: Any) -> None:
     does = (
         "Train a network on labelled images with flips alone, with StyleAugment and with other "
         "augmentations, and test all under corruptions and industrial shifts. The preset is "
-        "chosen on images and conditions of its own."
+        "chosen on images and conditions of its own. With images of a new line, compare instead "
+        "what carries a model over to it, with and without adaptation."
     )
     parser = add_command(commands, "bench", run, does=does, examples=EXAMPLES)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled images")
+    parser.add_argument(
+        "--target",
+        type=Path,
+        metavar="DIR",
+        help="images of a new line, labelled or not: compare what carries a model over to it",
+    )
     parser.add_argument(
         "--task", choices=KINDS, help="(default: what the labels allow, in this order)"
     )
@@ -94,26 +111,73 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.quick:
         protocol = replace(protocol.shortened(), **changes)
     remove_leftovers(arguments.out)
-    report = bench(
-        defects,
-        protocol=protocol,
-        task=kind,
-        baselines=arguments.baselines,
-        pack=arguments.pack,
-        cache=arguments.out / "trained",
-        device=arguments.device,
-        workers=arguments.workers,
-    )
+    settings = {
+        "protocol": protocol,
+        "task": kind,
+        "baselines": arguments.baselines,
+        "pack": arguments.pack,
+        "cache": arguments.out / "trained",
+        "device": arguments.device,
+        "workers": arguments.workers,
+    }
+    if arguments.target:
+        return _run_target(defects, arguments, settings)
+    report = bench(defects, **settings)
     out, meta = arguments.out, report.result.meta
     report.result.save(out / "bench.json")
     notes = [protocol_line(report.result), *meta["task"]["notes"]]
     write_report(out / "bench.html", report.robustness, title=meta["name"], notes=notes)
     print(table(report.result, report.robustness))
     print(f"Report: {out / 'bench.html'}; all scores: {out / 'bench.json'}")
-    print(f"\nRecommended (of {len(report.search) - 1} presets tried):\n\n    {report.code}\n")
+    print(f"\nRecommended ({report.recommended}):\n\n    {report.code}\n")
     if report.needs_progress:
         print("In each epoch of your training, tell it: set_progress(epoch / epochs).\n")
     return 0
+
+
+def _run_target(
+    defects: DefectSet, arguments: argparse.Namespace, settings: Mapping[str, Any]
+) -> int:
+    """The same for a new line."""
+    check_outside(arguments.out, [arguments.target], "--target")
+    target = read_target(arguments.target, masks=arguments.masks, bits=arguments.bits)
+    report = bench_target(defects, target, **settings)
+    report.result.save(arguments.out / "bench.json")
+    print(target_table(report))
+    print(f"All scores: {arguments.out / 'bench.json'}")
+    ways = " and adaptation" if report.adapted else ""
+    print(f"\nRecommended ({report.policy}{ways}):\n\n    {report.code}\n")
+    if report.gain:
+        print(f"Gain on the new line over flips, not adapted: {report.gain} points.\n")
+    if report.adapted:
+        print(
+            "and once it is trained, MODEL.py:load giving your network:\n\n    styleaug adapt "
+            f"MODEL.py:load --data {arguments.target} --source {arguments.data} --out adapted.pt\n"
+        )
+    return 0
+
+
+def target_table(report: TargetReport) -> str:
+    """What a bench for a new line found, in text."""
+    result = report.result
+    lines = [
+        f"{protocol_line(result)} {result.metric} in percent, mean over seeds.",
+        "",
+        f"{'':34} {'old line':>10}"
+        + (f" {'new line':>10} {'adapted':>10}" if report.labelled else f" {'corrupted':>10}"),
+    ]
+    for name in result.policies:
+        found = [result.scores(name)]
+        if report.labelled:
+            found += [result.scores(name, ELSEWHERE, adapted=how) for how in WAYS]
+        else:
+            conditions = [c for c in result.conditions if c != CLEAN]
+            found.append(result.scores(name, conditions) if conditions else {})
+        cells = (f"{mean(scores.values()):10.1f}" if scores else f"{'':10}" for scores in found)
+        lines.append(f"{name:34} " + " ".join(cells))
+    if not report.labelled:
+        lines.append("The new line's images have no labels that this task knows: not scored there.")
+    return "\n".join(lines)
 
 
 def protocol_line(result: Result) -> str:

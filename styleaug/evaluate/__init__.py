@@ -2,7 +2,17 @@
 
 from styleaug.evaluate.benchmark import BenchReport, bench
 from styleaug.evaluate.evaluation import evaluate
+from styleaug.evaluate.newline import TargetReport, bench_target, read_target
 from styleaug.evaluate.report import write_report
 from styleaug.evaluate.robustness import Robustness
 
-__all__ = ["BenchReport", "Robustness", "bench", "evaluate", "write_report"]
+__all__ = [
+    "BenchReport",
+    "Robustness",
+    "TargetReport",
+    "bench",
+    "bench_target",
+    "evaluate",
+    "read_target",
+    "write_report",
+]

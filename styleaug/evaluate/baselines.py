@@ -136,10 +136,10 @@ class PixMix(nn.Module):
         if side not in self._pictures:
             self._pictures[side] = torch.stack([draw_finish(n, 0, size=side) for n in FAMILIES])
         pictures = self._pictures[side][..., :height, :width]
-        mixed = self._version(image, torch.rand(()) < 0.5)
+        mixed = self._variant(image, torch.rand(()) < 0.5)
         for _ in range(int(torch.randint(self.k + 1, ()))):
             if torch.rand(()) < 0.5:
-                other = self._version(image, True)
+                other = self._variant(image, True)
             else:
                 other = pictures[int(torch.randint(len(pictures), ()))]
             own, others = self._shares()
@@ -150,7 +150,7 @@ class PixMix(nn.Module):
             mixed = mixed.nan_to_num(1).clamp(0, 1)
         return (255 * mixed).round().to(torch.uint8)
 
-    def _version(self, image: Tensor, changed: bool | Tensor) -> Tensor:
+    def _variant(self, image: Tensor, changed: bool | Tensor) -> Tensor:
         version: Tensor = self._own(image) if changed else image
         return version / 255
 

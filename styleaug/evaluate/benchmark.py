@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from styleaug.augment.presets import preset
+from styleaug.augment.presets import PRESETS, preset
 from styleaug.datasets import DefectSet
 from styleaug.evaluate.corruptions import SUITES, installed_corruptions
 from styleaug.evaluate.experiment import Experiment
@@ -32,23 +32,26 @@ class BenchReport:
         result: every score of every policy and seed; its metadata holds the rest of this, too.
         robustness: by policy, flips alone first; all seeds of each.
         search: P and mPC of flips and of each preset that was tried, on the validation images.
-        chosen: the recommended preset.
+        chosen: the preset that was compared.
+        recommended: the best row of the comparison: the most robust of those that cost at most a
+            point of clean score.
     """
 
     result: Result
     robustness: Mapping[str, Robustness]
     search: Mapping[str, Mapping[str, float]]
     chosen: str
+    recommended: str
 
     @property
     def code(self) -> str:
         """The line to paste."""
-        return preset_code(self.chosen)
+        return policy_code(self.recommended, self.result.meta["policies"][self.recommended])
 
     @property
     def needs_progress(self) -> bool:
-        """Whether the recommended preset must be told how far training has come."""
-        return preset(self.chosen).schedule is not None
+        """Whether what is recommended must be told how far training has come."""
+        return OURS in self.recommended and preset(self.chosen).schedule is not None
 
 
 def bench(
@@ -118,8 +121,10 @@ def bench(
         purpose="What StyleAugment gains and costs on these images.",
         command="styleaug bench",
     )
-    meta = {**result.meta, "search": search, "chosen": chosen, "code": preset_code(chosen)}
-    return BenchReport(replace(result, meta=meta), final.robustness(runs), search, chosen)
+    found = final.robustness(runs)
+    best = best_row({name: {"P": r.performance, "mPC": r.mpc()} for name, r in found.items()})
+    meta = {**result.meta, "search": search, "chosen": chosen, "recommended": best}
+    return BenchReport(replace(result, meta=meta), found, search, chosen, best)
 
 
 def _choosing(protocol: Protocol) -> Protocol:
@@ -133,8 +138,24 @@ def preset_code(name: str) -> str:
     return f"{OURS}({'' if name == 'default' else repr(name)})"
 
 
+def policy_code(name: str, expression: str) -> str:
+    """What to paste for a policy."""
+    if name == FLIPS:
+        return "# flips alone"
+    if name in (OURS, *PRESETS):
+        return expression
+    return f"styleaug.evaluate.policies.build_policy({expression!r})  # takes uint8 batches"
+
+
+def best_row(rows: Mapping[str, Mapping[str, float]]) -> str:
+    """The policy with the highest mPC of those that cost at most a point; flips, if none gains."""
+    clean = rows[FLIPS]["P"]
+    cheap = [name for name, row in rows.items() if row["P"] >= clean - TOLERANCE]
+    return max(cheap, key=lambda name: rows[name]["mPC"])
+
+
 def choose_preset(search: Mapping[str, Mapping[str, float]]) -> str:
-    """The preset to recommend, see :func:`bench`: ``search`` holds flips, too."""
+    """The preset to compare, see :func:`bench`: ``search`` holds flips, too."""
     clean = search[FLIPS]["P"]
     presets = {name: row for name, row in search.items() if name != FLIPS}
     cheap = {name: row for name, row in presets.items() if row["P"] >= clean - TOLERANCE}

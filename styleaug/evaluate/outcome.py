@@ -108,7 +108,7 @@ def score_network(
 
     rows: ByCondition = {None: score(split.test, CLEAN)}
     for adapted in ADAPTATIONS if protocol.thorough else (AS_TRAINED,):
-        if split.elsewhere:
+        if split.elsewhere and split.elsewhere.targets is not None:
             score(split.elsewhere, ELSEWHERE, adapted=adapted)
         if adapted:
             score(split.test, CLEAN, adapted=adapted)
@@ -133,4 +133,4 @@ def _adapted(
 def _batches(images: Tensor, device: torch.device, limit: int | None = None) -> Iterator[Tensor]:
     """Inputs, shuffled: images may come class by class."""
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:limit]
-    return (to_inputs(part.to(device)) for part in images[order].split(32))
+    return (to_inputs(part.to(device)) for part in torch.split(images[order], 32))

@@ -127,7 +127,7 @@ def build_policy(
         if isinstance(stage, Reference):
             stage.references = references
             if stage.target:
-                stage.references = target and _read(target)
+                stage.references = None if target is None else _read(target)
     ours = (StyleAugment, Stage)
     return nn.Sequential(*(term if isinstance(term, ours) else PerImage(term) for term in built))
 

@@ -45,7 +45,7 @@ class ImageSet:
     Attributes:
         images: (N, 3, S, S) uint8.
         targets: labels (N,), masks (N, 1, S, S) of 0 and 1, or for each image a dict of ``boxes``
-            (K, 4), in pixels, and ``labels`` (K,), which begin with 1.
+            (K, 4), in pixels, and ``labels`` (K,), which begin with 1. None if they are not known.
     """
 
     images: Tensor
@@ -56,6 +56,8 @@ class ImageSet:
 
     def digest(self) -> str:
         """Equal for equal images and targets."""
+        if self.targets is None:
+            return digest_tensors([self.images])
         boxes = not isinstance(self.targets, Tensor)
         targets = [v for one in self.targets for v in one.values()] if boxes else [self.targets]
         return digest_tensors([self.images, *targets])
@@ -94,13 +96,23 @@ class Task:
         Raises:
             OSError: if an image cannot be read.
         """
-        drawn = random.Random(0).sample(samples, min(limit, len(samples)))
+        drawn = _drawn(samples, limit)
         pictures = [sample.load() for sample in drawn]
-        side = (self.size, self.size)
-        images = [to_tensor(p.resize(side, Image.Resampling.BILINEAR)) for p in pictures]
         targets = [self._target(s, p.size) for s, p in zip(drawn, pictures, strict=True)]
         joined = targets if self.kind == "detection" else torch.stack(targets)
-        return ImageSet(torch.stack(images), joined)
+        return ImageSet(self._squares(pictures), joined)
+
+    def read_images(self, samples: Sequence[Sample], limit: int) -> Tensor:
+        """The images alone, of samples whose labels are not needed.
+
+        Raises:
+            OSError: if an image cannot be read.
+        """
+        return self._squares([sample.load() for sample in _drawn(samples, limit)])
+
+    def _squares(self, pictures: Sequence[Image.Image]) -> Tensor:
+        side = (self.size, self.size)
+        return torch.stack([to_tensor(p.resize(side, Image.Resampling.BILINEAR)) for p in pictures])
 
     def _target(self, sample: Sample, extent: tuple[int, int]) -> Any:
         if self.kind == "classification":
@@ -137,6 +149,10 @@ class Task:
         counts = torch.bincount(train.targets, minlength=len(self.classes)).clamp(min=1)
         weight = len(train) / (len(self.classes) * counts)
         return Classifier(backbone, len(self.classes), weight.float())
+
+
+def _drawn(samples: Sequence[Sample], limit: int) -> list[Sample]:
+    return random.Random(0).sample(samples, min(limit, len(samples)))
 
 
 def kinds_of(defects: DefectSet) -> tuple[str, ...]:
