@@ -24,8 +24,42 @@ _NORMS = (
 )
 
 
+Moments = tuple[Tensor, Tensor]
+"""Mean and variance of each channel (C,)."""
+Source = Iterable[Any] | Mapping[str, Moments]
+"""Images of the old line, batch by batch; or what :func:`norm_statistics` made of them."""
+
+
+def norm_statistics(model: Any, batches: Iterable[Any]) -> dict[str, Moments]:
+    """What the batch norms of a model meet on its own line, to be kept with the weights.
+
+    Then :func:`adapt_batchnorm` needs no training image any more.
+
+    Args:
+        model: a module with batch norms; it stays as it is.
+        batches: what it takes, batch by batch: a few hundred training images, without augmentation.
+
+    Returns:
+        Means and variances, by the names of the norms, for ``torch.save``.
+
+    Raises:
+        ValueError: if the model has no batch norm with running statistics, or there is no batch.
+
+    Examples:
+        >>> model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+        >>> mean, variance = norm_statistics(model, [torch.rand(8, 3, 16, 16)])["1"]
+        >>> mean.shape
+        torch.Size([4])
+    """
+    model, norms = _copied(model)
+    with torch.no_grad():
+        if not _watch(model, norms, batches):
+            raise ValueError("source must hold at least one batch of images, but got none.")
+    return {norm.name: (norm.mean, norm.variance) for norm in norms if norm.weight}
+
+
 def adapt_batchnorm(
-    model: Any, batches: Iterable[Any], *, source: Iterable[Any] | None = None, prior: float = 0.0
+    model: Any, batches: Iterable[Any], *, source: Source | None = None, prior: float = 0.0
 ) -> Any:
     """A copy in eval mode whose batch norms fit unlabelled images of a new line.
 
@@ -46,7 +80,8 @@ def adapt_batchnorm(
         model: a module with batch norms, frozen ones too; it stays as it is.
         batches: what it takes, batch by batch, shuffled: a hundred images or more, of all kinds of
             parts in the shares in which they come.
-        source: the same of the old line: a few hundred training images, without augmentation.
+        source: the same of the old line: a few hundred training images, without augmentation; or
+            what :func:`norm_statistics` made of them.
         prior: how many images the statistics of the old line count for, at least 0: with few new
             images they steady the estimate; 0 drops them.
 
@@ -61,21 +96,17 @@ def adapt_batchnorm(
         True
     """
     check_number("prior", prior, 0)
-    norms: list[_Norm] = []
-    if isinstance(model, nn.Module):
-        model = copy.deepcopy(model).eval()
-        norms = [_Norm(layer) for layer in _tracking(model)]
-    if not norms:
-        raise ValueError(
-            "adapt_batchnorm needs a module with batch norms that keep running statistics, but "
-            "this model has none. adapt_affine adapts other norms."
-        )
+    if source is not None and not isinstance(source, Mapping):
+        source = norm_statistics(model, source)
+    model, norms = _copied(model)
+    for norm in norms:
+        norm.source = (source or {}).get(norm.name, norm.trained)
+        if norm.source[0].shape != norm.trained[0].shape:
+            raise ValueError(
+                f"source must hold the statistics of this model, but those of {norm.name} are of "
+                f"{len(norm.source[0])} channels, not {len(norm.trained[0])}."
+            )
     with torch.no_grad():
-        if source is not None:
-            if not _watch(model, norms, source):
-                raise ValueError("source must hold at least one batch of images, but got none.")
-            for norm in norms:
-                norm.keep_as_source()
         images = _watch(model, norms, batches, prior)
         if not images:
             raise ValueError("adapt_batchnorm needs at least one batch of images, but got none.")
@@ -83,6 +114,24 @@ def adapt_batchnorm(
             if norm.weight:  # else no image came by: a head for training alone, say
                 norm.fit(norm.mean, norm.variance, prior / (prior + images))
     return model
+
+
+def _copied(model: Any) -> tuple[nn.Module, list[_Norm]]:
+    """A copy in eval mode, and its norms.
+
+    Raises:
+        ValueError: if it has none.
+    """
+    norms: list[_Norm] = []
+    if isinstance(model, nn.Module):
+        model = copy.deepcopy(model).eval()
+        norms = [_Norm(name, layer) for name, layer in _tracking(model)]
+    if not norms:
+        raise ValueError(
+            "adapt_batchnorm needs a module with batch norms that keep running statistics, but "
+            "this model has none. adapt_affine adapts other norms."
+        )
+    return model, norms
 
 
 def _watch(
@@ -95,7 +144,7 @@ def _watch(
     images = 0
 
     def see(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        values = inputs[0].transpose(0, 1).flatten(1).double()
+        values = inputs[0].transpose(0, 1).flatten(1).float()
         moments = values.mean(1), values.var(1, correction=0)
         norm = by_layer[layer]
         norm.add(*moments, len(inputs[0]))
@@ -117,9 +166,9 @@ def _watch(
 class _Norm:
     """A batch norm: its statistics as trained, those of the old line, and those seen since."""
 
-    def __init__(self, layer: Any) -> None:
-        self.layer = layer
-        self.trained = layer.running_mean.double(), layer.running_var.double()
+    def __init__(self, name: str, layer: Any) -> None:
+        self.name, self.layer = name, layer
+        self.trained = layer.running_mean.float(), layer.running_var.float()
         self.source = self.trained
         self.weight = 0
 
@@ -134,15 +183,10 @@ class _Norm:
         within = self.variance.lerp(variance, share)
         self.variance = within + share * (1 - share) * step.square()
 
-    def keep_as_source(self) -> None:
-        """What was seen is of the old line; begin anew."""
-        if self.weight:
-            self.source = self.mean, self.variance
-        self.weight = 0
-
     def fit(self, mean: Tensor, variance: Tensor, share: float) -> None:
         """Normalize images of these statistics; those of the old line count for ``share``."""
-        (old_mean, old_variance), (own_mean, own_variance) = self.source, self.trained
+        old_mean, old_variance = (value.to(mean) for value in self.source)
+        own_mean, own_variance = self.trained
         mean, variance = mean.lerp(old_mean, share), variance.lerp(old_variance, share)
         ratio = (variance + _EPSILON) / (old_variance + _EPSILON)
         self.layer.running_mean.copy_(mean + (own_mean - old_mean) * ratio.sqrt())
@@ -188,7 +232,7 @@ def adapt_affine(model: Any, batches: Iterable[Any], *, lr: float = 1e-3) -> Any
         )
     for parameter in chosen:
         parameter.requires_grad_(True)
-    for layer in _tracking(model):
+    for _, layer in _tracking(model):
         layer.train()
     optimizer, seen = torch.optim.Adam(chosen, lr=lr), 0
     with torch.enable_grad():
@@ -207,7 +251,7 @@ def adapt_affine(model: Any, batches: Iterable[Any], *, lr: float = 1e-3) -> Any
 
 
 def adapt(
-    model: Any, batches: Iterable[Any], *, source: Iterable[Any] | None = None, prior: float = 0.0
+    model: Any, batches: Iterable[Any], *, source: Source | None = None, prior: float = 0.0
 ) -> Any:
     """:func:`adapt_batchnorm` where there are batch norms, else :func:`adapt_affine`.
 
@@ -225,11 +269,11 @@ def adapt(
     return adapt_affine(model, batches)
 
 
-def _tracking(model: nn.Module) -> list[Any]:
-    """Norms that normalize by running statistics, frozen ones too."""
+def _tracking(model: nn.Module) -> list[tuple[str, Any]]:
+    """Names and norms that normalize by running statistics, frozen ones too."""
     names = ("running_mean", "running_var")
-    layers = model.modules()
-    return [m for m in layers if all(isinstance(getattr(m, n, None), Tensor) for n in names)]
+    layers = model.named_modules()
+    return [x for x in layers if all(isinstance(getattr(x[1], n, None), Tensor) for n in names)]
 
 
 def _count(batch: Any) -> int:

@@ -6,7 +6,7 @@ from torch import nn
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 from helpers import pil_picture
-from styleaug.adapt import adapt, adapt_affine, adapt_batchnorm
+from styleaug.adapt import adapt, adapt_affine, adapt_batchnorm, norm_statistics
 from styleaug.cli import main
 
 
@@ -96,6 +96,22 @@ def test_what_lighting_changes_is_undone_with_the_source_and_only_with_it():
     replaced = adapt_batchnorm(model, [new])
     assert (replaced(new) - model(old)).abs().mean() > 10 * (matched(new) - model(old)).abs().mean()
     assert (model(new) - model(old)).abs().mean() > 10 * (matched(new) - model(old)).abs().mean()
+
+
+def test_statistics_kept_with_the_weights_replace_the_training_images(tmp_path):
+    model, old = deep(), torch.rand(64, 3, 12, 12)
+    new = 0.4 * old + 0.3
+    torch.save(norm_statistics(model, old.split(16)), tmp_path / "line.pt")
+    kept = torch.load(tmp_path / "line.pt")
+    assert list(kept) == ["1", "4"]
+    one = adapt_batchnorm(model, new.split(16), source=kept)
+    two = adapt_batchnorm(model, new.split(16), source=old.split(16))
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, two.state_dict()[name])
+    with pytest.raises(ValueError, match="those of 1 are of 5 channels, not 4"):
+        adapt_batchnorm(model, new.split(16), source={"1": kept["4"]})
+    with pytest.raises(ValueError, match="has none"):
+        norm_statistics(nn.Linear(3, 2), [torch.rand(2, 3)])
 
 
 def test_on_its_own_line_a_matched_model_stays_as_it_is():
@@ -243,6 +259,19 @@ def test_with_the_training_images_the_command_keeps_the_statistics_of_the_traini
     found = torch.load(folder / "adapted.pt")
     torch.testing.assert_close(found["1.running_mean"], torch.zeros(4), atol=1e-5, rtol=0)
     torch.testing.assert_close(found["1.running_var"], torch.ones(4), atol=1e-4, rtol=0)
+
+
+def test_the_command_takes_statistics_that_were_kept(folder, capsys):
+    torch.save({"1": (torch.zeros(4), torch.full((4,), 4.0))}, folder / "line.pt")
+    words = ["--data", "new", "--out", "adapted.pt", "--size", "32", "--device", "cpu"]
+    assert main(["adapt", "mine.py:load", "--source", "line.pt", *words]) == 0
+    kept = torch.load(folder / "adapted.pt")
+    assert main(["adapt", "mine.py:load", *words]) == 0
+    plain = torch.load(folder / "adapted.pt")
+    torch.testing.assert_close(kept["1.running_var"], plain["1.running_var"] / 4, atol=1e-5, rtol=0)
+    (folder / "line.pt").write_text("no statistics")
+    assert main(["adapt", "mine.py:load", "--source", "line.pt", *words]) == 2
+    assert "--source must be a folder of images, or a file" in capsys.readouterr().err
 
 
 def test_what_is_no_module_is_refused(folder, capsys):

@@ -213,7 +213,8 @@ def test_a_thorough_test_adapts_batch_norms_at_one_severity_and_sees_elsewhere(f
     (values,) = (outcome.values for outcome in found.values())
     adapted = {(name, severity, how) for name, severity, _, how, _ in values if how}
     lines = {(name, 0, how) for name in ("clean", "elsewhere") for how in ("target", "matched")}
-    assert adapted == lines | {(name, 3, "target") for name in ("exposure", "dust")}
+    shifts = {(n, 3, how) for n in ("exposure", "dust") for how in ("target", "matched")}
+    assert adapted == lines | shifts
     assert {value[2] for value in values} >= {"balanced accuracy", "AUROC"}
     assert ("elsewhere", 0, "AUROC", "") in {value[:4] for value in values}
 

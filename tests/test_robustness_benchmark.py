@@ -78,7 +78,7 @@ def test_every_config_can_be_run_and_says_what_for(path):
         (("steps", "paces"), "unexpected keyword argument 'paces'"),
         (("steps = 2", "steps = 0"), "steps must be a whole number of at least 1"),
         (("StyleAugment(", "Style("), "there is no Style"),
-        (('task = "classification"', 'task = "detection"\npart_by = "brightness"'), "split class"),
+        (('task = "classification"', 'task = "detection"\nline = "other"'), "line compares"),
         (('data = "parts"', 'data = "parts"\npart_by = "size"'), "part_by must be one of"),
         (('data = "parts"', 'data = "elpv"\nline = "thin"'), "line of elpv must be mono or poly"),
         (('data = "parts"', 'data = "elpv"\npart_by = "brightness"'), "splits folders"),

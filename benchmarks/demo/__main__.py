@@ -4,8 +4,9 @@
     python -m benchmarks.demo --data DIR       your images: DIR/<class>/*, or as styleaug bench
 
 It restyles a few images into a contact sheet, fine-tunes an ImageNet network with flips alone and
-with flips and StyleAugment, tests both on clean and on corrupted images, and writes a report. An
-interrupted demo goes on where it was.
+with flips and StyleAugment, tests both on the same images under other lighting and sensors and
+under corruptions, as trained and adapted to these images, and writes a report. An interrupted demo
+goes on where it was.
 """
 
 from __future__ import annotations
@@ -32,16 +33,28 @@ from styleaug.datasets import DefectSet, Sample, read_defects
 from styleaug.errors import StyleAugError
 from styleaug.evaluate.experiment import Experiment
 from styleaug.evaluate.policies import FLIPS
-from styleaug.evaluate.protocol import Protocol
+from styleaug.evaluate.protocol import ADAPTED_SEVERITY, Protocol
 from styleaug.evaluate.records import usable_cores
 from styleaug.evaluate.report import write_report
-from styleaug.evaluate.results import Result
+from styleaug.evaluate.results import AS_TRAINED, MATCHED, Result
+from styleaug.evaluate.robustness import Robustness
 from styleaug.evaluate.split import split_defects
 from styleaug.images.io import save_image, to_tensor
 
 POLICIES = {FLIPS: "", "StyleAugment": "StyleAugment()"}
+CONDITIONS = (
+    *("exposure", "gradient_light", "shadow_edge", "sensor_response", "sensor_noise", "defocus"),
+    *("gaussian_noise", "motion_blur", "fog", "pixelate"),
+)
+"""Six of the industrial shifts, and one of each kind of ImageNet-C's corruptions."""
 PROTOCOL = Protocol.of(
-    "classification", steps=160, train=4000, corruptions=("imagenet-c",), seeds=(0, 1)
+    "classification",
+    steps=160,
+    train=1000,
+    corruptions=CONDITIONS,
+    severities=(ADAPTED_SEVERITY,),
+    seeds=(0, 1, 2),
+    thorough=True,
 )
 # Enough to see that everything runs; the scores mean nothing.
 QUICK = replace(
@@ -51,7 +64,6 @@ QUICK = replace(
     train=200,
     test=60,
     corruptions=("gaussian_noise", "defocus_blur", "contrast"),
-    severities=(3,),
     seeds=(0,),
 )
 _CHANGES = {
@@ -93,7 +105,12 @@ def run_demo(
     save_image(out / "sheet.png", make_sheet(examples, COLUMNS))
     print(f"Contact sheet: {out / 'sheet.png'}")
     experiment = Experiment(split, protocol, out / "cache", device=device)
-    runs = experiment.run(POLICIES, workers=workers, title="train and test")
+    runs = experiment.run(
+        POLICIES,
+        jobs=max(1, workers) if device == "cpu" else 1,
+        workers=workers,
+        title="train and test",
+    )
     experiment.drop_corrupted()
     result = experiment.result(
         runs,
@@ -102,7 +119,10 @@ def run_demo(
         command="make demo" + (f" DATA={data.name}" if data else ""),
     )
     result.save(out / "result.json")
-    found = experiment.robustness(runs)
+    found: dict[str, Robustness] = {}
+    for name, how in (("", AS_TRAINED), (", adapted", MATCHED)):
+        each = experiment.robustness(runs, how)
+        found |= {f"{policy}{name}": robustness for policy, robustness in each.items()}
     notes = [protocol_line(result), *split.notes, *(f"{n}: {e}" for n, e in POLICIES.items() if e)]
     shown = split.test.images[:3].permute(0, 2, 3, 1).numpy()
     title = f"StyleAugment on {defects.name}"
@@ -163,7 +183,12 @@ def make_parser() -> argparse.ArgumentParser:
         default = getattr(PROTOCOL, name)
         kind = count if isinstance(default, int) else str
         add(f"--{name}", type=kind, help=f"{does} (default: {default})")
-    add("--workers", type=int, metavar="N", help="that corrupt images (default: one a core)")
+    add(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that work beside each other (default: one a core)",
+    )
     add_options(parser, "device")
     add("--quick", action="store_true", help="a few images and steps, to see that it runs")
     return parser

@@ -9,7 +9,7 @@ Between ``<!-- results: TEMPLATE [NAME] -->`` and ``<!-- /results -->`` stands w
 
 from __future__ import annotations
 
-from benchmarks.docs.figures import draw_scaling, draw_tradeoff
+from benchmarks.docs.figures import draw_images, draw_scaling, draw_tradeoff
 from benchmarks.docs.pages import PAGES, ROOT, fill
 
 
@@ -20,7 +20,7 @@ def main() -> None:
         if (filled := fill(text)) != text:
             page.write_text(filled, encoding="utf-8")
             print(page.relative_to(ROOT))
-    for figure in (draw_tradeoff(), draw_scaling()):
+    for figure in (draw_tradeoff(), draw_scaling(), draw_images()):
         if figure is not None:
             print(figure.relative_to(ROOT))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from benchmarks.rows import RESULTS, Rows
@@ -96,4 +97,37 @@ def draw_scaling(
             axes.grid(alpha=0.3)
         time.set_title("solid: larger images; dashed: more of 256 x 256", fontsize=9)
         memory.set_title("above the images and the result", fontsize=9)
+    return out
+
+
+def draw_images(
+    results: Path = RESULTS / "adapt" / "lighting-tiles.json", out: Path = ASSETS / "adapt.svg"
+) -> Path | None:
+    """Draw what adaptation reaches with so many images, if it has been measured."""
+    if not results.is_file():
+        return None
+    record = Rows.load(results)
+    policies = record.each("policy")
+    lines = {
+        "as trained": ("as trained", 0, ":"),
+        "statistics replaced": ("replaced", 0, "--"),
+        "matched": ("matched", 0, "-"),
+        "matched, prior 16": ("matched", 16, "-."),
+    }
+    with drawn(out, (3.1 * len(policies), 3.4), len(policies)) as axes:
+        for place, policy in zip(axes, policies, strict=True):
+            for label, (way, prior, style) in lines.items():
+                found = record.where(policy=policy, way=way, prior=prior)
+                counts = sorted({row["images"] for row in found})
+                means = [mean(r["value"] for r in found if r["images"] == n) for n in counts]
+                if way == "as trained":
+                    place.axhline(means[0], linestyle=style, color="#888888", label=label)
+                else:
+                    place.plot(counts, means, linestyle=style, marker="o", ms=3, label=label)
+            place.set_xscale("log", base=2)
+            place.set_title(f"trained with {policy}", fontsize=10)
+            place.set_xlabel("images of the new line")
+            place.grid(alpha=0.3)
+        axes[0].set_ylabel(f"{record.meta['task']['metric']}, %")
+        axes[-1].legend(fontsize=8)
     return out

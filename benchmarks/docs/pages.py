@@ -10,6 +10,7 @@ from statistics import mean, median
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.docs import robustness
+from benchmarks.docs.shifts import Shifts
 from benchmarks.rows import RESULTS, Rows, table
 from benchmarks.speed.limits import floor
 from styleaug.augment.presets import PRESETS
@@ -64,6 +65,11 @@ def make_environment(results: Path) -> Environment:
     def runs() -> robustness.Runs:
         return robustness.Runs(read_results(results / "robustness").values())
 
+    @cache
+    def shifts() -> Shifts | None:
+        found = read_results(results / "real").values()
+        return Shifts.of(found) if found else None
+
     environment.globals |= {
         "experiment": experiment,
         "floor": floor,
@@ -71,6 +77,7 @@ def make_environment(results: Path) -> Environment:
         "robustness": robustness,
         "rows": rows,
         "runs": runs,
+        "shifts": shifts,
         "table": table,
         "zip": zip,
     }

@@ -2,6 +2,7 @@
 
     python -m benchmarks.robustness x-sdd-classification --data DIR --jobs 2
     python -m benchmarks.robustness elpv-classification               # solar cells of a package
+    python -m benchmarks.robustness real/lighting-tiles --data DIR    # a real shift
     python -m benchmarks.robustness x-sdd-classification --data DIR --quick   # a few minutes
     python -m benchmarks.robustness x-sdd-classification --data DIR \\
         --add "brighter=StyleAugment([Relight(strength=(0.5, 1))], p=0.7)"
@@ -26,7 +27,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.robustness.config import CONFIGS, Config, ConfigError
+from benchmarks.robustness.config import Config, ConfigError, config_path
 from benchmarks.rows import RESULTS
 from benchmarks.rows import table as markdown
 from styleaug.errors import StyleAugError
@@ -143,7 +144,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("config", type=_config_path, metavar="CONFIG", help="a TOML file, or its name in configs/")
+    add("config", type=config_path, metavar="CONFIG", help="a TOML file, or its name in configs/")
     add("--data", type=Path, metavar="DIR", help="holds the folders of the datasets")
     add("--quick", action="store_true", help="one seed, half the images, 100 steps at most")
     add("--seeds", type=int, nargs="+", metavar="N", help="instead of the config's")
@@ -155,11 +156,6 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--cache", type=Path, default=_cache_folder(), metavar="DIR", help="default: %(default)s")
     add("--out", type=Path, metavar="FILE", help="default: in benchmarks/results/robustness")
     return parser.parse_args(arguments)
-
-
-def _config_path(text: str) -> Path:
-    named = CONFIGS / f"{text}.toml"
-    return named if named.is_file() else Path(text)
 
 
 def _cache_folder() -> Path:

@@ -30,6 +30,12 @@ ELPV = "elpv"
 _TABLES = ("policies", "protocol")
 
 
+def config_path(text: str) -> Path:
+    """The file of a config: its path, or its name here."""
+    named = CONFIGS / f"{text}.toml"
+    return named if named.is_file() else Path(text)
+
+
 class ConfigError(ValueError):
     """A config that cannot be run; the message says what to change."""
 
@@ -77,8 +83,8 @@ class Config:
             build_policy(text)
         if self.part_by not in (None, *LOOKS):
             raise ConfigError(f"part_by must be one of {', '.join(LOOKS)}: {self.part_by!r}.")
-        if (self.part_by or self.line) and self.task != "classification":
-            raise ConfigError("part_by and line split classes, and no masks or boxes.")
+        if self.line and self.task != "classification":
+            raise ConfigError("line compares classes, and no masks or boxes.")
         if self.part_by and (self.line or self.data == ELPV):
             raise ConfigError("part_by splits folders of images, and not by line as well.")
         if self.data == ELPV and self.line not in (None, *CRYSTALS):
@@ -133,7 +139,7 @@ class Config:
         elif line:
             split = split_by_line(defects, line, protocol, same=self.same)
         elif self.part_by:
-            split = split_by_look(defects, protocol, look=self.part_by)
+            split = split_by_look(defects, protocol, look=self.part_by, kind=self.task)
         else:
             split = split_defects(defects, protocol, kind=self.task)
         return shifted(split, self.shift) if self.shift else split

@@ -53,7 +53,8 @@ def add_parser(commands: Any) -> None:
         "--source",
         type=Path,
         metavar="DIR",
-        help="training images: batch norms keep what augmentation taught them",
+        help="training images, or a file of their norm_statistics: batch norms keep what "
+        "augmentation taught them",
     )
     parser.add_argument(
         "--out", type=new_file, required=True, metavar="FILE", help="for the state dict"
@@ -74,7 +75,10 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Load, adapt, write."""
     files = _files(arguments.data, arguments.limit)
-    source = arguments.source and _files(arguments.source, arguments.limit or _SOURCES)
+    source = arguments.source
+    if source is not None:
+        limit = arguments.limit or _SOURCES
+        source = _statistics(source) if source.is_file() else _files(source, limit)
     model = load_pipeline(arguments.model, "MODEL")()
     if not isinstance(model, nn.Module):
         raise ValueError(
@@ -89,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     adapted = adapt(
         model.to(device),
         batches(files, "adapt"),
-        source=source and batches(source, "source"),
+        source=batches(source, "source") if isinstance(source, list) else source,
         prior=arguments.prior,
     )
     after = {name: value.cpu() for name, value in adapted.state_dict().items()}
@@ -98,6 +102,20 @@ def run(arguments: argparse.Namespace) -> int:
     changed = sum(not torch.equal(value, before[name].cpu()) for name, value in after.items())
     print(f"{arguments.out}: {changed} of {len(after)} tensors adapted to {len(files)} images")
     return 0
+
+
+def _statistics(path: Path) -> Any:
+    """What `norm_statistics` gave, from a file."""
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        if not all(len(moments) == 2 for moments in found.values()):
+            raise ValueError
+    except Exception:  # the unpickler of another file fails in many ways
+        raise ValueError(
+            f"--source must be a folder of images, or a file of styleaug.adapt.norm_statistics, "
+            f"but {path} is neither."
+        ) from None
+    return found
 
 
 def _files(folder: Path, limit: int | None) -> list[Path]:

@@ -236,17 +236,26 @@ class Experiment:
 
     # ------------------------------------------------------------ what came out
 
-    def robustness(self, found: Mapping[Run, Outcome]) -> dict[str, Robustness]:
-        """Outcomes by policy, those of all seeds as one."""
+    def robustness(
+        self, found: Mapping[Run, Outcome], adapted: str = AS_TRAINED
+    ) -> dict[str, Robustness]:
+        """Outcomes by policy, those of all seeds as one.
+
+        Args:
+            found: of :meth:`run`.
+            adapted: how batch norms were adapted to each condition. There are no outcomes of each
+                image but as trained, so that intervals are for other seeds alone.
+        """
         judged, suites = self.split.task.metric, self.protocol.suites()
         singles: dict[str, list[Robustness]] = {}
         for run, outcome in found.items():
             scores: dict[Condition | None, tuple[float, ...]] = {}
-            for name, severity, score, adapted, value in outcome.values:
-                if score == judged and not adapted and name != ELSEWHERE:
+            for name, severity, score, how, value in outcome.values:
+                if score == judged and how == adapted and name != ELSEWHERE:
                     condition = None if name == CLEAN else Condition(name, severity)
                     scores[condition] = (value / 100,)
-            rows = {condition: values[None] for condition, values in outcome.rows.items()}
+            known = {} if adapted else outcome.rows
+            rows = {condition: values[None] for condition, values in known.items()}
             single = Robustness(judged, len(self.split.test), scores, rows, suites)
             singles.setdefault(run.policy, []).append(single)
         return {policy: pool_seeds(each) for policy, each in singles.items()}

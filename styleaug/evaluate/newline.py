@@ -66,6 +66,9 @@ def bench_target(
     flatters. Without labels, policies are tested under the validation suite instead, as
     :func:`~styleaug.evaluate.bench` chooses by, and adaptation is recommended in any case.
 
+    It takes nine arguments because they are those of :func:`~styleaug.evaluate.bench`, and the new
+    line.
+
     Args:
         defects: labelled images of the old line.
         target: images of the new line, labelled in the same terms or not, see :func:`read_target`.

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from styleaug.adapt import adapt_batchnorm
+from styleaug.adapt import adapt_batchnorm, norm_statistics
 from styleaug.evaluate.corruptions import Condition
 from styleaug.evaluate.metrics import Rows, metric
 from styleaug.evaluate.models import Network
@@ -97,7 +97,10 @@ def score_network(
 
     def score(part: ImageSet, name: str, severity: int = 0, adapted: str = AS_TRAINED) -> Rows:
         with fast_arithmetic(device, split.task.kind):
-            ready = _adapted(network, part.images, adapted, split.train.images, device)
+            ready = network
+            if adapted:
+                known = source if adapted == MATCHED else None
+                ready = adapt_batchnorm(network, _batches(part.images, device), source=known)
             answers = predict(ready, part.images, device=device)
         rows = {score: metric(score).rows(answers, part.targets) for score in names}
         for measured, found in rows.items():
@@ -106,6 +109,10 @@ def score_network(
                 values.append((name, severity, measured, adapted, value))
         return rows[split.task.metric]
 
+    source = None
+    if protocol.thorough:
+        with fast_arithmetic(device, split.task.kind):
+            source = norm_statistics(network, _batches(split.train.images, device, _SOURCES))
     rows: ByCondition = {None: score(split.test, CLEAN)}
     for adapted in ADAPTATIONS if protocol.thorough else (AS_TRAINED,):
         if split.elsewhere and split.elsewhere.targets is not None:
@@ -116,18 +123,9 @@ def score_network(
         part = ImageSet(corrupted(condition), split.test.targets)
         rows[condition] = score(part, condition.corruption, condition.severity)
         if protocol.thorough and condition.severity == ADAPTED_SEVERITY:
-            score(part, condition.corruption, condition.severity, TARGET)
+            for adapted in (TARGET, MATCHED):
+                score(part, condition.corruption, condition.severity, adapted)
     return values, rows if metric(split.task.metric).quick else {}
-
-
-def _adapted(
-    network: Network, images: Tensor, adapted: str, source: Tensor, device: torch.device
-) -> Network:
-    if not adapted:
-        return network
-    old = _batches(source, device, _SOURCES) if adapted == MATCHED else None
-    fitted: Network = adapt_batchnorm(network, _batches(images, device), source=old)
-    return fitted
 
 
 def _batches(images: Tensor, device: torch.device, limit: int | None = None) -> Iterator[Tensor]:

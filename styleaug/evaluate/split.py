@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from styleaug.datasets import DefectSet
 from styleaug.evaluate.protocol import Protocol
-from styleaug.evaluate.tasks import ImageSet, Task, kind_of, make_task
+from styleaug.evaluate.tasks import ImageSet, Task, draw_samples, kind_of, make_task
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,9 @@ def _detail(gray: Tensor) -> Tensor:
     return (gray - F.avg_pool2d(padded, 3, 1)).abs().mean((1, 2, 3))
 
 
-def split_by_look(defects: DefectSet, protocol: Protocol, *, look: str) -> Split:
+def split_by_look(
+    defects: DefectSet, protocol: Protocol, *, look: str, kind: str = "classification"
+) -> Split:
     """Train on the darkest (faintest, smoothest) of each class, and see the brightest elsewhere.
 
     A stand-in for another lighting or finish: of the low side, four fifths to train on and one to
@@ -162,20 +165,23 @@ def split_by_look(defects: DefectSet, protocol: Protocol, *, look: str) -> Split
         defects: labelled images of at least two classes.
         protocol: the size; its limits do not count.
         look: one of :data:`LOOKS`.
+        kind: of task; images with boxes are of the class of their largest one.
 
     Raises:
-        ValueError: if there is no such look, or less than two classes.
+        ValueError: if there is no such look, or the labels do not allow the task.
         OSError: if an image cannot be read.
     """
     if look not in LOOKS:
         raise ValueError(f"look must be one of {', '.join(LOOKS)}, but got {look!r}.")
-    task = make_task(defects, "classification", protocol.size)
-    every = task.read(defects.samples, len(defects.samples))
+    task = make_task(defects, kind, protocol.size)
+    count = len(defects.samples)
+    every = task.read(defects.samples, count)
+    labels = np.array([sample.label for sample in draw_samples(defects.samples, count)])
     generator = torch.Generator().manual_seed(0)
     values = LOOKS[look](every.images)
     train, test, elsewhere = [], [], []
-    for label in every.targets.unique():
-        members = (every.targets == label).nonzero().flatten()
+    for label in sorted(set(labels)):
+        members = torch.from_numpy((labels == label).nonzero()[0])
         members = members[values[members].argsort()]
         count = round(_SIDE * len(members))
         low = members[:count][torch.randperm(count, generator=generator)]
@@ -184,7 +190,7 @@ def split_by_look(defects: DefectSet, protocol: Protocol, *, look: str) -> Split
         test.append(low[:tested])
         elsewhere.append(members[-count:])
     places = [torch.cat(part) for part in (train, test, elsewhere)]
-    near, tested_on, far = (ImageSet(every.images[p], every.targets[p]) for p in places)
+    near, tested_on, far = (every.select(rows) for rows in places)
     means = [f"{values[rows].mean().item():.3g}" for rows in places]
     note = (
         f"Trained and tested on the {_SIDE:.0%} of each class that are lowest in {look} (mean "

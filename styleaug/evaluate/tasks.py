@@ -62,6 +62,12 @@ class ImageSet:
         targets = [v for one in self.targets for v in one.values()] if boxes else [self.targets]
         return digest_tensors([self.images, *targets])
 
+    def select(self, places: Tensor) -> ImageSet:
+        """The images at some places (K,)."""
+        if isinstance(self.targets, Tensor):
+            return ImageSet(self.images[places], self.targets[places])
+        return ImageSet(self.images[places], [self.targets[place] for place in places.tolist()])
+
     def target(self, index: int) -> Any:
         """The target of one image, as the transforms of torchvision turn it with the image."""
         target, size = self.targets[index], self.images.shape[-2:]
@@ -96,7 +102,7 @@ class Task:
         Raises:
             OSError: if an image cannot be read.
         """
-        drawn = _drawn(samples, limit)
+        drawn = draw_samples(samples, limit)
         pictures = [sample.load() for sample in drawn]
         targets = [self._target(s, p.size) for s, p in zip(drawn, pictures, strict=True)]
         joined = targets if self.kind == "detection" else torch.stack(targets)
@@ -108,7 +114,7 @@ class Task:
         Raises:
             OSError: if an image cannot be read.
         """
-        return self._squares([sample.load() for sample in _drawn(samples, limit)])
+        return self._squares([sample.load() for sample in draw_samples(samples, limit)])
 
     def _squares(self, pictures: Sequence[Image.Image]) -> Tensor:
         side = (self.size, self.size)
@@ -151,7 +157,8 @@ class Task:
         return Classifier(backbone, len(self.classes), weight.float())
 
 
-def _drawn(samples: Sequence[Sample], limit: int) -> list[Sample]:
+def draw_samples(samples: Sequence[Sample], limit: int) -> list[Sample]:
+    """What :meth:`Task.read` reads, in its order."""
     return random.Random(0).sample(samples, min(limit, len(samples)))
 
 

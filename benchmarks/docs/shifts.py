@@ -1,0 +1,139 @@
+"""Tables of the real shifts: what each stage and policy brings, as trained and adapted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import mean
+
+from styleaug.evaluate.policies import FLIPS
+from styleaug.evaluate.results import AS_TRAINED, ELSEWHERE, MATCHED, TARGET, Result
+from styleaug.evaluate.statistics import Interval, mean_and_deviation, paired_difference
+
+KINDS = ("lighting", "sensor", "material", "line")
+"""What changes, as names of configs begin with it."""
+BASELINES = (
+    "ColorJitter",
+    "TrivialAugmentWide",
+    "AugMix",
+    "PixMix",
+    "Albumentations",
+    "photometric mix, noise to 0.05",
+    "photometric mix",
+    "HistogramMatching, target",
+    "FDA, target",
+)
+"""What a user could take instead, beside flips."""
+
+Scores = dict[int, float]
+
+
+class Pair:
+    """One shift: policies trained on one side, and scored on the other."""
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+        self.name: str = result.meta["name"]
+        self.kind = self.name.partition("-")[0]
+        self.purpose: str = result.meta["purpose"]
+        self.task = result.meta["task"]
+        self.protocol = result.meta["protocol"]
+
+    @property
+    def policies(self) -> list[str]:
+        """Their names."""
+        return self.result.policies
+
+    def elsewhere(self, policy: str, adapted: str = AS_TRAINED) -> Scores:
+        """Seed -> score on the other side; empty if the policy was not run."""
+        return self.result.scores(policy, ELSEWHERE, adapted=adapted)
+
+    def same(self, policy: str, adapted: str = AS_TRAINED) -> Scores:
+        """Seed -> score on test images of the side that was trained on."""
+        return self.result.scores(policy, adapted=adapted)
+
+    def rows(self) -> list[list[object]]:
+        """A policy, then its scores and gains, worst first when adapted."""
+        flips = self.elsewhere(FLIPS), self.elsewhere(FLIPS, MATCHED)
+        rows: list[list[object]] = []
+        order = sorted(self.policies, key=lambda name: mean(self.elsewhere(name, MATCHED).values()))
+        for name in order:
+            found = self.elsewhere(name), self.elsewhere(name, MATCHED)
+            gains = (
+                None if name == FLIPS else paired_difference(one, other)
+                for one, other in zip(found, flips, strict=True)
+            )
+            scores = [mean_and_deviation(list(each.values())) for each in found]
+            target = mean_and_deviation(list(self.elsewhere(name, TARGET).values()))
+            gain, adapted_gain = gains
+            cells = [scores[0], gain, target, scores[1], adapted_gain]
+            rows.append([name, mean_and_deviation(list(self.same(name).values())), *cells])
+        return rows
+
+
+@dataclass(frozen=True)
+class Shifts:
+    """All pairs of whole images; scores of boxes and masks are never averaged with them."""
+
+    pairs: Sequence[Pair]
+
+    @classmethod
+    def of(cls, results: Iterable[Result]) -> Shifts:
+        """Pairs by kind."""
+        pairs = sorted(map(Pair, results), key=lambda p: (KINDS.index(p.kind), p.name))
+        return cls(pairs)
+
+    @cached_property
+    def classes(self) -> Shifts:
+        """Those that are classified."""
+        return Shifts([p for p in self.pairs if p.task["kind"] == "classification"])
+
+    @property
+    def others(self) -> list[Pair]:
+        """Those with boxes or masks."""
+        return [p for p in self.pairs if p.task["kind"] != "classification"]
+
+    @property
+    def kinds(self) -> list[str]:
+        """What changes in any of them."""
+        return [kind for kind in KINDS if any(pair.kind == kind for pair in self.pairs)]
+
+    @property
+    def policies(self) -> list[str]:
+        """Those that ran on every pair, in the order of the configs."""
+        first, *_ = self.pairs
+        return [n for n in first.policies if all(n in pair.policies for pair in self.pairs)]
+
+    def only(self, kind: str) -> Shifts:
+        """Pairs of one kind."""
+        return Shifts([pair for pair in self.pairs if pair.kind == kind])
+
+    def scores(self, policy: str, adapted: str = AS_TRAINED) -> Scores:
+        """Seed -> mean over the pairs."""
+        each = [pair.elsewhere(policy, adapted) for pair in self.pairs]
+        shared = set(each[0]).intersection(*each[1:])
+        return {seed: mean(scores[seed] for scores in each) for seed in sorted(shared)}
+
+    def gain(
+        self, policy: str, adapted: str, over: str = FLIPS, baseline: str = AS_TRAINED
+    ) -> Interval:
+        """What a policy gains over another one, on the mean of the pairs, paired by seed."""
+        return paired_difference(self.scores(policy, adapted), self.scores(over, baseline))
+
+    def overview(self) -> list[list[object]]:
+        """A policy, then for each kind and for all its gain over flips as trained: both ways."""
+        parts = [*(self.only(kind) for kind in self.kinds), self]
+        rows: list[list[object]] = []
+        for name in sorted(self.policies, key=lambda n: mean(self.scores(n, MATCHED).values())):
+            cells: list[object] = [name]
+            for part in parts:
+                cells.append(None if name == FLIPS else part.gain(name, AS_TRAINED))
+                cells.append(part.gain(name, MATCHED))
+            rows.append(cells)
+        return rows
+
+    def best(self, names: Sequence[str]) -> tuple[str, str]:
+        """The policy of these, and the way, that score best on the mean of the pairs."""
+        ways = [(n, how) for n in names if n in self.policies for how in (AS_TRAINED, MATCHED)]
+        return max(ways, key=lambda way: mean(self.scores(*way).values()))
