@@ -168,7 +168,8 @@ class _Norm:
 
     def __init__(self, name: str, layer: Any) -> None:
         self.name, self.layer = name, layer
-        self.trained = layer.running_mean.float(), layer.running_var.float()
+        own = layer.running_mean, layer.running_var
+        self.trained = own[0].float().clone(), own[1].float().clone()
         self.source = self.trained
         self.weight = 0
 

@@ -5,7 +5,8 @@
 Networks are trained under policies of the config, and adapted to some of the images from elsewhere,
 drawn anew three times a seed; they are scored on all of them, as trained, with the statistics of
 the new images alone, and matched to the training images, the old line counting for several numbers
-of images (``prior``).
+of images (``prior``). How far each norm's statistics are from what it meets on images of its own
+line is measured, too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tqdm import tqdm
 
 from benchmarks.robustness.config import Config, config_path
 from benchmarks.rows import RESULTS, Rows, parser_of, provenance
-from styleaug.adapt import adapt_batchnorm
+from styleaug.adapt import adapt_batchnorm, norm_statistics
 from styleaug.evaluate.metrics import metric
 from styleaug.evaluate.policies import build_policy
 from styleaug.evaluate.protocol import Protocol
@@ -40,8 +41,12 @@ _SOURCES = 512
 _CPU = torch.device("cpu")
 
 
-def measure(split: Split, protocol: Protocol, name: str, policy: str, seed: int) -> list[Any]:
-    """Train one network, and adapt it to fewer and more images: rows."""
+Measured = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+"""Rows of scores, and of norms."""
+
+
+def measure(split: Split, protocol: Protocol, name: str, policy: str, seed: int) -> Measured:
+    """Train one network, and adapt it to fewer and more images."""
     torch.set_num_threads(1)
     assert split.elsewhere is not None
     network = train(
@@ -68,7 +73,22 @@ def measure(split: Split, protocol: Protocol, name: str, policy: str, seed: int)
                 for prior in PRIORS:
                     matched = adapt_batchnorm(network, new, source=old, prior=prior)
                     rows.append(row(count, "matched", prior, draw, score(matched)))
-    return rows
+    told = {"policy": name, "seed": seed}
+    return rows, [{**told, **gap} for gap in gaps(network, old)]
+
+
+def gaps(network: torch.nn.Module, old: Sequence[Tensor]) -> Iterator[dict[str, Any]]:
+    """How far each norm's statistics, as trained, are from what it meets on its own line."""
+    layers = dict(network.named_modules())
+    for number, (name, (middle, variance)) in enumerate(norm_statistics(network, old).items()):
+        norm: Any = layers[name]
+        away = (norm.running_mean - middle).abs() / (variance + norm.eps).sqrt()
+        wider = ((norm.running_var + norm.eps) / (variance + norm.eps)).sqrt()
+        yield {
+            "norm": number,
+            "means apart": float(away.median()),
+            "deviation, times": float(wider.median()),
+        }
 
 
 def _batches(images: Tensor, count: int, draw: int) -> Iterator[Tensor]:
@@ -91,10 +111,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs = [(n, config.policies[n], seed) for seed in options.seeds for n in POLICIES]
     context = multiprocessing.get_context("spawn")
     rows: list[dict[str, Any]] = []
+    norms: list[dict[str, Any]] = []
     with ProcessPoolExecutor(options.jobs, context) as pool:
         waiting = [pool.submit(measure, split, protocol, *run) for run in runs]
         for done in tqdm(waiting, "networks", unit="network"):
-            rows += done.result()
+            scores, own = done.result()
+            rows, norms = [*rows, *scores], [*norms, *own]
     purpose = f"How many images adaptation needs: {config.purpose}"
     meta = {
         "purpose": purpose,
@@ -103,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "task": split.record(),
     }
     print(Rows(meta, rows).save(RESULTS / "adapt" / f"{config.name}.json"))
+    print(Rows(meta, norms).save(RESULTS / "adapt" / f"{config.name}-norms.json"))
     for name in POLICIES:
         for way, prior in dict.fromkeys((r["way"], r["prior"]) for r in rows):
             found = [r for r in rows if (r["policy"], r["way"], r["prior"]) == (name, way, prior)]
