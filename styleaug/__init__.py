@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from styleaug.augment.transform import StyleAugment
     from styleaug.pack import StylePack
     from styleaug.stages.defocus import Defocus
+    from styleaug.stages.equalize import Equalize
     from styleaug.stages.noise import SensorNoise
     from styleaug.stages.relief import Relief
     from styleaug.stages.relight import Relight
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Defocus",
+    "Equalize",
     "Relief",
     "Relight",
     "Restyle",
@@ -39,6 +41,7 @@ __all__ = [
 
 _HOMES = {
     "Defocus": "styleaug.stages.defocus",
+    "Equalize": "styleaug.stages.equalize",
     "Relief": "styleaug.stages.relief",
     "Relight": "styleaug.stages.relight",
     "Restyle": "styleaug.stages.restyle",

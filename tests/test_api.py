@@ -71,7 +71,8 @@ def test_long_calls_are_found():
 
 def test_what_users_import_is_there():
     assert sorted(styleaug.__all__) == [
-        *("Defocus", "Relief", "Relight", "Restyle", "SensorNoise", "StyleAugment", "StylePack"),
+        *("Defocus", "Equalize", "Relief", "Relight", "Restyle", "SensorNoise", "StyleAugment"),
+        "StylePack",
         "__version__",
     ]
     assert all(hasattr(styleaug, name) for name in styleaug.__all__)

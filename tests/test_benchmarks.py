@@ -10,6 +10,7 @@ from PIL import Image
 
 from benchmarks.docs import figures, robustness
 from benchmarks.docs.pages import PAGES, fill
+from benchmarks.docs.shifts import Shifts
 from benchmarks.newstyles.__main__ import unseen
 from benchmarks.rows import Rows, table
 from styleaug.evaluate.corruptions import LAMPS, VALIDATION_CORRUPTIONS
@@ -274,3 +275,70 @@ def test_new_styles_are_measured_once_each_and_not_on_known_ones(tmp_path):
     assert not {"many0", "few0"} & set(names)
     with pytest.raises(ValueError, match="--count must be less"):
         unseen(folders, pack, 7, {"few0"})
+
+
+# ---------------------------------------------------------------- real shifts
+
+
+def shift(name, scores, *, kind="classification", metric="balanced accuracy", seeds=(0, 1)):
+    """Scores elsewhere by policy: as trained and matched, each a value a seed."""
+    protocol = {"size": 8, "steps": 3, "batch_size": 2}
+    task = {"name": "s", "kind": kind, "metric": metric, "classes": ["a"], "train": 9, "test": 4}
+    meta = {"name": name, "purpose": f"About {name}.", "command": "c", "machine": {}}
+    meta |= {"versions": {}, "protocol": protocol, "task": task, "seeds": list(seeds)}
+    rows = []
+    for policy, (trained, matched) in scores.items():
+        for place, seed in enumerate(seeds):
+            values = {"": trained[place], "target": 1.0, "matched": matched[place]}
+            rows += [Row(policy, seed, "elsewhere", 0, metric, how, v) for how, v in values.items()]
+            rows.append(Row(policy, seed, "clean", 0, metric, "", 99.0))
+    return Result(meta, tuple(rows))
+
+
+def test_policies_are_compared_over_shifts_of_one_kind_and_over_all(tmp_path):
+    flips = ((50.0, 52.0), (70.0, 72.0))
+    results = [
+        shift("lighting-a", {"flips only": flips, "Relight": ((60.0, 62.0), (80.0, 82.0))}),
+        shift("lighting-b", {"flips only": flips, "Relight": ((70.0, 72.0), (72.0, 74.0))}),
+        shift("line-c", {"flips only": flips, "Relight": ((50.0, 54.0), (60.0, 62.0)), "x": flips}),
+        shift("lighting-d", {"flips only": flips}, kind="segmentation", metric="IoU"),
+    ]
+    shifts = Shifts.of(results)
+    assert [pair.name for pair in shifts.pairs] == [
+        "lighting-a",
+        "lighting-b",
+        "lighting-d",
+        "line-c",
+    ]
+    assert [pair.name for pair in shifts.others] == ["lighting-d"]
+    classes = shifts.classes
+    assert classes.kinds == ["lighting", "line"]
+    assert classes.policies == ["flips only", "Relight"]  # x did not run everywhere
+    first, second = classes.overview()
+    assert first[0] == "flips only"  # 70, 70, 70 adapted against 80, 72, 60: 70 and 70.67
+    assert first[1] is None
+    assert first[2].mean == 20  # what adaptation alone gains
+    name, lit, lit_adapted, line, line_adapted, mean_of, mean_adapted = second
+    assert (name, lit.mean, lit_adapted.mean) == ("Relight", 15, 26)
+    assert (line.mean, line_adapted.mean) == (1, 10)
+    assert mean_of.mean == pytest.approx((10 + 20 + 1) / 3)
+    assert mean_adapted.mean == pytest.approx((30 + 22 + 10) / 3)
+    assert classes.best(["flips only", "Relight"]) == ("Relight", "matched")
+    assert classes.gain("Relight", "matched", baseline="matched").mean == pytest.approx(2 / 3)
+
+
+def test_each_shift_has_a_table_and_boxes_are_not_averaged_with_classes(tmp_path):
+    scores = {"flips only": ((50.0, 52.0), (70.0, 72.0)), "b": ((60.0, 62.0), (60.0, 64.0))}
+    for one in (shift("lighting-a", scores), shift("line-c", scores, kind="detection")):
+        one.save(tmp_path / "real" / f"{one.meta['name']}.json")
+
+    def filled(template):
+        return fill(f"<!-- results: {template} -->\n<!-- /results -->", tmp_path).splitlines()
+
+    text = "\n".join(filled("shifts_pairs"))
+    assert text.count("| policy | own side") == 2
+    assert "**About line-c.**" in text
+    rows = [line for line in text.splitlines() if line.startswith("| b |")]
+    assert "| 61.0 ± 1.4 | +10.0 (+10.0 to +10.0) | 1.0 ± 0.0 | 62.0 ± 2.8 |" in rows[0]
+    overview = "\n".join(filled("shifts"))
+    assert "| policy | lighting | lighting, adapted | mean of 1 pair |" in overview

@@ -21,15 +21,16 @@ from helpers import (
     same_pixels,
     torch_generator_stays,
 )
-from styleaug import Defocus, Relief, Relight, Restyle, SensorNoise, StyleAugment
+from styleaug import Defocus, Equalize, Relief, Relight, Restyle, SensorNoise, StyleAugment
 from styleaug.augment.plan import Plan
 from styleaug.stages.base import Stage
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
-KINDS = ["Restyle", "Relief", "Relight", "Defocus", "SensorNoise", "StyleAugment"]
+KINDS = ["Restyle", "Equalize", "Relief", "Relight", "Defocus", "SensorNoise", "StyleAugment"]
 OFF = {
     "Restyle": "strength",
+    "Equalize": "strength",
     "Relief": "strength",
     "Relight": "strength",
     "Defocus": "sigma",
@@ -63,6 +64,7 @@ def off(transform, pack_file):
 def stage_of(name, pack_file, **settings):
     strong = {
         "Restyle": {"strength": 1, "texture": 1, "pack": str(pack_file)},
+        "Equalize": {"strength": 1},
         "Relief": {"strength": 1, "flip": 1},
         "Relight": {"strength": 1},
         "Defocus": {"sigma": (2, 4)},
@@ -615,6 +617,7 @@ def test_the_classes_are_those_that_are_public():
     assert set(KINDS[:-1]) <= set(Stage.kinds)
     assert {Stage.kinds[n] for n in KINDS[:-1]} == {
         Restyle,
+        Equalize,
         Relief,
         Relight,
         Defocus,

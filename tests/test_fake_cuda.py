@@ -15,12 +15,18 @@ from torch.utils._pytree import tree_leaves
 from torchvision import tv_tensors
 
 from helpers import pictures
-from styleaug import Defocus, Relief, Relight, Restyle, SensorNoise, StyleAugment
+from styleaug import Defocus, Equalize, Relief, Relight, Restyle, SensorNoise, StyleAugment
 from styleaug.gatys import GatysConfig, gatys
 from styleaug.hosts.loader import StyledLoader
 from styleaug.networks import encode, network_of
 
-EVERY = (Relief(strength=1, flip=1), Relight(strength=1), Defocus(sigma=4), SensorNoise(sigma=0.09))
+EVERY = (
+    Equalize(strength=1),
+    Relief(strength=1, flip=1),
+    Relight(strength=1),
+    Defocus(sigma=4),
+    SensorNoise(sigma=0.09),
+)
 pytestmark = pytest.mark.usefixtures("fresh_caches", "seeded", "small_references")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from styleaug.augment.transform import StyleAugment
 from styleaug.stages.base import Stage
 from styleaug.stages.defocus import Defocus
+from styleaug.stages.equalize import Equalize
 from styleaug.stages.noise import SensorNoise
 from styleaug.stages.relight import Relight
 from styleaug.stages.restyle import Restyle
@@ -21,6 +22,7 @@ AMOUNTS: dict[str, tuple[type[Stage], str, str]] = {
     "strength": (Restyle, "strength", "how far material and colour change, in [0, 1]"),
     "texture": (Restyle, "texture", "share of the style's texture; 0 changes tone and colour only"),
     "mix": (Restyle, "mix", "largest share of a second style that is mixed in, in [0, 1]"),
+    "equalize": (Equalize, "strength", "how far tones are spread over the range, in [0, 1]"),
     "lighting": (Relight, "strength", "how far the lighting changes, in [0, 1]"),
     "defocus": (Defocus, "sigma", "blur, as its standard deviation in pixels"),
     "noise": (SensorNoise, "sigma", "noise, as its standard deviation: a share of the range"),
