@@ -64,7 +64,7 @@ def off(transform, pack_file):
 def stage_of(name, pack_file, **settings):
     strong = {
         "Restyle": {"strength": 1, "texture": 1, "pack": str(pack_file)},
-        "Equalize": {"strength": 1},
+        "Equalize": {"strength": (0.5, 1)},
         "Relief": {"strength": 1, "flip": 1},
         "Relight": {"strength": 1},
         "Defocus": {"sigma": (2, 4)},

@@ -105,6 +105,11 @@ class Shifts:
         first, *_ = self.pairs
         return [n for n in first.policies if all(n in pair.policies for pair in self.pairs)]
 
+    @property
+    def baselines(self) -> list[str]:
+        """What a user could take instead, of what ran on every pair."""
+        return [FLIPS, *(name for name in BASELINES if name in self.policies)]
+
     def only(self, kind: str) -> Shifts:
         """Pairs of one kind."""
         return Shifts([pair for pair in self.pairs if pair.kind == kind])

@@ -48,14 +48,12 @@ class _Entry:
 def _all_stages(noise: float = 0.09) -> Callable[[Callable[..., Restyle]], list[Stage]]:
     """Every stage, with noise up to a share of the range.
 
-    A later stage sees what an earlier one has made: the part is restyled, exposed well, then lit,
-    then seen through a lens by a sensor. Restyle, Defocus and SensorNoise change 0.6 of the images
-    each and Equalize half, so that each is also met without the others; the lighting changes on
-    all, as in a plant.
+    A later stage sees what an earlier one has made: the part is restyled, then lit, then seen
+    through a lens by a sensor. Restyle, Defocus and SensorNoise change 0.6 of the images each, so
+    that each is also met without the others; the lighting changes on all, as in a plant.
     """
     return lambda restyle: [
         restyle(p=0.6),
-        Equalize(p=0.5),
         Relight(),
         Defocus(p=0.6),
         SensorNoise(sigma=(0, noise), p=0.6),
@@ -71,7 +69,6 @@ _ENTRIES: dict[str, _Entry] = {
         "defects so faint that the audit finds them lost under the default",
         lambda restyle: [
             restyle(strength=(0, 0.5), texture=(0, 0.5), p=0.6),
-            Equalize(strength=(0, 0.5), p=0.5),
             Relight(strength=(0, 0.5)),
             Defocus(sigma=(0, 1), p=0.6),
             SensorNoise(sigma=(0, 0.03), p=0.6),
@@ -91,7 +88,7 @@ _ENTRIES: dict[str, _Entry] = {
             Equalize(p=0.5),
             Relight(),
             Defocus(p=0.6),
-            SensorNoise(p=0.6),
+            SensorNoise(sigma=(0, 0.3), p=0.6),
         ],
     ),
     "material": _Entry(
@@ -110,7 +107,7 @@ _ENTRIES: dict[str, _Entry] = {
     ),
     "scratch": _Entry(
         "a small network without pretrained weights: no noise, which it learns slowly from",
-        lambda restyle: [restyle(p=0.6), Equalize(p=0.5), Relight(), Defocus(p=0.6)],
+        lambda restyle: [restyle(p=0.6), Relight(), Defocus(p=0.6)],
     ),
 }
 
@@ -142,7 +139,7 @@ def preset(name: str, *, styles: Styles = "all", pack: str | StylePack = DEFAULT
         >>> from styleaug import StyleAugment
         >>> augment = StyleAugment(preset("masks", styles="rust"), p=0.5)
         >>> [type(stage).__name__ for stage in augment.stages]
-        ['Restyle', 'Equalize', 'Relight', 'Defocus', 'SensorNoise']
+        ['Restyle', 'Relight', 'Defocus', 'SensorNoise']
     """
     if isinstance(name, str) and name in LOOKS:
         look = Restyle(name if styles == "all" else styles, strength=1.0, texture=1.0, pack=pack)
