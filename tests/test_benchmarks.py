@@ -291,7 +291,7 @@ def shift(name, scores, *, kind="classification", metric="balanced accuracy", se
         for place, seed in enumerate(seeds):
             values = {"": trained[place], "target": 1.0, "matched": matched[place]}
             rows += [Row(policy, seed, "elsewhere", 0, metric, how, v) for how, v in values.items()]
-            rows.append(Row(policy, seed, "clean", 0, metric, "", 99.0))
+            rows += [Row(policy, seed, "clean", 0, metric, how, 99.0) for how in values]
     return Result(meta, tuple(rows))
 
 
@@ -314,6 +314,11 @@ def test_policies_are_compared_over_shifts_of_one_kind_and_over_all(tmp_path):
     classes = shifts.classes
     assert classes.kinds == ["lighting", "line"]
     assert classes.policies == ["flips only", "Relight"]  # x did not run everywhere
+    lit = shift("lighting-a", {"flips only": flips, "lighting": ((60.0, 62.0), (80.0, 82.0))})
+    other = shift("line-c", {"flips only": flips, "default": ((40.0, 42.0), (60.0, 62.0))})
+    chosen = Shifts.of([lit, other])  # on each pair the preset for what changes there
+    assert chosen.policies == ["flips only", "the preset for it"]
+    assert chosen.scores("the preset for it") == {0: 50, 1: 52}
     first, second = classes.overview()
     assert first[0] == "flips only"  # 70, 70, 70 adapted against 80, 72, 60: 70 and 70.67
     assert first[1] is None
@@ -340,5 +345,7 @@ def test_each_shift_has_a_table_and_boxes_are_not_averaged_with_classes(tmp_path
     assert "**About line-c.**" in text
     rows = [line for line in text.splitlines() if line.startswith("| b |")]
     assert "| 61.0 ± 1.4 | +10.0 (+10.0 to +10.0) | 1.0 ± 0.0 | 62.0 ± 2.8 |" in rows[0]
+    ways = "\n".join(filled("shifts_adapted"))
+    assert "| b | 61.0 | 1.0 | 62.0 | +61.0 (+35.6 to +86.4) | 99.0 |" in ways
     overview = "\n".join(filled("shifts"))
     assert "| policy | lighting | lighting, adapted | mean of 1 pair |" in overview

@@ -514,7 +514,7 @@ def test_an_error_is_one_sentence_without_temporary_folders(page, gradio, tmp_pa
 def test_a_preset_sets_the_sliders_and_shows_its_stages_alone(page):
     when, p, *rest = page._load_preset("sensor")
     assert when == PRESETS["sensor"]
-    assert p == 0.7
+    assert p == 0.8
     assert [entry["visible"] for entry in rest[:5]] == [False, True, True, True, True]
     assert len(rest[5:]) == len(page.parts.sliders)
 

@@ -26,6 +26,10 @@ BASELINES = (
 )
 """What a user could take instead, beside flips."""
 
+CHOSEN = "the preset for it"
+"""A row: on each pair the preset that is for what changes there."""
+PRESET_FOR = {"lighting": "lighting", "sensor": "sensor", "material": "default", "line": "default"}
+
 Scores = dict[int, float]
 
 
@@ -45,12 +49,19 @@ class Pair:
         """Their names."""
         return self.result.policies
 
+    @property
+    def rated(self) -> list[str]:
+        """The same, and :data:`CHOSEN` if that was run."""
+        return [*self.policies, *([CHOSEN] if PRESET_FOR[self.kind] in self.policies else [])]
+
     def elsewhere(self, policy: str, adapted: str = AS_TRAINED) -> Scores:
         """Seed -> score on the other side; empty if the policy was not run."""
+        policy = PRESET_FOR[self.kind] if policy == CHOSEN else policy
         return self.result.scores(policy, ELSEWHERE, adapted=adapted)
 
     def same(self, policy: str, adapted: str = AS_TRAINED) -> Scores:
         """Seed -> score on test images of the side that was trained on."""
+        policy = PRESET_FOR[self.kind] if policy == CHOSEN else policy
         return self.result.scores(policy, adapted=adapted)
 
     def rows(self) -> list[list[object]]:
@@ -103,7 +114,7 @@ class Shifts:
     def policies(self) -> list[str]:
         """Those that ran on every pair, in the order of the configs."""
         first, *_ = self.pairs
-        return [n for n in first.policies if all(n in pair.policies for pair in self.pairs)]
+        return [n for n in first.rated if all(n in pair.rated for pair in self.pairs)]
 
     @property
     def baselines(self) -> list[str]:
@@ -136,6 +147,20 @@ class Shifts:
                 cells.append(None if name == FLIPS else part.gain(name, AS_TRAINED))
                 cells.append(part.gain(name, MATCHED))
             rows.append(cells)
+        return rows
+
+    def ways(self) -> list[list[object]]:
+        """A policy, then its mean over the pairs, the ways to use batch norms beside each other."""
+        rows: list[list[object]] = []
+        for name in self.policies:
+            other = [self.scores(name, way) for way in (AS_TRAINED, TARGET, MATCHED)]
+            own = [
+                mean(mean(pair.same(name, way).values()) for pair in self.pairs)
+                for way in (AS_TRAINED, TARGET, MATCHED)
+            ]
+            gain = paired_difference(other[2], other[1])
+            cells = [f"{mean(scores.values()):.1f}" for scores in other]
+            rows.append([name, *cells, gain, *(f"{value:.1f}" for value in own)])
         return rows
 
     def best(self, names: Sequence[str]) -> tuple[str, str]:

@@ -88,8 +88,9 @@ _ENTRIES: dict[str, _Entry] = {
             Equalize(p=0.5),
             Relight(),
             Defocus(p=0.6),
-            SensorNoise(sigma=(0, 0.3), p=0.6),
+            SensorNoise(sigma=(0, 0.3), p=0.9),
         ],
+        p=0.8,
     ),
     "material": _Entry(
         "another supplier, finish or colour, under the same lighting and camera",
