@@ -80,7 +80,7 @@ _ENTRIES: dict[str, _Entry] = {
     ),
     "lighting": _Entry(
         "lamps age or are replaced, and nothing else will change",
-        lambda restyle: [Equalize(p=0.5), Relight()],
+        lambda restyle: [Relight()],
     ),
     "sensor": _Entry(
         "another camera, lens or lighting, but the same parts; quicker, for no network runs",

@@ -69,10 +69,7 @@ def test_styles_and_a_pack_of_ones_own(pack, pack_file):
     assert eval(repr(named)).to_dict() == named.to_dict()
     with pytest.raises(ValueError, match="'wood' is none of them"):
         preset("boxes", styles="wood", pack=pack)
-    assert [type(stage) for stage in preset("lighting", pack=pack).stages] == [
-        Equalize,
-        Relight,
-    ]
+    assert [type(stage) for stage in preset("lighting", pack=pack).stages] == [Relight]
 
 
 def test_a_preset_of_ones_own(pack):
