@@ -65,13 +65,14 @@ def measure(split: Split, protocol: Protocol, name: str, policy: str, seed: int)
     with fast_arithmetic(_CPU, split.task.kind):
         rows = [row(0, "as trained", 0, 0, score(network))]
         old = list(_batches(split.train.images, _SOURCES, 0))
+        source = norm_statistics(network, old)
         for count in (n for n in COUNTS if n <= len(images)):
             for draw in range(_DRAWS):
                 new = list(_batches(images, count, draw))
                 replaced = adapt_batchnorm(network, new)
                 rows.append(row(count, "replaced", 0, draw, score(replaced)))
                 for prior in PRIORS:
-                    matched = adapt_batchnorm(network, new, source=old, prior=prior)
+                    matched = adapt_batchnorm(network, new, source=source, prior=prior)
                     rows.append(row(count, "matched", prior, draw, score(matched)))
     told = {"policy": name, "seed": seed}
     return rows, [{**told, **gap} for gap in gaps(network, old)]
