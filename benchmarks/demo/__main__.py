@@ -51,9 +51,10 @@ PROTOCOL = Protocol.of(
     "classification",
     steps=160,
     train=1000,
+    test=250,
     corruptions=CONDITIONS,
     severities=(ADAPTED_SEVERITY,),
-    seeds=(0, 1),
+    seeds=(0, 1, 2),
     thorough=True,
 )
 # Enough to see that everything runs; the scores mean nothing.
