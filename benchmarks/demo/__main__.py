@@ -67,6 +67,10 @@ QUICK = replace(
     corruptions=("gaussian_noise", "defocus_blur", "contrast"),
     seeds=(0,),
 )
+_ADAPTED_NOTE = (
+    "Adapted: batch norms matched to unlabelled images under each condition; the intervals of "
+    "these rows are for other seeds alone."
+)
 _CHANGES = {
     "model": "backbone, small-cnn or one of timm's",
     "steps": "of each training",
@@ -124,7 +128,8 @@ def run_demo(
     for name, how in (("", AS_TRAINED), (", adapted", MATCHED)):
         each = experiment.robustness(runs, how)
         found |= {f"{policy}{name}": robustness for policy, robustness in each.items()}
-    notes = [protocol_line(result), *split.notes, *(f"{n}: {e}" for n, e in POLICIES.items() if e)]
+    notes = [protocol_line(result), *split.notes, _ADAPTED_NOTE]
+    notes += [f"{name}: {expression}" for name, expression in POLICIES.items() if expression]
     shown = split.test.images[:3].permute(0, 2, 3, 1).numpy()
     title = f"StyleAugment on {defects.name}"
     write_report(out / "report.html", found, title=title, notes=notes, examples=shown)

@@ -125,6 +125,7 @@ def draw_images(
                 else:
                     place.plot(counts, means, linestyle=style, marker="o", ms=3, label=label)
             place.set_xscale("log", base=2)
+            place.set_xticks([4, 16, 64, 256], ["4", "16", "64", "256"])
             place.set_title(f"trained with {policy}", fontsize=10)
             place.set_xlabel("images of the new line")
             place.grid(alpha=0.3)
