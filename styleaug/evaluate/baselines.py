@@ -111,7 +111,7 @@ class Albumentations(nn.Module):
 
 
 class PixMix(nn.Module):
-    """Images mixed with structured pictures (Hendrycks et al. 2022), here with drawn finishes.
+    """Images mixed with structured pictures (Hendrycks et al. 2022), here with procedural finishes.
 
     Up to ``k`` times, the image is added to, or multiplied with, a picture or another version of
     itself. Finishes stand in for the paper's fractals, at their usual scale.
