@@ -247,7 +247,12 @@ def folder(tmp_path, monkeypatch):
 def test_the_command_writes_a_state_dict_that_the_model_takes(folder, capsys):
     words = ["--data", "new", "--out", "adapted.pt", "--size", "32", "--batch", "2"]
     assert main(["adapt", "mine.py:load", *words, "--device", "cpu"]) == 0
-    assert "adapted to 5 images" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "adapted to 5 images" in told
+    assert "--prior 16" in told
+    assert main(["adapt", "mine.py:load", *words, "--device", "cpu", "--prior", "16"]) == 0
+    assert "--prior" not in capsys.readouterr().out
+    assert main(["adapt", "mine.py:load", *words, "--device", "cpu"]) == 0
     found = torch.load(folder / "adapted.pt")
     assert found["1.running_mean"].abs().sum() > 0
     assert not list(folder.glob(".styleaug*"))

@@ -37,6 +37,8 @@ OUT holds the state dict: load().load_state_dict(torch.load("adapted.pt")).
 """
 
 
+_FEW = 32
+"""Images below which statistics of the new line alone can do harm: docs/how-to/adapt.md."""
 _SOURCES = 512
 """Most training images that are read, unless --limit says otherwise."""
 
@@ -101,6 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
         torch.save(after, temporary)
     changed = sum(not torch.equal(value, before[name].cpu()) for name, value in after.items())
     print(f"{arguments.out}: {changed} of {len(after)} tensors adapted to {len(files)} images")
+    if len(files) < _FEW and not arguments.prior:
+        print(f"Fewer than {_FEW} images tell little: --prior 16 counts the old line as 16 more.")
     return 0
 
 
