@@ -33,7 +33,7 @@ from styleaug.evaluate.split import Split
 from styleaug.evaluate.tasks import fast_arithmetic, predict, to_inputs
 from styleaug.evaluate.training import train
 
-POLICIES = ("flips only", "lighting")
+POLICIES = ("flips only", "lighting", "default")
 COUNTS = (4, 8, 16, 32, 64, 128, 256)
 PRIORS = (0, 16, 64)
 _DRAWS = 3
