@@ -12,7 +12,7 @@ from helpers import grey_parts
 from styleaug import StyleAugment
 from styleaug.cli import main
 from styleaug.datasets import read_defects
-from styleaug.evaluate import bench, bench_target, experiment, read_target
+from styleaug.evaluate import TargetReport, bench, bench_target, experiment, read_target
 from styleaug.evaluate.benchmark import best_row, choose_preset, policy_code, preset_code
 from styleaug.evaluate.corruptions import SUITES
 from styleaug.evaluate.models import SMALL
@@ -222,9 +222,9 @@ def test_a_new_line_with_labels_is_scored_as_trained_and_adapted(folder, new_lin
     means = {
         (policy, way): mean(found.result.scores(policy, "elsewhere", adapted=way).values())
         for policy in found.result.policies
-        for way in ("", "matched")
+        for way in ("", "target", "matched")
     }
-    best = found.policy, "matched" if found.adapted else ""
+    best = found.policy, found.adapted
     assert means[best] == max(means.values())
     assert found.gain.mean == pytest.approx(means[best] - means["flips only", ""])
     assert found.result.meta["task"]["elsewhere"] == 16
@@ -239,8 +239,9 @@ def test_a_new_line_without_labels_chooses_by_conditions_of_its_own(folder, tmp_
     quick = replace(TINY, seeds=(0,))
     found = bench_target(read_defects(folder), target, pack=str(pack_file), protocol=quick)
     assert not found.labelled
-    assert found.adapted
+    assert found.adapted == "matched"
     assert found.gain is None
+    assert not any(row.adapted for row in found.result.rows)  # which nothing would be made of
     assert {row.condition for row in found.result.rows} >= {"clean", "lamp_dim"}
     assert not any(row.condition == "elsewhere" for row in found.result.rows)
 
@@ -267,14 +268,22 @@ def test_masks_and_boxes_of_a_new_line_are_scored_too(kind, tmp_path, pack_file)
     assert found.result.scores(found.policy, "elsewhere", adapted="matched")
 
 
+def test_a_schedule_for_a_new_line_comes_with_what_it_needs():
+    report = TargetReport(None, True, "masks, styles of the new line", "matched", "", None)
+    assert report.needs_progress
+    for policy in ("lighting", "flips only", "photometric mix"):
+        assert not replace(report, policy=policy).needs_progress
+
+
 def test_the_command_prints_what_to_paste_and_how_to_adapt(command, new_line, tmp_path, capsys):
     assert main([*command, "--target", str(new_line)]) == 0
     printed = capsys.readouterr().out
-    assert "new line    adapted" in printed
+    assert "new line    adapted    matched" in printed
     assert "Recommended (" in printed
     assert "Gain on the new line over flips" in printed
     told = Result.load(tmp_path / "out/bench.json").meta
     assert told["code"] in printed
-    assert ("styleaug adapt MODEL.py:load" in printed) == (told["adapted"] == "matched")
+    assert ("styleaug adapt MODEL.py:load" in printed) == bool(told["adapted"])
+    assert (" --source " in printed) == (told["adapted"] == "matched")
     assert main([*command, "--target", str(tmp_path / "nowhere")]) == 2
     assert "nowhere" in capsys.readouterr().err

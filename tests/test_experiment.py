@@ -14,7 +14,7 @@ from styleaug.evaluate import digests, experiment
 from styleaug.evaluate.corruptions import Condition
 from styleaug.evaluate.experiment import Experiment, Run
 from styleaug.evaluate.models import SMALL
-from styleaug.evaluate.outcome import Outcome
+from styleaug.evaluate.outcome import Outcome, shuffled_batches
 from styleaug.evaluate.protocol import Protocol
 from styleaug.evaluate.split import split_by_look, split_defects
 
@@ -249,3 +249,14 @@ def test_two_jobs_score_as_one_does(tried):
         for jobs in (1, 2)
     ]
     assert found[0] == found[1]
+
+
+def test_batches_that_norms_are_adapted_to_hold_every_class():
+    """Else they vary less than the whole, though all images come by."""
+    images = torch.tensor([0, 255], dtype=torch.uint8).repeat_interleave(64).view(-1, 1, 1, 1)
+    images = images.expand(-1, 3, 4, 4)
+    batches = list(shuffled_batches(images, torch.device("cpu")))
+    assert [len(batch) for batch in batches] == [32] * 4
+    assert all(abs(batch.mean()) < 0.5 for batch in batches)  # of -1 and 1 in equal shares
+    assert torch.cat(batches).mean() == 0
+    assert sum(len(batch) for batch in shuffled_batches(images, torch.device("cpu"), 40)) == 40

@@ -27,17 +27,17 @@ from benchmarks.robustness.config import Config, config_path
 from benchmarks.rows import RESULTS, Rows, parser_of, provenance
 from styleaug.adapt import adapt_batchnorm, norm_statistics
 from styleaug.evaluate.metrics import metric
+from styleaug.evaluate.outcome import SOURCES, shuffled_batches
 from styleaug.evaluate.policies import build_policy
 from styleaug.evaluate.protocol import Protocol
 from styleaug.evaluate.split import Split
-from styleaug.evaluate.tasks import fast_arithmetic, predict, to_inputs
+from styleaug.evaluate.tasks import fast_arithmetic, predict
 from styleaug.evaluate.training import train
 
 POLICIES = ("flips only", "lighting", "default")
 COUNTS = (4, 8, 16, 32, 64, 128, 256)
 PRIORS = (0, 16, 64)
 _DRAWS = 3
-_SOURCES = 512
 _CPU = torch.device("cpu")
 
 
@@ -64,11 +64,11 @@ def measure(split: Split, protocol: Protocol, name: str, policy: str, seed: int)
 
     with fast_arithmetic(_CPU, split.task.kind):
         rows = [row(0, "as trained", 0, 0, score(network))]
-        old = list(_batches(split.train.images, _SOURCES, 0))
+        old = list(shuffled_batches(split.train.images, _CPU, SOURCES))
         source = norm_statistics(network, old)
         for count in (n for n in COUNTS if n <= len(images)):
             for draw in range(_DRAWS):
-                new = list(_batches(images, count, draw))
+                new = list(shuffled_batches(images, _CPU, count, seed=draw))
                 replaced = adapt_batchnorm(network, new)
                 rows.append(row(count, "replaced", 0, draw, score(replaced)))
                 for prior in PRIORS:
@@ -90,11 +90,6 @@ def gaps(network: torch.nn.Module, old: Sequence[Tensor]) -> Iterator[dict[str, 
             "means apart": float(away.median()),
             "deviation, times": float(wider.median()),
         }
-
-
-def _batches(images: Tensor, count: int, draw: int) -> Iterator[Tensor]:
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(draw))
-    return (to_inputs(part) for part in torch.split(images[order[:count]], 32))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

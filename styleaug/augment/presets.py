@@ -83,7 +83,7 @@ _ENTRIES: dict[str, _Entry] = {
         lambda restyle: [Relight()],
     ),
     "sensor": _Entry(
-        "another camera, lens or lighting, but the same parts; quicker, for no network runs",
+        "another camera, lens or gain, but the same parts; heavy noise: audit faint defects first",
         lambda restyle: [
             Equalize(p=0.5),
             Relight(),

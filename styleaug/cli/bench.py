@@ -24,10 +24,9 @@ from styleaug.evaluate import (
     write_report,
 )
 from styleaug.evaluate.models import KINDS
-from styleaug.evaluate.newline import WAYS
 from styleaug.evaluate.policies import BASELINES, FLIPS
 from styleaug.evaluate.protocol import Protocol
-from styleaug.evaluate.results import CLEAN, ELSEWHERE, Result
+from styleaug.evaluate.results import ADAPTATIONS, CLEAN, ELSEWHERE, MATCHED, Result
 from styleaug.evaluate.tasks import kind_of
 from styleaug.files import remove_leftovers
 
@@ -41,6 +40,9 @@ EXAMPLES = """examples:
 'styleaug inspect DIR' tells first how a folder is understood, and which tasks its labels allow. An
 interrupted bench goes on where it was, by the same command.
 """
+
+
+_PROGRESS = "In each epoch of your training, tell it: set_progress(epoch / epochs).\n"
 
 
 def add_parser(commands: Any) -> None:
@@ -131,7 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"Report: {out / 'bench.html'}; all scores: {out / 'bench.json'}")
     print(f"\nRecommended ({report.recommended}):\n\n    {report.code}\n")
     if report.needs_progress:
-        print("In each epoch of your training, tell it: set_progress(epoch / epochs).\n")
+        print(_PROGRESS)
     return 0
 
 
@@ -149,10 +151,13 @@ def _run_target(
     print(f"\nRecommended ({report.policy}{ways}):\n\n    {report.code}\n")
     if report.gain:
         print(f"Gain on the new line over flips, not adapted: {report.gain} points.\n")
+    if report.needs_progress:
+        print(_PROGRESS)
     if report.adapted:
+        source = f" --source {arguments.data}" if report.adapted == MATCHED else ""
         print(
             "and once it is trained, MODEL.py:load giving your network:\n\n    styleaug adapt "
-            f"MODEL.py:load --data {arguments.target} --source {arguments.data} --out adapted.pt\n"
+            f"MODEL.py:load --data {arguments.target}{source} --out adapted.pt\n"
         )
     return 0
 
@@ -160,22 +165,25 @@ def _run_target(
 def target_table(report: TargetReport) -> str:
     """What a bench for a new line found, in text."""
     result = report.result
+    scored = ("new line", "adapted", "matched") if report.labelled else ("corrupted",)
+    heads = ("old line", *scored)
     lines = [
         f"{protocol_line(result)} {result.metric} in percent, mean over seeds.",
         "",
-        f"{'':34} {'old line':>10}"
-        + (f" {'new line':>10} {'adapted':>10}" if report.labelled else f" {'corrupted':>10}"),
+        f"{'':34}" + "".join(f" {head:>10}" for head in heads),
     ]
     for name in result.policies:
         found = [result.scores(name)]
         if report.labelled:
-            found += [result.scores(name, ELSEWHERE, adapted=how) for how in WAYS]
+            found += [result.scores(name, ELSEWHERE, adapted=how) for how in ADAPTATIONS]
         else:
             conditions = [c for c in result.conditions if c != CLEAN]
             found.append(result.scores(name, conditions) if conditions else {})
         cells = (f"{mean(scores.values()):10.1f}" if scores else f"{'':10}" for scores in found)
         lines.append(f"{name:34} " + " ".join(cells))
-    if not report.labelled:
+    if report.labelled:
+        lines.append("Adapted: new statistics of batch norms; matched: to those of the old line.")
+    else:
         lines.append("The new line's images have no labels that this task knows: not scored there.")
     return "\n".join(lines)
 

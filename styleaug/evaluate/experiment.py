@@ -28,7 +28,7 @@ from styleaug.evaluate.digests import (
     digest_values,
 )
 from styleaug.evaluate.outcome import Outcome, score_network
-from styleaug.evaluate.policies import build_policy, describe_policy
+from styleaug.evaluate.policies import build_policy, describe_policy, uses_target
 from styleaug.evaluate.protocol import Protocol
 from styleaug.evaluate.records import machine_record, package_versions
 from styleaug.evaluate.results import AS_TRAINED, CLEAN, ELSEWHERE, Result, Row
@@ -128,7 +128,7 @@ class Experiment:
             run.expression,
             pack=self.pack,
             references=split.train.images,
-            target=self._target_folder(),
+            target=self._target_folder() if uses_target(run.expression) else None,
         )
         network = train(
             split.task,
@@ -165,7 +165,7 @@ class Experiment:
         if any(isinstance(stage, Stage) for stage in stages):
             codes = [stage.pool.codes for stage in stages if isinstance(stage, Restyle)]
             entries |= {"styling": CODE["styling"], "styles": digest_tensors(codes)}
-        if "TARGET" in run.expression:
+        if uses_target(run.expression):
             entries["target"] = run.expression
         return digest_values(entries)
 

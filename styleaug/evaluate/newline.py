@@ -8,21 +8,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from styleaug.augment.presets import PRESETS, preset
 from styleaug.datasets import DefectSet, Sample, read_defects
 from styleaug.evaluate.benchmark import best_row, policy_code, preset_code
 from styleaug.evaluate.corruptions import SUITES, installed_corruptions
 from styleaug.evaluate.experiment import Experiment
 from styleaug.evaluate.policies import FLIPS, name_policies, presets_to_try
 from styleaug.evaluate.protocol import Protocol
-from styleaug.evaluate.results import AS_TRAINED, ELSEWHERE, MATCHED, Result
+from styleaug.evaluate.results import ADAPTATIONS, AS_TRAINED, ELSEWHERE, MATCHED, Result
 from styleaug.evaluate.split import Split, read_split, split_samples
 from styleaug.evaluate.statistics import Interval, paired_difference
 from styleaug.evaluate.tasks import BACKGROUND, ImageSet, Task, kind_of, make_task
 from styleaug.images.io import list_images
 from styleaug.pack import DEFAULT_PACK
-
-WAYS = (AS_TRAINED, MATCHED)
-"""How batch norms are used on the new line: as trained, or adapted to its images."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,8 @@ class TargetReport:
         result: every score of every policy and seed.
         labelled: whether the new line's images are labelled, so that policies are scored on them.
         policy: the recommended one.
-        adapted: whether to adapt the trained network to images of the new line.
+        adapted: how to adapt the trained network to images of the new line, of
+            :data:`~styleaug.evaluate.results.ADAPTATIONS`.
         code: the line to paste.
         gain: on the new line, over flips as trained; None without labels.
     """
@@ -41,9 +40,15 @@ class TargetReport:
     result: Result
     labelled: bool
     policy: str
-    adapted: bool
+    adapted: str
     code: str
     gain: Interval | None
+
+    @property
+    def needs_progress(self) -> bool:
+        """Whether what is recommended must be told how far training has come."""
+        name = self.policy.partition(",")[0]
+        return name in PRESETS and preset(name).schedule is not None
 
 
 def bench_target(
@@ -61,9 +66,9 @@ def bench_target(
     """Compare flips, presets, and presets with the new line's images as styles.
 
     Each network is scored on test images of the old line and, if the images of the new line are
-    labelled, on these: as trained, and with batch norms matched to them, for which no label is
-    used. Recommended is what scores best there: on the images that it is chosen by, a best score
-    flatters. Without labels, policies are tested under the validation suite instead, as
+    labelled, on these: as trained, and with batch norms adapted to them in both ways, for which no
+    label is used. Recommended is what scores best there: on the images that it is chosen by, a best
+    score flatters. Without labels, policies are tested under the validation suite instead, as
     :func:`~styleaug.evaluate.bench` chooses by, and adaptation is recommended in any case.
 
     It takes nine arguments because they are those of :func:`~styleaug.evaluate.bench`, and the new
@@ -88,7 +93,7 @@ def bench_target(
     protocol = protocol or Protocol.of(kind)
     split, labelled = _read(defects, target, kind, protocol)
     suite = () if labelled else installed_corruptions(SUITES["validation"])
-    protocol = replace(protocol, corruptions=suite, thorough=True)
+    protocol = replace(protocol, corruptions=suite, thorough=labelled)
     first, *_ = presets = presets_to_try(kind, protocol.model)
     policies = {FLIPS: ""} | {name: preset_code(name) for name in presets}
     own_styles = f"{first}, styles of the new line"
@@ -109,7 +114,7 @@ def bench_target(
         scores = {
             (name, way): result.scores(name, ELSEWHERE, adapted=way)
             for name in policies
-            for way in WAYS
+            for way in ADAPTATIONS
         }
         policy, how = max(scores, key=lambda key: sum(scores[key].values()))
         gain = paired_difference(scores[policy, how], scores[FLIPS, AS_TRAINED])
@@ -120,7 +125,7 @@ def bench_target(
     styled = _with_styles(first, repr(f"{target.name}/"))
     code = styled if policy == own_styles else policy_code(policy, policies[policy])
     meta = {**result.meta, "recommended": policy, "adapted": how, "code": code}
-    return TargetReport(replace(result, meta=meta), labelled, policy, bool(how), code, gain)
+    return TargetReport(replace(result, meta=meta), labelled, policy, how, code, gain)
 
 
 def _with_styles(name: str, styles: str) -> str:

@@ -32,7 +32,7 @@ Value = tuple[str, int, str, str, float]
 ByCondition = dict[Condition | None, Rows]
 
 
-_SOURCES = 512
+SOURCES = 512
 """Most training images that others are matched to."""
 
 
@@ -100,7 +100,9 @@ def score_network(
             ready = network
             if adapted:
                 known = source if adapted == MATCHED else None
-                ready = adapt_batchnorm(network, _batches(part.images, device), source=known)
+                ready = adapt_batchnorm(
+                    network, shuffled_batches(part.images, device), source=known
+                )
             answers = predict(ready, part.images, device=device)
         rows = {score: metric(score).rows(answers, part.targets) for score in names}
         for measured, found in rows.items():
@@ -112,7 +114,7 @@ def score_network(
     source = None
     if protocol.thorough:
         with fast_arithmetic(device, split.task.kind):
-            source = norm_statistics(network, _batches(split.train.images, device, _SOURCES))
+            source = norm_statistics(network, shuffled_batches(split.train.images, device, SOURCES))
     rows: ByCondition = {None: score(split.test, CLEAN)}
     for adapted in ADAPTATIONS if protocol.thorough else (AS_TRAINED,):
         if split.elsewhere and split.elsewhere.targets is not None:
@@ -128,7 +130,9 @@ def score_network(
     return values, rows if metric(split.task.metric).quick else {}
 
 
-def _batches(images: Tensor, device: torch.device, limit: int | None = None) -> Iterator[Tensor]:
-    """Inputs, shuffled: images may come class by class."""
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:limit]
+def shuffled_batches(
+    images: Tensor, device: torch.device, limit: int | None = None, *, seed: int = 0
+) -> Iterator[Tensor]:
+    """Inputs, batch by batch, in random order: images may come class by class."""
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:limit]
     return (to_inputs(part.to(device)) for part in torch.split(images[order], 32))

@@ -132,6 +132,11 @@ def build_policy(
     return nn.Sequential(*(term if isinstance(term, ours) else PerImage(term) for term in built))
 
 
+def uses_target(expression: str) -> bool:
+    """Whether a policy draws on images of the new line."""
+    return "TARGET" in expression or "target=True" in expression
+
+
 def _terms(node: ast.expr) -> list[ast.expr]:
     last_first = []
     while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
