@@ -15,6 +15,7 @@ from benchmarks.rows import RESULTS, Rows, table
 from benchmarks.speed.limits import floor
 from styleaug.augment.presets import PRESETS
 from styleaug.evaluate.results import Result, read_results
+from styleaug.evaluate.statistics import mean_and_deviation
 
 ROOT = Path(__file__).parents[2]
 PAGES = (
@@ -71,6 +72,7 @@ def make_environment(results: Path) -> Environment:
         return Shifts.of(found) if found else None
 
     environment.globals |= {
+        "deviation": mean_and_deviation,
         "experiment": experiment,
         "floor": floor,
         "presets": PRESETS.items(),
