@@ -3,9 +3,9 @@
     python -m benchmarks.tutorials classification [--seeds 0 1 2] [--bench]
 
 A page's blocks are taken in order, in an empty folder: one with a title is written to the file of
-that name, the commands of one of ``sh`` are run. For further seeds the programs run again. What
-they print as scores becomes the result, with the time of each command; the sheet of ``styleaug
-preview`` becomes the picture of the page.
+that name, the commands of one of ``sh`` are run, but for those that give no score. What programs
+print as scores becomes the result, with the time of each command; the sheet of ``styleaug preview``
+becomes the picture of the page.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from PIL import Image
 
 from benchmarks.rows import RESULTS, Rows, parser_of, provenance
 from styleaug.cli.sheet import contact_sheet
@@ -52,11 +54,13 @@ def follow(page: Path, folder: Path, change: Callable[[str], str] = str) -> Iter
                 yield change(shlex.join(words))
 
 
-def scores_in(printed: str) -> Iterator[tuple[str, str, float]]:
+def scores_in(printed: str) -> list[tuple[str, str, float]]:
     """Training, line and score, of what a program of a page prints."""
-    for row in _SCORES.finditer(printed):
-        for line, score in _SCORE.findall(row["scores"]):
-            yield row["name"], line, float(score)
+    return [
+        (row["name"], line, float(score))
+        for row in _SCORES.finditer(printed)
+        for line, score in _SCORE.findall(row["scores"])
+    ]
 
 
 def run(command: str, folder: Path) -> tuple[str, dict[str, float]]:
@@ -79,25 +83,24 @@ def run(command: str, folder: Path) -> tuple[str, dict[str, float]]:
 def measure(
     name: str, folder: Path, seeds: Sequence[int], *, bench: bool
 ) -> list[dict[str, object]]:
-    """Follow a page with its seed, then run its programs again with the others."""
+    """Follow a page, seed by seed; what draws, looks or benches runs with the first one alone."""
     rows: list[dict[str, object]] = []
     for seed in seeds:
+        wanted = ("python train.py", "styleaug adapt", "python mine.py")
+        if seed == seeds[0]:
+            wanted += ("python -m", "styleaug preview", *(("styleaug bench",) if bench else ()))
 
         def seeded(text: str, seed: int = seed) -> str:
             return re.sub(r"^SEED = \d+", f"SEED = {seed}", text, flags=re.MULTILINE)
 
         for command in follow(PAGES[name], folder, seeded):
-            benches = command.startswith("styleaug bench")
-            again = command.startswith(("python -m", "styleaug")) and "adapt" not in command
-            if (benches and not bench) or (again and seed != seeds[0]):
-                continue
-            printed, times = run(command, folder)
-            row: dict[str, object] = {"seed": seed, "name": command}
-            rows += [{**row, "measure": key, "value": round(v, 1)} for key, v in times.items()]
-            rows += [
-                {"seed": seed, "name": training, "measure": line, "value": score}
-                for training, line, score in scores_in(printed)
-            ]
+            if command.startswith(wanted):
+                printed, times = run(command, folder)
+                found = [(command, *time) for time in times.items()] + scores_in(printed)
+                rows += [
+                    {"seed": seed, "name": of, "measure": what, "value": round(value, 1)}
+                    for of, what, value in found
+                ]
     return rows
 
 
@@ -121,7 +124,8 @@ def main(arguments: Sequence[str]) -> None:
         rows = measure(options.page, folder, options.seeds, bench=options.bench)
         pictures.mkdir(exist_ok=True)
         draw_lines(pictures / "lines.jpg")
-        shutil.copy(folder / "preview.jpg", pictures / f"{options.page}.jpg")
+        with Image.open(folder / "preview.jpg") as sheet:
+            sheet.save(pictures / f"{options.page}.jpg", quality=65, optimize=True)  # for the web
         if options.bench:
             results.mkdir(exist_ok=True)
             shutil.copy(folder / "bench" / "bench.json", results / f"{options.page}-bench.json")
