@@ -11,6 +11,8 @@ import torch
 from PIL import Image
 
 from benchmarks import tutorials
+from benchmarks.docs.pages import fill
+from benchmarks.rows import Rows
 from styleaug.cli import main
 from styleaug.datasets import drawn, read_defects
 
@@ -69,6 +71,36 @@ def test_every_page_says_bench_and_shows_its_results():
         text = page.read_text(encoding="utf-8")
         assert "\nstyleaug bench --data old_line/" in text
         assert f"<!-- results: tutorial {name} -->" in text
+
+
+def test_a_page_tells_what_was_gained_seed_by_seed(tmp_path):
+    """Scores as the programs print them, gains paired by seed, the time of both trainings."""
+    rows = []
+    for seed, printed in enumerate(
+        (
+            "flips only     old line  80.0   new line  60.0\n"
+            "StyleAugment   old line  79.0   new line  75.0\n",
+            "flips only     old line  82.0   new line  64.0\n"
+            "StyleAugment   old line  83.5   new line  75.0\n",
+        )
+    ):
+        found = tutorials.scores_in(f"train: 100%\n{printed}")
+        assert len(found) == 4
+        found += [
+            ("StyleAugment, adapted", "new line", 81.0),
+            ("python train.py", "cpu seconds", 90),
+        ]
+        rows += [{"seed": seed, "name": n, "measure": m, "value": v} for n, m, v in found]
+    meta = {"machine": {"cpu": "a CPU", "cores": 2}}
+    Rows(meta, rows).save(tmp_path / "tutorials" / "masks.json")
+    names = ("tutorial", "tutorial_adapted")
+    blocks = (f"<!-- results: {name} masks -->\n<!-- /results -->" for name in names)
+    text = fill("\n".join(blocks), tmp_path)
+    assert "| flips only | 81.0 ± 1.4 | 62.0 ± 2.8 |" in text
+    assert "+15.0, +11.0 points on the new line" in text
+    assert "-1.0, +1.5 points on the old line." in text
+    assert "took 1.5 CPU minutes (a CPU)" in text
+    assert "81.0 ± 0.0 adapted" in text
 
 
 # ---------------------------------------------------------------- drawn parts
