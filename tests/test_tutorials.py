@@ -26,7 +26,7 @@ def shortened(text):
     for pattern, less in SHORT.items():
         text = re.sub(pattern, less, text, flags=re.MULTILINE)
     if "datasets.drawn" in text:
-        text = re.sub(r" --count \d+", "", text) + " --count 24"
+        text = re.sub(r" --count \d+", "", text) + " --count 48"
     return text
 
 
