@@ -116,7 +116,8 @@ def test_classes_of_one_polarity_are_named():
     assert {c: report.darker(c).count for c in signs} == {
         "dark": 9, "bright": 5, "both": 2, "faint": 0,
     }  # fmt: skip
-    assert report.darker("dark").share == 1 and report.darker("bright").share == 0
+    assert report.darker("dark").share == 1
+    assert report.darker("bright").share == 0
     assert report.polar == ["bright", "dark"]
 
 
