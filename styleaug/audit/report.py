@@ -14,6 +14,10 @@ from styleaug.stages.relight import Relight
 
 LOST = 0.5
 """Share of a defect's separability below which it counts as lost."""
+POLAR = 0.9
+"""Share of a class's defects of one polarity from which on that may tell the class."""
+_CLEAR = 0.3
+"""Size of a polarity below which a defect is neither brighter nor darker."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Row:
         label: its class.
         area: share of the image that is marked.
         before: separability of the defect in the image as it is; 0 if it was not measured.
+        polarity: towards 1 the brighter than its surroundings the defect is, towards -1 the darker.
         kept: separability after over before, of each draw, by setting.
         added: fine structure added to flat areas of an image without defects, in levels of 255.
         spots: whether something conspicuous appeared in it.
@@ -34,6 +39,7 @@ class Row:
     label: str
     area: float = 0.0
     before: float = 0.0
+    polarity: float = 0.0
     kept: Mapping[str, Sequence[float]] = field(default_factory=dict)
     added: Mapping[str, float] = field(default_factory=dict)
     spots: Mapping[str, bool] = field(default_factory=dict)
@@ -111,6 +117,24 @@ class AuditReport:
                 return strength
         return None
 
+    def darker(self, label: str) -> Share:
+        """Share of a class's defects that are darker than their surroundings.
+
+        Defects of which that cannot be said are left out, those with as much light as shade.
+        """
+        signs = [r.polarity for r in self.rows if r.kept and r.label == label]
+        return Share.of([float(sign < 0) for sign in signs if abs(sign) >= _CLEAR])
+
+    @property
+    def polar(self) -> list[str]:
+        """Classes that are darker, or brighter, nearly always: ``Relief`` must not invert them."""
+        return [
+            label
+            for label in self.classes
+            for share in [self.darker(label)]
+            if share.count and max(share.share, 1 - share.share) >= POLAR
+        ]
+
     def invented(self, setting: str) -> tuple[float, Share]:
         """For images without defects: median of the structure added, and share with a new spot."""
         rows = self.checked if setting == "recommended" else self.rows
@@ -155,6 +179,7 @@ class AuditReport:
             "fades_at": {
                 c: {f"texture {t:g}": self.fades(c, t) for t in TEXTURES} for c in self.classes
             },
+            "darker": {c: asdict(self.darker(c)) for c in self.classes},
             "invented": {
                 s: {"levels": level, "images": asdict(share)}
                 for s in names

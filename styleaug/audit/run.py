@@ -23,6 +23,7 @@ from styleaug.audit.measures import (
     conspicuity,
     flat_energy,
     new_spots,
+    polarity,
     scorer,
 )
 from styleaug.audit.report import AuditReport, Row
@@ -186,7 +187,8 @@ class _Subject:
         after = score(self.draw(sample, image, list(self.settings)))
         kept = np.asarray(after).reshape(len(self.settings), self.config.draws) / before
         found = dict(zip(self.settings, kept.tolist(), strict=True))
-        return replace(row, before=before, kept=found)
+        sign = 0.0 if mask is None else polarity(to_float(image), mask)
+        return replace(row, before=before, polarity=sign, kept=found)
 
     def _score_of(
         self, sample: Sample, mask: Tensor | None

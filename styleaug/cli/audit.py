@@ -133,6 +133,7 @@ def table(report: AuditReport) -> str:
             for s, t in zip(found, TEXTURES, strict=True)
         )
         lines.append(f"  {label or 'defect'}: {shown}")
+    lines += _polarity(report)
     free = [(n, *report.invented(n)) for n in names]
     if any(share.count for _, _, share in free):
         lines += ["", "On images without defects: structure added to flat areas, and new spots:"]
@@ -142,6 +143,19 @@ def table(report: AuditReport) -> str:
             if share.count
         ]
     return "\n".join(lines)
+
+
+def _polarity(report: AuditReport) -> list[str]:
+    """Whether defects are darker than their surroundings, and what follows for ``Relief``."""
+    known = [(c, report.darker(c)) for c in report.classes if report.darker(c).count]
+    if not known:
+        return []
+    lines = ["", "Darker than their surroundings, of the defects of which that can be said:"]
+    lines += [f"  {c or 'defect'}: {_percent(share)} % of {share.count}" for c, share in known]
+    if report.polar:
+        names = ", ".join(label or "defect" for label in report.polar)
+        lines.append(f"  Polarity may tell {names}: with the stage Relief, take flip=0.")
+    return lines
 
 
 def _percent(share: Share) -> str:
