@@ -42,7 +42,7 @@ WORDS = {
     r"coins?": "probability",
     r"rooms?(?! temperature)": "module",
     rf"({STEMS})i?s(e|es|ed|er|ers|ing|ation|ations)": "the spelling with z",
-    r"colors?|colored": "colour",
+    r"(?<!Preserving )colors?|colored": "colour",  # but for the title of a paper
     r"grey|greys|greyscale": "gray",
     r"centers?|centered": "centre",
     r"behaviors?": "behaviour",
