@@ -78,6 +78,11 @@ class Chart:
         return max(self.ready, key=lambda name: self.runs.mean(name, CORRUPTED))
 
     @property
+    def rival(self) -> str:
+        """The policy of a library that scores best on the shifts, adapted or not."""
+        return self.shifts.best(LIBRARY)[0]
+
+    @property
     def policies(self) -> tuple[str, ...]:
         """The four that stand in each group, as the legend has them."""
         return (FLIPS, self.library, MIX, f"{MINE}()")
