@@ -34,17 +34,18 @@ Style = str | Mapping[str, float] | Array
 
 
 class Restyler:
-    """Restyle images by an exported network.
+    """Restyle images with an exported network.
 
     Args:
-        folder: what ``styleaug export`` has written.
-        precision: ``"fp32"``, ``"fp16"`` or ``"int8"``, of those that the folder holds; by default
-            int8 if it is there.
-        threads: of the processor; 0 leaves the number to ONNX Runtime.
-        providers: of ONNX Runtime, the first that works is taken; the processor by default.
+        folder: output of ``styleaug export``.
+        precision: ``"fp32"``, ``"fp16"`` or ``"int8"``, if the folder has it; by default int8 if
+            present.
+        threads: number of CPU threads; 0 lets ONNX Runtime choose.
+        providers: ONNX Runtime providers, of which the first that works is used; by default the
+            CPU.
 
     Raises:
-        WeightsError: if the folder is not what an export has written, or lacks the precision.
+        WeightsError: if the folder is not an export, or lacks the precision.
         MissingExtraError: if ONNX Runtime is not installed.
 
     Examples:
@@ -145,7 +146,7 @@ class Restyler:
         return _as_given(out[:, :, :height, :width], images)
 
     def code(self, style: Style) -> Array:
-        """The code of a style (D,); see :meth:`__call__`.
+        """Return the code of a style (D,); see :meth:`__call__`.
 
         Raises:
             ValueError: if a style is unknown, weights are negative or all 0, or a code has another
@@ -169,7 +170,7 @@ class Restyler:
         return np.asarray(mixture, dtype=np.float32)
 
     def encode(self, picture: Array) -> Array:
-        """The code of any picture as a style, without training: of its middle square.
+        """Encode the central square of any picture as a style, without training.
 
         Args:
             picture: (H, W) or (H, W, 3), at least 16 pixels a side; uint8, or float in [0, 1]; RGB.

@@ -31,17 +31,17 @@ class StylePack:
 
     Args:
         stylizer: network and encoder.
-        codes: one row a style (N, code_size).
-        names: of the rows, unique.
-        tags: of each row.
-        info: provenance: sources, licence, recipe; anything that JSON can hold.
-        source: what :meth:`load` loads it from, if it was loaded.
+        codes: one row per style (N, code_size).
+        names: unique names of the rows.
+        tags: tags of each row.
+        info: provenance: sources, licence, recipe; any JSON values.
+        source: the argument of :meth:`load`, if the pack was loaded.
 
     Attributes:
         config: shape of the network.
         codes: (N, code_size), float32.
         state: weights of network and encoder, float16.
-        id: SHA-256 of all that decides what the network does: weights, codes, variance floor.
+        id: SHA-256 of everything that determines the output: weights, codes, variance floor.
 
     Examples:
         >>> pack = StylePack.random()
@@ -135,7 +135,7 @@ class StylePack:
     def random(
         cls, config: StyleNetConfig | None = None, *, rows: int = 8, seed: int = 0
     ) -> StylePack:
-        """A pack with random weights, for tests and speed measurements."""
+        """Build a pack with random weights, for tests and speed measurements."""
         check_whole("rows", rows, 1)
         with initializing(seed):
             stylizer = Stylizer(config or StyleNetConfig())
@@ -173,15 +173,15 @@ class StylePack:
         *,
         style_residuals: Sequence[Tensor | None] | None = None,
     ) -> StylePack:
-        """A new pack with more rows; this one, its network and its rows stay as they are.
+        """Return a new pack with more rows; this pack does not change.
 
         Args:
             codes: (N, code_size).
-            names: of the new rows.
-            tags: of each of them.
+            names: names of the new rows.
+            tags: tags of each new row.
             added: provenance by name, kept in ``info["added"]``.
-            style_residuals: of each row (P,), as :func:`styleaug.styles.fit_style` finds it, or
-                None; by default none has any.
+            style_residuals: residual (P,) of each row from :func:`styleaug.styles.fit_style`, or
+                None; by default None for all.
 
         Raises:
             ValueError: if shapes do not fit, or a name is taken.
@@ -203,7 +203,7 @@ class StylePack:
         )
 
     def check_new(self, names: Iterable[str]) -> None:
-        """Raise if a new style cannot have one of these names.
+        """Raise an error if a new style cannot have one of these names.
 
         Raises:
             ValueError: if a name is taken, by a row or by a tag, or is blank.
@@ -219,7 +219,7 @@ class StylePack:
             )
 
     def rows(self, styles: str | Iterable[str] = "all") -> list[int]:
-        """Rows that are meant by ``"all"``, tags and names; see ``StyleAugment(styles=...)``.
+        """Return the rows of ``"all"``, tags and names; see ``Restyle(styles=...)``.
 
         Raises:
             ValueError: if an entry is neither a tag nor a name of this pack.
@@ -244,11 +244,11 @@ class StylePack:
         return list(chosen)
 
     def code(self, style: str | Mapping[str, float]) -> Tensor:
-        """The code (code_size,) of a style, or of a mixture.
+        """Return the code (code_size,) of a style, or of a mixture.
 
         Args:
-            style: a name, or a tag, which stands for the mean of its rows; or several with their
-                weights, of which only the ratios count.
+            style: a name; a tag, which stands for the mean of its rows; or several of these with
+                weights, of which only the ratios matter.
 
         Raises:
             ValueError: if an entry is unknown, or the weights are negative or all 0.

@@ -68,10 +68,10 @@ class AuditReport:
     """The outcome of :func:`styleaug.audit.audit`.
 
     Attributes:
-        name: of the dataset.
-        rows: one an image.
+        name: name of the dataset.
+        rows: one row per image.
         budget: share of defects that each stage of the recommended settings may lose.
-        recommended: the transform that keeps to it; None if no stage does.
+        recommended: the transform within that budget; None if no stage is.
         checked: rows of the recommended settings, drawn as in training.
     """
 
@@ -83,7 +83,7 @@ class AuditReport:
 
     @property
     def settings(self) -> list[str]:
-        """Names of the settings that were measured."""
+        """Names of the measured settings."""
         tried = next((list(row.kept) for row in self.rows if row.kept), [])
         return [*tried, *(["recommended"] if self.checked else [])]
 
@@ -93,7 +93,7 @@ class AuditReport:
         return sorted({row.label for row in self.rows if row.kept})
 
     def lost(self, setting: str, *, label: str | None = None, size: str | None = None) -> Share:
-        """Share of defects lost, of a class or size (``small``, ``medium``, ``large``) or all."""
+        """Share of defects lost, for a class, a size (``small``, ``medium``, ``large``) or all."""
         rows = self.checked if setting == "recommended" else self.rows
         edges = np.percentile([row.area for row in self.rows if row.kept], [100 / 3, 200 / 3])
         sizes = ("small", "medium", "large")
@@ -107,7 +107,7 @@ class AuditReport:
         )
 
     def fades(self, label: str, texture: float, tolerance: float = 0.05) -> float | None:
-        """Strength at which a class starts to fade: the first that loses more than ``tolerance``.
+        """Lowest strength at which a class loses more than ``tolerance``.
 
         Returns:
             None if no strength does.
@@ -136,14 +136,14 @@ class AuditReport:
         ]
 
     def invented(self, setting: str) -> tuple[float, Share]:
-        """On images without defects: median of the structure added, and share with a new spot."""
+        """For images without defects: median of the structure added, and share with a new spot."""
         rows = self.checked if setting == "recommended" else self.rows
         free = [row for row in rows if setting in row.added]
         added = float(np.median([row.added[setting] for row in free])) if free else 0.0
         return added, Share.of([row.spots[setting] for row in free])
 
     def worst(self, count: int) -> list[tuple[Row, int]]:
-        """The defects of which least is left at full texture or lighting, and in which draw."""
+        """The defects that lose most at full texture or lighting, with the draw."""
         full = [n for n in (restyle_name(1, 1), stage_name(Relight, 1)) if n in self.settings]
         least = [
             (float(draws.min()), row, int(draws.argmin()))
@@ -155,13 +155,13 @@ class AuditReport:
 
     @property
     def code(self) -> str:
-        """The line to paste."""
+        """Line of code to paste."""
         if self.recommended is None:
             return f"# no stage keeps {1 - self.budget:.0%} of the defects: train without"
         return repr(self.recommended)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able: all tables, their rows, and what ``StyleAugment.from_dict`` takes."""
+        """Return tables, rows and settings for ``StyleAugment.from_dict``, ready for JSON."""
         names = self.settings
         return {
             "name": self.name,
