@@ -10,6 +10,7 @@ from statistics import mean, median
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.docs import robustness
+from benchmarks.docs.chart import Chart
 from benchmarks.docs.shifts import Shifts
 from benchmarks.rows import RESULTS, Rows, table
 from benchmarks.speed.limits import floor
@@ -71,6 +72,7 @@ def make_environment(results: Path) -> Environment:
         return Shifts.of(found) if found else None
 
     environment.globals |= {
+        "chart": lambda: Chart.of(runs(), shifts()),
         "experiment": experiment,
         "floor": floor,
         "presets": PRESETS.items(),
@@ -85,6 +87,7 @@ def make_environment(results: Path) -> Environment:
         "fixed": lambda value, digits=2: f"{value:.{digits}f}",
         "mean": mean,
         "median": median,
+        "first_upper": lambda text: text[:1].upper() + text[1:],
         "signed": lambda values: ", ".join(f"{value:+.1f}" for value in values),
         "words": lambda text: text.replace("_", " "),
     }
