@@ -61,3 +61,15 @@ def test_the_workflows_run_targets_that_exist():
     ]
     assert len(run) > 5
     assert set(run) <= set(targets)
+
+
+def test_what_contributors_are_told_to_touch_is_there():
+    """Files, folders and targets that CONTRIBUTING.md names exist."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:styleaug|tests|docs|benchmarks|\.github)/[\w./-]*)`", text)
+    named += re.findall(r"\]\(([\w./-]+)(?:#[\w-]+)?\)", text)
+    named = [n for n in named if "NAME" not in n]
+    assert len(named) > 20
+    assert [n for n in named if not (ROOT / n).exists()] == []
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert set(re.findall(r"`make ([a-z-]+)", text)) <= set(targets)
