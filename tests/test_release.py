@@ -1,6 +1,7 @@
 """What a release says of itself in several files is the same in all of them."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,16 @@ def test_what_contributors_are_told_to_touch_is_there():
     assert [n for n in named if not (ROOT / n).exists()] == []
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     assert set(re.findall(r"`make ([a-z-]+)", text)) <= set(targets)
+
+
+def test_what_a_distribution_lacks_and_what_it_must_not_hold_is_found():
+    """``make package`` names missing weights and files that do not belong there."""
+    check = runpy.run_path(str(ROOT / "tests/wheel/contents.py"))
+    code = check["files_below"]("styleaug")
+    wrong = check["wrong_in_wheel"](code | {"tests/conftest.py"})
+    assert "lacks styleaug/pretrained/vgg16/vgg16.safetensors" in wrong
+    assert "holds tests/conftest.py" in wrong
+    assert not [w for w in wrong if w.endswith("styleaug/pack.py")]
+    wrong = check["wrong_in_sdist"](code | {"docs/try/node_modules/a.js", "docs/try/app.js"})
+    assert "lacks pretrained/vgg16/vgg16.safetensors" in wrong
+    assert [w for w in wrong if w.startswith("holds")] == ["holds docs/try/node_modules/a.js"]
