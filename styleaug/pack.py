@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from styleaug.errors import WeightsError
-from styleaug.images.checks import check_number, check_path, check_whole, did_you_mean
+from styleaug.errors import WeightsError, did_you_mean
+from styleaug.images.checks import check_number, check_path, check_whole
 from styleaug.nn.encoder import Stylizer
 from styleaug.nn.norm import VARIANCE_FLOOR
 from styleaug.nn.stylenet import StyleNetConfig

@@ -9,7 +9,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn
 
-from styleaug.images.checks import check_path, did_you_mean
+from styleaug.errors import did_you_mean
+from styleaug.images.checks import check_path
 
 
 class Parser(argparse.ArgumentParser):

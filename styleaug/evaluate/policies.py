@@ -13,6 +13,7 @@ from torchvision.transforms import v2
 
 from styleaug.augment.presets import preset
 from styleaug.augment.transform import StyleAugment
+from styleaug.errors import did_you_mean
 from styleaug.evaluate.baselines import (
     Albumentations,
     GaussianNoise,
@@ -21,7 +22,6 @@ from styleaug.evaluate.baselines import (
     Reference,
 )
 from styleaug.evaluate.models import SMALL
-from styleaug.images.checks import did_you_mean
 from styleaug.images.io import list_images, load_rgb, to_tensor
 from styleaug.pack import DEFAULT_PACK, StylePack
 from styleaug.stages.base import Stage
