@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import traceback
 
+from styleaug.cli import TRACEBACK
 from styleaug.cli.pipeline import LOADED
 from styleaug.errors import StyleAugError
 from styleaug.runtime import is_out_of_memory
-
-TRACEBACK = "STYLEAUG_TRACEBACK"
-"""A variable of the environment; where it is set, errors are not caught."""
 
 _LONGEST = 600
 _EXPECTED = (
