@@ -13,9 +13,10 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from styleaug.adapt import adapt
-from styleaug.cli.options import add_command, add_options, count, default_of, few
+from styleaug.cli.options import add_command, add_options, default_of
 from styleaug.cli.parser import new_file
 from styleaug.cli.pipeline import load_pipeline
+from styleaug.cli.values import count, few
 from styleaug.files import atomic_path
 from styleaug.images.io import list_images, load_rgb, spread, to_tensor
 
@@ -121,6 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         torch.save(after, temporary)
     changed = sum(not torch.equal(value, before[name].cpu()) for name, value in after.items())
     print(f"{arguments.out}: {changed} of {len(after)} tensors adapted to {len(files)} images")
+    print(f"Load it: load().load_state_dict(torch.load({str(arguments.out)!r}))")
     if len(files) < _FEW and not arguments.prior:
         print(f"Fewer than {_FEW} images tell little: --prior 16 counts the old line as 16 more.")
     return 0

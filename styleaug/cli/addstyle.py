@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from styleaug.cli.options import add_command, add_options, count, default_of
+from styleaug.cli.options import add_command, add_options, default_of
 from styleaug.cli.parser import new_file
 from styleaug.cli.sheet import contact_sheet
+from styleaug.cli.values import count
 from styleaug.files import atomic_path, remove_leftovers
 from styleaug.images.color import to_dtype
 from styleaug.images.io import list_images, load_rgb, save_image, spread, to_tensor

@@ -13,6 +13,7 @@ from styleaug.cli.options import GOES_ON, add_command, add_options
 from styleaug.cli.outputs import check_outside
 from styleaug.cli.overview import short_overview
 from styleaug.cli.parser import new_folder
+from styleaug.cli.values import count, processes, seed
 from styleaug.datasets import DefectSet, read_defects
 from styleaug.datasets.summary import summarize
 from styleaug.evaluate import (
@@ -89,7 +90,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--steps",
-        type=int,
+        type=count,
         metavar="N",
         help="optimizer steps of each training, 1 or more; as many as your own training takes show "
         "best what it gains (default: 300, for masks and boxes 450; with --quick 100)",
@@ -104,7 +105,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--seeds",
-        type=int,
+        type=seed,
         nargs="+",
         metavar="N",
         help="seeds; each augmentation is trained once with each, and several give intervals "
@@ -112,10 +113,10 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--workers",
-        type=int,
+        type=processes,
         default=0,
         metavar="N",
-        help="processes that corrupt test images; 0 does it in the main one",
+        help="processes that corrupt test images, 0 to 256; 0 does it in the main process",
     )
     add_options(parser, "masks", "bits", "pack", "device")
 

@@ -87,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
             else f"codes differ by {deviation['mean']:.2g} of their standard deviation"
         )
         print(f"{arguments.out / each.file}: {each.bytes / 1e6:.2f} MB; {told}")
+    print(f"Run it: styleaug.edge.Restyler({str(arguments.out)!r})(image, style, strength=0.7)")
     return 0
 
 

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from styleaug.cli.options import GOES_ON, add_command, add_fields, add_options, count
+from styleaug.cli.options import GOES_ON, add_command, add_fields, add_options
 from styleaug.cli.outputs import OUT_OF_MEMORY, Content, Outputs, Picture, list_pictures
 from styleaug.cli.parser import new_folder
+from styleaug.cli.values import count
 from styleaug.files import digest_file
 from styleaug.gatys import GatysConfig, GatysProgress, gatys
 from styleaug.gatys.cached import PIXELS, digest_pixels
@@ -151,7 +152,9 @@ def run(arguments: argparse.Namespace) -> int:
             found = _restyle_all([to_float(read.image, bits) for _, read in batch], restyle)
             _write(outputs, batch, found, bits)
             bar.update(len(batch))
-    return outputs.report()
+    status = outputs.report()
+    print(f"In training: styleaug.gatys.cached.CachedStylization({str(arguments.out)!r})")
+    return status
 
 
 def _batches(outputs: Outputs, count: int, bits: int | None) -> Iterator[Batch]:

@@ -20,6 +20,7 @@ from styleaug.cli.options import add_command, add_options
 from styleaug.cli.overview import counted, overview
 from styleaug.cli.parser import new_file
 from styleaug.cli.sheet import contact_sheet, labelled
+from styleaug.cli.values import sheet
 from styleaug.datasets import DefectSet, Sample, read_defects
 from styleaug.datasets.summary import Summary, summarize
 from styleaug.errors import UnknownLayoutError
@@ -51,7 +52,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("data", type=Path, metavar="DIR", help="folder of images, labelled or not")
     parser.add_argument(
         "--out",
-        type=new_file,
+        type=sheet,
         default=Path("inspect.png"),
         metavar="SHEET",
         help="contact sheet to write, .png or .jpg",
@@ -85,11 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         if sentences:
             print(f"\n{title}:", *map(_wrapped, sentences), sep="\n")
-    print(
-        "\nNext:",
-        *(f"  {line}".rstrip() for line in steps(summary, arguments.masks)),
-        sep="\n",
-    )
+    if following := steps(summary, arguments.masks):
+        print("\nNext:", *(f"  {line}".rstrip() for line in following), sep="\n")
     shown = chosen(summary, arguments.limit)
     if shown:
         save_image(arguments.out, _sheet(shown))

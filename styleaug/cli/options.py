@@ -13,19 +13,14 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-import torch
-
 from styleaug.augment.edit import AMOUNTS, changed
 from styleaug.augment.presets import Preset, preset
 from styleaug.augment.transform import StyleAugment
-from styleaug.images.checks import check_bits
-from styleaug.runtime import choose_device
+from styleaug.cli.values import MOST, bits, count, device, few, seed
 from styleaug.stages.restyle import Restyle
 
 GOES_ON = "The same command continues where it stopped."
 """What an interruption of a command is answered with that keeps what it has done."""
-_MOST = 10_000
-"""Draws of an image, or pixels of a side, that memory holds."""
 
 
 _REST = argparse.Action([], dest="rest", metavar="[options]")
@@ -148,57 +143,6 @@ def chosen_preset(arguments: argparse.Namespace) -> Preset:
     return replace(chosen, stages=stages)
 
 
-def count(text: str) -> int:
-    """A whole number of at least 1, as an option's type."""
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text)):
-        raise argparse.ArgumentTypeError(
-            f"must be a whole number from 1 to {10**9 - 1}, but is {text!r:.60}"
-        )
-    return int(text)
-
-
-def few(text: str) -> int:
-    """A whole number of what is held in memory all at once, as an option's type."""
-    if count(text) > _MOST:
-        raise argparse.ArgumentTypeError(f"must be at most {_MOST}, but is {text}")
-    return int(text)
-
-
-def bits(text: str) -> int:
-    """Bits of 16-bit images, as an option's type."""
-    try:
-        check_bits(int(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"must be a whole number from 9 to 16, but is {text!r:.60}"
-        ) from error
-    return int(text)
-
-
-def seed(text: str) -> int:
-    """A number that all generators take, as an option's type."""
-    digits = text.isascii() and text.isdecimal() and len(text) < 20
-    if not digits or int(text) >= 2**32:  # numpy takes 32 bits
-        raise argparse.ArgumentTypeError(
-            f"must be a whole number from 0 to {2**32 - 1}, but is {text!r:.60}"
-        )
-    return int(text)
-
-
-def device(text: str) -> torch.device:
-    """A device that is there, as an option's type."""
-    try:
-        found = choose_device(text)
-        if found.type == "meta":
-            raise RuntimeError("it computes nothing")
-        torch.empty(0, device=found)
-    except Exception as error:  # each kind of device has its own
-        raise argparse.ArgumentTypeError(
-            f"must be auto, cpu, cuda or another device that is here, but is {text!r}"
-        ) from error
-    return found
-
-
 _SHOWN = {"styles": "STYLE", "working_size": "PIXELS"}
 """What stands for the values of an amount that is no number."""
 _SHARED: dict[str, dict[str, Any]] = {
@@ -239,7 +183,7 @@ _SHARED: dict[str, dict[str, Any]] = {
         "metavar": "PIXELS",
         "help": "short side to which larger images are reduced, as for training",
     },
-    "draws": {"type": few, "metavar": "N", "help": f"draws of each image, 1 to {_MOST}"},
+    "draws": {"type": few, "metavar": "N", "help": f"draws of each image, 1 to {MOST}"},
     "masks": {
         "type": Path,
         "metavar": "DIR",

@@ -11,22 +11,22 @@ from torch import Tensor
 
 from styleaug.audit import AuditConfig
 from styleaug.audit.run import fit
-from styleaug.augment.edit import changed
+from styleaug.augment.edit import as_code, changed
 from styleaug.augment.transform import StyleAugment
 from styleaug.cli.options import (
     add_command,
     add_options,
     add_preset_options,
     chosen_preset,
-    few,
     replaced,
 )
-from styleaug.cli.parser import new_file
 from styleaug.cli.pipeline import feed, load_pipeline, seeded
 from styleaug.cli.sheet import contact_sheet
+from styleaug.cli.values import few, sheet
 from styleaug.datasets import Sample, read_defects
 from styleaug.datasets.outlines import outlined
 from styleaug.images.io import list_images, save_image, spread, to_tensor
+from styleaug.pack import DEFAULT_PACK
 from styleaug.stages.restyle import Restyle
 
 EXAMPLES = """examples:
@@ -62,7 +62,7 @@ def add_parser(commands: Any) -> None:
     add_options(parser, "masks", "bits")
     parser.add_argument(
         "--out",
-        type=new_file,
+        type=sheet,
         default=Path("preview.png"),
         metavar="SHEET",
         help="contact sheet to write, .png or .jpg",
@@ -126,7 +126,17 @@ def run(arguments: argparse.Namespace) -> int:
                 captions.append([f"{sample.path.name} {name}", *texts])
     save_image(arguments.out, contact_sheet(rows, arguments.thumbnail, captions))
     print(f"{arguments.out}: {told}")
+    if arguments.pipeline is None and not arguments.strengths:
+        print(f"\nTo train with it:\n\n{_code(arguments)}")
     return 0
+
+
+def _code(arguments: argparse.Namespace) -> str:
+    """What builds the preset as it trains."""
+    chosen = chosen_preset(arguments)
+    if not replaced(arguments) and arguments.pack == DEFAULT_PACK:
+        return f"    StyleAugment({chosen.name!r})"
+    return as_code(StyleAugment(chosen.stages, p=chosen.p, schedule=chosen.schedule))
 
 
 def _samples(arguments: argparse.Namespace) -> list[Sample]:

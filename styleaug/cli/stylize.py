@@ -23,7 +23,6 @@ from styleaug.cli.options import (
     add_options,
     add_preset_options,
     chosen_preset,
-    count,
 )
 from styleaug.cli.outputs import (
     Content,
@@ -34,6 +33,7 @@ from styleaug.cli.outputs import (
     list_pictures,
     settings_of_stages,
 )
+from styleaug.cli.values import count
 from styleaug.images.io import SUFFIXES, encode_picture, walk
 from styleaug.stages.restyle import Restyle
 
@@ -147,6 +147,11 @@ def _kind_of(sources: Sequence[Path]) -> str:
 
 
 def _kind(source: Path) -> str:
+    if not source.exists():
+        raise ValueError(
+            f"{source} must be an image, a film, a 3D model or a folder of them, but does not "
+            "exist. Check the path."
+        )
     files = list(walk(source)) if source.is_dir() else [source]
     if any(map(is_model, files)):
         return "models"

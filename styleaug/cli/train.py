@@ -6,6 +6,7 @@ import argparse
 import os
 from dataclasses import fields
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from tqdm import tqdm
@@ -153,4 +154,5 @@ def run(arguments: argparse.Namespace) -> int:
         train(config, show)
     if int(os.environ.get("RANK", "0")) == 0:
         print(f"{config.out}; contact sheets and losses in {config.folder}")
+        print(f"Look at it: styleaug preview IMAGES --pack {quote(str(config.out))}")
     return 0
