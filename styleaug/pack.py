@@ -217,7 +217,7 @@ class StylePack:
         taken = sorted(set(names) & known)
         if taken:
             raise ValueError(
-                f"New styles need names that are free, but {self!r} has {', '.join(taken)} already. "
+                f"New styles need names that are free, but {', '.join(taken)} exist in {self!r}. "
                 "Choose others."
             )
 

@@ -164,7 +164,10 @@ def _built(node: ast.expr, pack: str, target: Path | None) -> Any:
     if isinstance(node, ast.Name) and node.id == "TARGET":
         return "all" if target is None else str(target)
     if not isinstance(node, ast.Call | ast.Name):
-        return ast.literal_eval(node)
+        try:
+            return ast.literal_eval(node)
+        except ValueError:
+            raise ValueError(f"{ast.unparse(node)} is neither a call nor a literal") from None
     name = ast.unparse(node.func if isinstance(node, ast.Call) else node)
     if name not in _KNOWN:
         raise ValueError(f"there is no {name}.{did_you_mean(name, (*BASELINES, *_KNOWN))}")
