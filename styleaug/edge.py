@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from statistics import NormalDist
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from styleaug.errors import MissingExtraError, WeightsError
+from styleaug.errors import MissingExtraError, WeightsError, did_you_mean
 
 FORMAT = 1
 """Of an exported folder."""
@@ -83,8 +82,9 @@ class Restyler:
         self.precision = precision or ("int8" if "int8" in files else next(iter(files)))
         if self.precision not in files:
             raise WeightsError(
-                f"precision must be one of {', '.join(files)}, which {self.folder} holds, but is "
-                f"{self.precision!r}. 'styleaug export' writes others, too."
+                f"precision must be one of {', '.join(files)}, which {self.folder} holds, but got "
+                f"{self.precision!r}.{did_you_mean(self.precision, files)} 'styleaug export' writes"
+                " others, too."
             )
         self._threads, self._providers = threads, providers
         self._network = self._open("restyle")
@@ -198,10 +198,9 @@ class Restyler:
         found = [k for k, (name, tags) in enumerate(every) if entry == name or entry in tags]
         if not found:
             known = {*self.names, *(tag for tags in self._tags for tag in tags)}
-            near = get_close_matches(entry, known, 1)
             raise ValueError(
                 f"A style must be a name or tag of {self.folder / 'export.json'}, but {entry!r} is "
-                f"none{f'; did you mean {near[0]!r}?' if near else '.'}"
+                f"none.{did_you_mean(entry, known)}"
             )
         return found
 

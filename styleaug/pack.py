@@ -6,14 +6,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from styleaug.errors import WeightsError
-from styleaug.images.checks import check_number, check_path, check_whole, did_you_mean
+from styleaug.errors import WeightsError, did_you_mean
+from styleaug.images.checks import check_number, check_path, check_whole
 from styleaug.nn.encoder import Stylizer
 from styleaug.nn.norm import VARIANCE_FLOOR
 from styleaug.nn.stylenet import StyleNetConfig
@@ -111,8 +112,9 @@ class StylePack:
         path = bundled.get(str(source)) or check_path("pack", source)
         if not path.is_file():
             raise WeightsError(
-                f"pack must be one of {', '.join(bundled)}, or the path of a pack file, but got "
-                f"{str(source)!r}.{did_you_mean(source, bundled)}"
+                f"pack must be one of {', '.join(bundled)}, or the path of a pack file, but "
+                f"{str(source)!r} {'is a folder' if path.is_dir() else 'does not exist'}."
+                f"{did_you_mean(source, bundled)}"
             )
         tensors, metadata = load_safetensors(path)
         if metadata.get("kind") != "pack" or metadata.get("format") != FORMAT:
@@ -215,7 +217,8 @@ class StylePack:
         taken = sorted(set(names) & known)
         if taken:
             raise ValueError(
-                f"New styles need names that are free, but {', '.join(taken)} exist in {self!r}."
+                f"New styles need names that are free, but {', '.join(taken)} exist in {self!r}. "
+                "Choose others."
             )
 
     def rows(self, styles: str | Iterable[str] = "all") -> list[int]:
@@ -233,7 +236,8 @@ class StylePack:
                 if entry in ("all", name) or entry in tags
             ]
             if not found:
-                told = f"'styleaug packs {self.source} --names'" if self.source else "pack.names"
+                shown = f"'styleaug packs {quote(self.source or '')} --names'"
+                told = shown if self.source else "pack.names"
                 known = {"all", *self.names, *(tag for row in self.tags for tag in row)}
                 raise ValueError(
                     f"styles must be 'all', tags or names of styles, or paths of images, but "

@@ -150,7 +150,7 @@ def test_styles_are_names_tags_mixtures_and_codes(exported, small):
     both = restyler(images, own)
     assert np.abs(both[1].astype(int) - restyler(images[1], "random-1")).max() <= 1
     for wrong, told in [
-        ("rnadom-1", "did you mean 'random-"),
+        ("rnadom-1", "Did you mean 'random-"),
         ({"random-0": -1}, "at least 0"),
         ({"random-0": 0}, "one above"),
         (np.zeros(3, np.float32), "finite numbers"),

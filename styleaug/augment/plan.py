@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from styleaug.images.checks import did_you_mean
+from styleaug.errors import did_you_mean
 from styleaug.stages.base import Stage
 from styleaug.stages.params import Params
 

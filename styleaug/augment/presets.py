@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from styleaug.augment.schedule import Points
-from styleaug.images.checks import did_you_mean
+from styleaug.errors import did_you_mean
 from styleaug.pack import DEFAULT_PACK, StylePack
 from styleaug.stages import relief as _relief  # noqa: F401 -- plans and settings know it
 from styleaug.stages.base import Stage

@@ -170,7 +170,7 @@ def _read(folder: Folder) -> tuple[str, Reading]:
         f"{folder.root} must be laid out as one folder for each of at least two classes, images "
         "named after at least two classes, with masks, or with annotations of YOLO, COCO, Pascal "
         "VOC, labelme, CVAT, Supervisely, or CSV or text files, but none of these fits its "
-        f"{len(folder.images)} images, the first {folder.images[0]} ({'; '.join(reasons)}). Name "
-        "the folder that holds the classes or annotations, give the folder of the masks, or "
-        "convert other annotations to COCO, as CVAT, Label Studio and datumaro do."
+        f"{len(folder.images)} images, the first {folder.images[0]}. Name the folder that holds "
+        "the classes or annotations, give the folder of the masks, or convert other annotations to "
+        f"COCO, as CVAT, Label Studio and datumaro do. What was looked for: {'; '.join(reasons)}."
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from styleaug.images.checks import check_fraction, check_number, check_whole
+from styleaug.images.checks import check_choice, check_fraction, check_number, check_whole
 from styleaug.nn.features import layer_names
 
 VARIANTS = ("fast", "textbook")
@@ -71,10 +71,7 @@ class GatysConfig:
             ("optimizer", OPTIMIZERS),
             ("precision", ("auto", *PRECISIONS)),
         ):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(choices)}, but got {getattr(self, name)!r}."
-                )
+            check_choice(name, getattr(self, name), choices)
         if self.steps is not None:
             check_whole("steps", self.steps, 1)
         unknown = set(self.content_layers) - set(layer_names(self.features))

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from styleaug.images.checks import check_fraction, did_you_mean
+from styleaug.errors import did_you_mean
+from styleaug.images.checks import check_fraction
 from styleaug.pack import StylePack
 from styleaug.runtime import prepare_process
 from styleaug.stages.apply import apply_stages

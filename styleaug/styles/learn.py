@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from styleaug.images.checks import check_whole
+from styleaug.images.checks import check_choice, check_whole
 from styleaug.networks import as_picture, encode
 from styleaug.pack import StylePack
 from styleaug.runtime import prepare_process
@@ -205,6 +205,5 @@ def check_options(method: str, steps: int) -> None:
     Raises:
         ValueError: if the method is unknown, or there are no steps.
     """
-    if method not in ("auto", "encode", "fit"):
-        raise ValueError(f"method must be auto, encode or fit, but got {method!r}.")
+    check_choice("method", method, ("auto", "encode", "fit"))
     check_whole("steps", steps, 1)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from styleaug.augment.plan import Plan
-from styleaug.images.checks import check_fraction, did_you_mean
+from styleaug.errors import did_you_mean
+from styleaug.images.checks import check_fraction
 from styleaug.stages.restyle import RestyleParams
 
 _AMOUNTS = ("strength", "texture")
