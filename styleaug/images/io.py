@@ -107,6 +107,8 @@ def load_image(path: Path) -> Image.Image:
         with Image.open(path) as file:
             image = ImageOps.exif_transpose(file)
             image.load()
+    except FileNotFoundError as error:
+        raise OSError(f"{path} must be an image, but does not exist. Check the path.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         # Pillow raises all of these for damaged files, depending on the format
         raise OSError(f"{path} must be a readable image, but is not ({error}).") from error
