@@ -305,7 +305,8 @@ def test_the_command_writes_tells_and_refuses(small, tmp_path, capsys, monkeypat
     monkeypatch.setattr(folder, "parts_of", lambda pack: parts_of(pack)[:1])
     command = ["export", str(source), "--out", str(out), "--int8", "--calibrate", str(parts)]
     assert main(command) == 0
-    told = capsys.readouterr().out.splitlines()
+    *told, call = capsys.readouterr().out.splitlines()
+    assert call.startswith(f"Run it: styleaug.edge.Restyler({str(out)!r})")
     assert [line.split(":")[0] for line in told] == [
         str(out / name) for name in ("restyle.onnx", "restyle-int8.onnx")
     ]
