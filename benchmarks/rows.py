@@ -68,6 +68,10 @@ class Rows:
             raise LookupError(f"There must be one row of {wanted}, but there are {len(found)}.")
         return found[0]["value"]
 
+    def values(self, **wanted: Any) -> list[Any]:
+        """The ``value`` of each row that has these values, in order."""
+        return [row["value"] for row in self.where(**wanted)]
+
     def each(self, column: str, **wanted: Any) -> list[Any]:
         """What a column holds, once each and in order, of the rows that have these values."""
         return list(dict.fromkeys(row[column] for row in self.where(**wanted)))

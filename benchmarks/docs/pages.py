@@ -16,6 +16,7 @@ from benchmarks.rows import RESULTS, Rows, table
 from benchmarks.speed.limits import floor
 from styleaug.augment.presets import PRESETS
 from styleaug.evaluate.results import Result, read_results
+from styleaug.evaluate.statistics import mean_and_deviation
 
 ROOT = Path(__file__).parents[2]
 PAGES = (
@@ -73,6 +74,7 @@ def make_environment(results: Path) -> Environment:
 
     environment.globals |= {
         "chart": lambda: Chart.of(runs(), shifts()),
+        "deviation": mean_and_deviation,
         "experiment": experiment,
         "floor": floor,
         "presets": PRESETS.items(),
