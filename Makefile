@@ -30,7 +30,7 @@ test-oldest: .venv-oldest/.ready ## Run the tests of the core with the oldest ve
 		tests/readers $(patsubst %,tests/test_%.py,cached checks color contracts features fused guided \
 		images losses metrics noise norm outputs pack resample runtime statistics stylenet untrusted weights)
 
-test-pages: .venv/.dev page ## Run the tests of the page "Try it" in Chromium
+test-pages: .venv/.dev page docs/styles/sheets/.ready ## Run the tests of the pages "Try it" and "Styles" in Chromium
 	$(BIN)/python -m pytest tests/pages
 
 test-all: .venv/.dev .venv-hosts/.ready ## Run all tests, slow ones too, and measure coverage
@@ -53,10 +53,10 @@ check: .venv/.dev ## Check format, lint, types, spelling, workflows and document
 
 page: docs/try/vendor/.ready docs/try/model/.ready ## Make what the page "Try it" loads: needs npm
 
-docs: .venv/.docs page ## Build the documentation into site/ (OFFLINE=true: to be read from files, without a server)
+docs: .venv/.docs page docs/styles/sheets/.ready ## Build the documentation into site/ (OFFLINE=true: to be read from files, without a server)
 	$(BIN)/mkdocs build --strict
 
-docs-deploy: .venv/.docs page ## Commit the documentation of this version to the branch gh-pages (ALIAS=latest)
+docs-deploy: .venv/.docs page docs/styles/sheets/.ready ## Commit the documentation of this version to the branch gh-pages (ALIAS=latest)
 	DOCS_VERSIONS=mike $(BIN)/mike deploy --update-aliases $(VERSION) $(ALIAS)
 
 package: .venv-dist/.ready ## Build the wheel and the source distribution into dist/, and check what they hold
@@ -85,11 +85,17 @@ docs/try/vendor/.ready: docs/try/package-lock.json
 	@touch $@
 
 docs/try/model/.ready: pretrained/fast/pack.safetensors pretrained/vgg16/vgg16.safetensors \
-		benchmarks/docs/page.py $(wildcard styleaug/export/*.py) | .venv/.dev
+		benchmarks/docs/page.py benchmarks/docs/scenes.py $(wildcard styleaug/export/*.py) | .venv/.dev
 	rm -rf build/page
 	$(BIN)/python -m styleaug export fast --out build/page --int8
 	$(BIN)/python -m benchmarks.docs.page build/page
 	rm -rf build/page
+	@touch $@
+
+# The page "Styles" shows every style of the default pack.
+docs/styles/sheets/.ready: pretrained/fast/pack.safetensors benchmarks/docs/styles.py \
+		benchmarks/docs/scenes.py | .venv/.dev
+	$(BIN)/python -m benchmarks.docs.styles
 	@touch $@
 
 # opencv-python needs libGL, which servers lack; the headless build replaces its files.

@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import re
+from collections import Counter
 
 import pytest
 import torch
@@ -37,6 +38,18 @@ def test_a_pack_is_small_and_has_styles_of_several_tags(bundled):
     assert {"texture", "material", "painting", "finish", *FAMILIES} <= known
     assert all(set(tags) & set(bundled.info["sources"]) for tags in bundled.tags)
     assert bundled.codes.isfinite().all()
+
+
+def test_tags_are_words_for_several_styles_spelled_once(bundled):
+    """Only where a picture comes from may single out one row; no tag is a file's name or number."""
+    counts = Counter(tag for tags in bundled.tags for tag in tags)
+    sources = {tags[-1] for tags in bundled.tags if tags[0] in ("material", "painting")}
+    described = {tag: count for tag, count in counts.items() if tag not in sources}
+    assert min(described.values()) > 1
+    assert all(re.fullmatch("[a-z]+(-[a-z]+)*", tag) for tag in described)
+    assert not {tag + "s" for tag in counts} & {*counts}
+    assert not {"images", "wg", "gras"} & {*counts}
+    assert {"grass", "brick", "wood", "metal"} <= {*described}
 
 
 def test_both_packs_have_the_same_styles_and_fast_a_third_of_the_arithmetic():
