@@ -16,7 +16,7 @@ VERSION = re.search(
 # Built, fetched, or under licences of its own.
 JUNK = re.compile(
     r"(^|/)(\.git|\.venv[^/]*|__pycache__|node_modules|site|dist|build|runs|demo-out)/"
-    r"|^docs/(assets|try/(vendor|model))/|\.py[cod]$"
+    r"|^docs/(assets|styles/sheets|try/(vendor|model))/|\.py[cod]$"
 )
 MOST = {"wheel": 60e6, "sdist": 70e6}
 """Bytes; PyPI takes 100 MB, and what grows beyond these has grown by mistake."""
