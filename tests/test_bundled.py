@@ -19,7 +19,7 @@ from styleaug.weights import bundled_dir
 FILES = sorted(bundled_dir().glob("*/*.safetensors"))
 
 
-@pytest.fixture(scope="module", params=["base", "fast"])
+@pytest.fixture(scope="module", params=sorted(bundled_packs()))
 def bundled(request):
     return StylePack.load(request.param)
 
@@ -33,9 +33,11 @@ def test_the_card_gives_the_digest_of_the_file(file):
 
 def test_a_pack_is_small_and_has_styles_of_several_tags(bundled):
     assert bundled_packs()[bundled.source].stat().st_size <= 8e6
-    assert len(bundled) >= 1500
+    drawn = bundled.source == "procedural"
+    assert len(bundled) >= (800 if drawn else 1500)
     known = {tag for tags in bundled.tags for tag in tags}
-    assert {"texture", "material", "painting", "finish", *FAMILIES} <= known
+    photographed = set() if drawn else {"texture", "material", "painting"}
+    assert {"finish", *FAMILIES} | photographed <= known
     assert all(set(tags) & set(bundled.info["sources"]) for tags in bundled.tags)
     assert bundled.codes.isfinite().all()
 
@@ -49,7 +51,18 @@ def test_tags_are_words_for_several_styles_spelled_once(bundled):
     assert all(re.fullmatch("[a-z]+(-[a-z]+)*", tag) for tag in described)
     assert not {tag + "s" for tag in counts} & {*counts}
     assert not {"images", "wg", "gras"} & {*counts}
-    assert {"grass", "brick", "wood", "metal"} <= {*described}
+    if bundled.source != "procedural":
+        assert {"grass", "brick", "wood", "metal"} <= {*described}
+
+
+def test_the_procedural_pack_names_no_source_but_drawn_finishes():
+    """Its styles are drawn, its weights began at random, and no pack taught it."""
+    pack = StylePack.load("procedural")
+    assert {tuple(tags) for tags in pack.tags} == {("finish", family) for family in FAMILIES}
+    assert [*pack.info["sources"]] == ["finish"]
+    assert pack.info["settings"]["content"] == ["drawn", "x-sdd", "trainval"]
+    assert pack.info["settings"]["init"] is None
+    assert pack.info["settings"]["teacher"] is None
 
 
 def test_both_packs_have_the_same_styles_and_fast_a_third_of_the_arithmetic():
