@@ -134,3 +134,14 @@ def test_a_private_word_is_found(text, right):
 def test_words_that_are_right_and_code_pass(text):
     """Terms of the field and names in code raise no alarm."""
     assert avoided_in(prose_of(text)) == []
+
+
+@pytest.mark.parametrize(
+    ("page", "end", "most"),
+    [("README.md", "## Reference", 900), ("docs/explanation/robustness.md", None, 700)],
+)
+def test_a_page_for_the_first_minute_is_short(page, end, most):
+    """Words with tables and code, up to the part for reference."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert end is None or end in text
+    assert len(text.partition(end)[0].split() if end else text.split()) <= most
