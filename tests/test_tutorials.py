@@ -15,6 +15,7 @@ from benchmarks.docs.pages import fill
 from benchmarks.rows import Rows
 from styleaug.cli import main
 from styleaug.datasets import drawn, read_defects
+from styleaug.images.io import list_images
 
 pytestmark = pytest.mark.usefixtures("one_thread", "seeded")
 SHORT = {r"^EPOCHS = \d+": "EPOCHS = 1", r"--limit \d+": "--limit 2", r"--steps \d+": "--steps 1"}
@@ -148,7 +149,9 @@ def test_folders_are_read_as_they_are_drawn(tmp_path):
     assert (classes.layout, boxes.layout, masks.layout) == ("folders", "yolo", "masks")
     labels = [sample.label for sample in classes.samples]
     assert {labels.count(kind) for kind in (drawn.GOOD, *drawn.KINDS)} == {3}
-    assert sum(bool(sample.masks) for sample in classes.samples) == 9
+    marked = read_defects(tmp_path / "classes", masks=tmp_path / "classes_masks").samples
+    assert sum(bool(sample.masks) for sample in marked) == 9
+    assert len(list_images(tmp_path / "classes")) == 12  # and no mask among them
     assert boxes.classes == drawn.KINDS
     for boxed, masked in zip(boxes.samples, masks.samples, strict=True):
         np.testing.assert_array_equal(Image.open(boxed.path), Image.open(masked.path))
@@ -159,8 +162,12 @@ def test_folders_are_read_as_they_are_drawn(tmp_path):
 
 
 def test_nothing_is_drawn_among_files_of_others(tmp_path, capsys):
-    (tmp_path / "mine.txt").write_text("")
-    with pytest.raises(SystemExit):
-        drawn.main([str(tmp_path)])
-    assert "must be empty" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    for taken in ("parts", "parts_masks"):
+        place = tmp_path / taken
+        place.mkdir()
+        (place / "mine.txt").write_text("")
+        with pytest.raises(SystemExit):
+            drawn.main([str(tmp_path / "parts")])
+        assert f"must be empty, but {place} is not" in capsys.readouterr().err
+        (place / "mine.txt").unlink()
+    assert [path.name for path in tmp_path.rglob("*.*")] == []

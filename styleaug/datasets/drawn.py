@@ -181,7 +181,12 @@ def _write_class(folder: Path, number: int, part: Part) -> None:
     kind = part.defects[0][0] if part.defects else GOOD
     _save(folder / kind / f"{number:03d}.png", to_image(part.image))
     if part.defects:
-        _save_mask(folder / "masks" / kind / f"{number:03d}.png", part)
+        _save_mask(_masks_of(folder) / kind / f"{number:03d}.png", part)
+
+
+def _masks_of(folder: Path) -> Path:
+    """Outside of the folder, or they would be taken for images where no labels are read."""
+    return folder.with_name(f"{folder.name}_masks")
 
 
 def _write_masks(folder: Path, number: int, part: Part) -> None:
@@ -223,7 +228,7 @@ LABELS: dict[str, Callable[[Path, int, Part], None]] = {
     "boxes": _write_boxes,
     "masks": _write_masks,
 }
-"""Layouts: a folder for each class, and masks for the audit; YOLO's boxes; images and masks."""
+"""Layouts: a folder for each class, and masks in DIR_masks; YOLO's boxes; images and masks."""
 
 
 def draw_folder(
@@ -242,10 +247,11 @@ def draw_folder(
     Raises:
         ValueError: if the folder holds anything.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise ValueError(
-            f"The folder to draw into must be empty, but {folder} is not. Name another."
-        )
+    for place in (folder, _masks_of(folder)):
+        if place.exists() and any(place.iterdir()):
+            raise ValueError(
+                f"The folder to draw into must be empty, but {place} is not. Name another."
+            )
     rng = np.random.default_rng(list(LINES).index(line))
     for number in tqdm(range(count), f"draw {folder.name}", unit="image"):
         if labels == "classes":
