@@ -1,14 +1,17 @@
-# Each target makes or reuses .venv (or .venv-hosts, .venv-oldest) and installs only what it needs,
+# Each target makes or reuses .venv (or .venv-hosts, .venv-oldest, .venv-dist) and installs only what it needs,
 # once per change of pyproject.toml.
 PYTHON ?= python3
 BIN := .venv/bin
+ALIAS ?= latest
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' styleaug/__init__.py)
 
 # No look for newer versions at import; no banner about MkDocs 2, which the docs' theme does not use.
 export NO_ALBUMENTATIONS_UPDATE := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-hosts test-oldest test-pages test-all fuzz check page docs
+.PHONY: help demo test test-hosts test-oldest test-pages test-all fuzz check page docs docs-deploy \
+	package smoke dist
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -27,7 +30,7 @@ test-oldest: .venv-oldest/.ready ## Run the tests of the core with the oldest ve
 		tests/readers $(patsubst %,tests/test_%.py,cached checks color contracts features fused guided \
 		images losses metrics noise norm outputs pack resample runtime statistics stylenet untrusted weights)
 
-test-pages: .venv/.dev page ## Run the tests of the page "Try it" in Chromium
+test-pages: .venv/.dev page docs/styles/sheets/.ready ## Run the tests of the pages "Try it" and "Styles" in Chromium
 	$(BIN)/python -m pytest tests/pages
 
 test-all: .venv/.dev .venv-hosts/.ready ## Run all tests, slow ones too, and measure coverage
@@ -37,16 +40,38 @@ test-all: .venv/.dev .venv-hosts/.ready ## Run all tests, slow ones too, and mea
 fuzz: .venv/.dev ## Run the tests with random input on ten thousand examples each: half an hour
 	FUZZ_PROFILE=long $(BIN)/python -m pytest tests/fuzz -o faulthandler_timeout=0
 
-check: .venv/.dev ## Check format, lint, types and documentation
+check: .venv/.dev ## Check format, lint, types, spelling, workflows and documentation
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/codespell
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/mkdocs build --strict
 
 page: docs/try/vendor/.ready docs/try/model/.ready ## Make what the page "Try it" loads: needs npm
 
-docs: .venv/.docs page ## Build the documentation into site/
+docs: .venv/.docs page docs/styles/sheets/.ready ## Build the documentation into site/ (OFFLINE=true: to be read from files, without a server)
 	$(BIN)/mkdocs build --strict
+
+docs-deploy: .venv/.docs page docs/styles/sheets/.ready ## Commit the documentation of this version to the branch gh-pages (ALIAS=latest)
+	DOCS_VERSIONS=mike $(BIN)/mike deploy --update-aliases $(VERSION) $(ALIAS)
+
+package: .venv-dist/.ready ## Build the wheel and the source distribution into dist/, and check what they hold
+	rm -rf dist
+	.venv-dist/bin/python -m build
+	.venv-dist/bin/python -m twine check --strict dist/*
+	.venv-dist/bin/python tests/wheel/contents.py dist
+
+smoke: ## Install the wheel of dist/ into an empty environment, and run it there (PYTHON=python3.13)
+	folder=$$(mktemp -d) && trap "rm -rf $$folder" EXIT && $(PYTHON) -m venv $$folder/venv && \
+		$$folder/venv/bin/python -m pip install --quiet dist/*.whl && cp tests/wheel/smoke.py $$folder && \
+		cd $$folder && venv/bin/python smoke.py
+
+dist: package ## Build both distributions, check them, and run the wheel in an empty environment
+	@$(MAKE) --no-print-directory smoke
 
 # ONNX Runtime for WebAssembly, of which three files are needed.
 docs/try/vendor/.ready: docs/try/package-lock.json
@@ -60,11 +85,17 @@ docs/try/vendor/.ready: docs/try/package-lock.json
 	@touch $@
 
 docs/try/model/.ready: pretrained/fast/pack.safetensors pretrained/vgg16/vgg16.safetensors \
-		benchmarks/docs/page.py $(wildcard styleaug/export/*.py) | .venv/.dev
+		benchmarks/docs/page.py benchmarks/docs/scenes.py $(wildcard styleaug/export/*.py) | .venv/.dev
 	rm -rf build/page
 	$(BIN)/python -m styleaug export fast --out build/page --int8
 	$(BIN)/python -m benchmarks.docs.page build/page
 	rm -rf build/page
+	@touch $@
+
+# The page "Styles" shows every style of the default pack.
+docs/styles/sheets/.ready: pretrained/fast/pack.safetensors benchmarks/docs/styles.py \
+		benchmarks/docs/scenes.py | .venv/.dev
+	$(BIN)/python -m benchmarks.docs.styles
 	@touch $@
 
 # opencv-python needs libGL, which servers lack; the headless build replaces its files.
@@ -94,7 +125,11 @@ endef
 	.venv-oldest/bin/python -m pip install -e . --no-deps
 	@touch $@
 
-.venv/bin/pip .venv-hosts/bin/pip .venv-oldest/bin/pip:
+.venv-dist/.ready: | .venv-dist/bin/pip
+	.venv-dist/bin/python -m pip install "build>=1.2" "twine>=6.1"
+	@touch $@
+
+.venv/bin/pip .venv-hosts/bin/pip .venv-oldest/bin/pip .venv-dist/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo "styleaug needs Python 3.10 or newer, but $(PYTHON) is: $$($(PYTHON) -V 2>&1)." >&2; \
 		echo "Name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }

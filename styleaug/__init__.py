@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from styleaug.stages.relight import Relight
     from styleaug.stages.restyle import Restyle
 
-__version__ = "0.1.0"
+__version__ = "1.0.0rc1"
 __all__ = [
     "Defocus",
     "Equalize",

@@ -31,13 +31,13 @@ Source = Iterable[Any] | Mapping[str, Moments]
 
 
 def norm_statistics(model: Any, batches: Iterable[Any]) -> dict[str, Moments]:
-    """What the batch norms of a model meet on its own line, to be kept with the weights.
+    """Compute the batch-norm statistics of a model on its own line, to store with the weights.
 
-    Then :func:`adapt_batchnorm` needs no training image any more.
+    With them, :func:`adapt_batchnorm` needs no training images.
 
     Args:
-        model: a module with batch norms; it stays as it is.
-        batches: what it takes, batch by batch: a few hundred training images, without augmentation.
+        model: a module with batch norms; it does not change.
+        batches: batches of its inputs: a few hundred training images without augmentation.
 
     Returns:
         Means and variances, by the names of the norms, for ``torch.save``.
@@ -61,29 +61,28 @@ def norm_statistics(model: Any, batches: Iterable[Any]) -> dict[str, Moments]:
 def adapt_batchnorm(
     model: Any, batches: Iterable[Any], *, source: Source | None = None, prior: float = 0.0
 ) -> Any:
-    """A copy in eval mode whose batch norms fit unlabelled images of a new line.
+    """Return a copy in eval mode whose batch norms fit unlabelled images of a new line.
 
-    For a good part, what another lighting or finish does to a network is that the means and
-    variances of its batch norms no longer hold. They can be estimated anew without a label
-    (Li et al. 2016; Schneider et al. 2020). No weight changes. It serves classifiers, detectors and
-    segmenters alike.
+    Much of the effect of another lighting or finish on a network is that the means and variances of
+    its batch norms no longer hold. They can be re-estimated without labels (Li et al. 2016;
+    Schneider et al. 2020). No weight changes. It applies to classifiers, detectors and segmenters.
 
     A network that was trained with augmentation has statistics of a mixture, which no single line
-    has: replaced by those of the new line, they no longer suit the weights. So give it ``source``,
-    images of the old line as they are. Then each channel of the new line is brought to the mean and
-    variance that it has on the old one, and normalized as it was in training: with means m and
-    standard deviations s of the norm (without index), of old and of new images,
-    ``s' = s * s_new / s_old`` and ``m' = m_new + (m - m_old) * s_new / s_old``. Without
-    ``source``, the norm's own stand for the old ones: m' is m_new and s' is s_new.
+    has. Statistics of the new line alone no longer suit its weights. With ``source``, unaugmented
+    images of the old line, each channel of the new line is mapped to its mean and variance on the
+    old one, and normalized as in training. With means m and standard deviations s of the norm
+    (without index), of old and of new images, ``s' = s * s_new / s_old`` and ``m' = m_new + (m -
+    m_old) * s_new / s_old``. Without ``source``, the norm's own statistics replace the old ones: m'
+    is m_new and s' is s_new.
 
     Args:
-        model: a module with batch norms, frozen ones too; it stays as it is.
-        batches: what it takes, batch by batch, shuffled: a hundred images or more, of all kinds of
-            parts in the shares in which they come.
-        source: the same of the old line: a few hundred training images, without augmentation; or
-            what :func:`norm_statistics` made of them.
-        prior: how many images the statistics of the old line count for, at least 0: with few new
-            images they steady the estimate; 0 drops them.
+        model: a module with batch norms, also frozen ones; it does not change.
+        batches: shuffled batches of its inputs: a hundred images or more, with all kinds of parts
+            in their usual shares.
+        source: the same from the old line: a few hundred training images without augmentation, or
+            the result of :func:`norm_statistics`.
+        prior: weight of the old line's statistics as a number of images, at least 0. It stabilizes
+            the estimate from few new images; 0 ignores them.
 
     Raises:
         ValueError: if the model has no batch norm with running statistics, or there is no batch.
@@ -195,17 +194,17 @@ class _Norm:
 
 
 def adapt_affine(model: Any, batches: Iterable[Any], *, lr: float = 1e-3) -> Any:
-    """A copy in eval mode whose norms' scales and shifts make its outputs surer (TENT).
+    """Return a copy in eval mode with norm scales and shifts that reduce entropy (TENT).
 
-    For networks without batch norms, such as transformers: each batch once, by one step of Adam on
-    the mean entropy of the outputs (Wang et al. 2021, eq. 1). Only scales and shifts of norms
-    change; batch norms, if there are any, use and keep the batches' statistics. It can go wrong
-    where most outputs are wrong: score it on a few labelled images of the new line.
+    For networks without batch norms, such as transformers. Each batch gives one step of Adam on the
+    mean entropy of the outputs (Wang et al. 2021, eq. 1). Only scales and shifts of norms change;
+    batch norms, if any, use and keep the batches' statistics. It can fail where most outputs are
+    wrong: score it on a few labelled images of the new line.
 
     Args:
-        model: a module that gives logits (B, K) or (B, K, H, W), K >= 2; it stays as it is.
-        batches: what it takes, batch by batch, shuffled: a few hundred images or more.
-        lr: of Adam.
+        model: a module with logits (B, K) or (B, K, H, W), K >= 2, as output; it does not change.
+        batches: shuffled batches of its inputs: a few hundred images or more.
+        lr: learning rate of Adam.
 
     Raises:
         ValueError: if the model has no norm with scale and shift, its outputs are no logits of
@@ -254,12 +253,12 @@ def adapt_affine(model: Any, batches: Iterable[Any], *, lr: float = 1e-3) -> Any
 def adapt(
     model: Any, batches: Iterable[Any], *, source: Source | None = None, prior: float = 0.0
 ) -> Any:
-    """:func:`adapt_batchnorm` where there are batch norms, else :func:`adapt_affine`.
+    """Apply :func:`adapt_batchnorm` if there are batch norms, otherwise :func:`adapt_affine`.
 
     Args:
         model: see there.
         batches: the same.
-        source: the same; :func:`adapt_affine` has no use for it.
+        source: the same; :func:`adapt_affine` does not use it.
         prior: the same.
 
     Raises:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from statistics import NormalDist
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from styleaug.errors import MissingExtraError, WeightsError
+from styleaug.errors import MissingExtraError, WeightsError, did_you_mean
 
 FORMAT = 1
 """Of an exported folder."""
@@ -34,17 +33,18 @@ Style = str | Mapping[str, float] | Array
 
 
 class Restyler:
-    """Restyle images by an exported network.
+    """Restyle images with an exported network.
 
     Args:
-        folder: what ``styleaug export`` has written.
-        precision: ``"fp32"``, ``"fp16"`` or ``"int8"``, of those that the folder holds; by default
-            int8 if it is there.
-        threads: of the processor; 0 leaves the number to ONNX Runtime.
-        providers: of ONNX Runtime, the first that works is taken; the processor by default.
+        folder: output of ``styleaug export``.
+        precision: ``"fp32"``, ``"fp16"`` or ``"int8"``, if the folder has it; by default int8 if
+            present.
+        threads: number of CPU threads; 0 lets ONNX Runtime choose.
+        providers: ONNX Runtime providers, of which the first that works is used; by default the
+            CPU.
 
     Raises:
-        WeightsError: if the folder is not what an export has written, or lacks the precision.
+        WeightsError: if the folder is not an export, or lacks the precision.
         MissingExtraError: if ONNX Runtime is not installed.
 
     Examples:
@@ -82,8 +82,9 @@ class Restyler:
         self.precision = precision or ("int8" if "int8" in files else next(iter(files)))
         if self.precision not in files:
             raise WeightsError(
-                f"precision must be one of {', '.join(files)}, which {self.folder} holds, but is "
-                f"{self.precision!r}. 'styleaug export' writes others, too."
+                f"precision must be one of {', '.join(files)}, which {self.folder} holds, but got "
+                f"{self.precision!r}.{did_you_mean(self.precision, files)} 'styleaug export' writes"
+                " others, too."
             )
         self._threads, self._providers = threads, providers
         self._network = self._open("restyle")
@@ -145,7 +146,7 @@ class Restyler:
         return _as_given(out[:, :, :height, :width], images)
 
     def code(self, style: Style) -> Array:
-        """The code of a style (D,); see :meth:`__call__`.
+        """Return the code of a style (D,); see :meth:`__call__`.
 
         Raises:
             ValueError: if a style is unknown, weights are negative or all 0, or a code has another
@@ -169,7 +170,7 @@ class Restyler:
         return np.asarray(mixture, dtype=np.float32)
 
     def encode(self, picture: Array) -> Array:
-        """The code of any picture as a style, without training: of its middle square.
+        """Encode the central square of any picture as a style, without training.
 
         Args:
             picture: (H, W) or (H, W, 3), at least 16 pixels a side; uint8, or float in [0, 1]; RGB.
@@ -197,10 +198,9 @@ class Restyler:
         found = [k for k, (name, tags) in enumerate(every) if entry == name or entry in tags]
         if not found:
             known = {*self.names, *(tag for tags in self._tags for tag in tags)}
-            near = get_close_matches(entry, known, 1)
             raise ValueError(
                 f"A style must be a name or tag of {self.folder / 'export.json'}, but {entry!r} is "
-                f"none{f'; did you mean {near[0]!r}?' if near else '.'}"
+                f"none.{did_you_mean(entry, known)}"
             )
         return found
 

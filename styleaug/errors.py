@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 _FRAMEWORKS = {"styleaug", "torch", "torchvision", "albumentations", "kornia", "lightning"}
 
@@ -37,3 +39,11 @@ def warn(message: str) -> None:
     while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _FRAMEWORKS:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, stacklevel=level)
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """A sentence with the names closest to one that is unknown, three at most; or nothing."""
+    names = sorted(set(known))
+    folded = {name.casefold(): name for name in names}
+    near = get_close_matches(str(word).casefold(), folded, n=3)
+    return f" Did you mean {' or '.join(repr(folded[name]) for name in near)}?" if near else ""

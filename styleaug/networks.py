@@ -59,10 +59,10 @@ def network_of(pack: StylePack, device: torch.device) -> FusedStyleNet | Referen
 
 
 def encode(pack: StylePack, images: Tensor) -> Tensor:
-    """Style codes of reference images, without training.
+    """Compute style codes of reference images, without training.
 
     Args:
-        pack: whose encoder looks at them.
+        pack: pack whose encoder is used.
         images: (B, C, H, W), uint8, uint16 or float in [0, 1], C = 1 or 3, on any device.
 
     Returns:

@@ -6,14 +6,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from styleaug.errors import WeightsError
-from styleaug.images.checks import check_number, check_path, check_whole, did_you_mean
+from styleaug.errors import WeightsError, did_you_mean
+from styleaug.images.checks import check_number, check_path, check_whole
 from styleaug.nn.encoder import Stylizer
 from styleaug.nn.norm import VARIANCE_FLOOR
 from styleaug.nn.stylenet import StyleNetConfig
@@ -31,17 +32,17 @@ class StylePack:
 
     Args:
         stylizer: network and encoder.
-        codes: one row a style (N, code_size).
-        names: of the rows, unique.
-        tags: of each row.
-        info: provenance: sources, licence, recipe; anything that JSON can hold.
-        source: what :meth:`load` loads it from, if it was loaded.
+        codes: one row per style (N, code_size).
+        names: unique names of the rows.
+        tags: tags of each row.
+        info: provenance: sources, licence, recipe; any JSON values.
+        source: the argument of :meth:`load`, if the pack was loaded.
 
     Attributes:
         config: shape of the network.
         codes: (N, code_size), float32.
         state: weights of network and encoder, float16.
-        id: SHA-256 of all that decides what the network does: weights, codes, variance floor.
+        id: SHA-256 of everything that determines the output: weights, codes, variance floor.
 
     Examples:
         >>> pack = StylePack.random()
@@ -111,8 +112,9 @@ class StylePack:
         path = bundled.get(str(source)) or check_path("pack", source)
         if not path.is_file():
             raise WeightsError(
-                f"pack must be one of {', '.join(bundled)}, or the path of a pack file, but got "
-                f"{str(source)!r}.{did_you_mean(source, bundled)}"
+                f"pack must be one of {', '.join(bundled)}, or the path of a pack file, but "
+                f"{str(source)!r} {'is a folder' if path.is_dir() else 'does not exist'}."
+                f"{did_you_mean(source, bundled)}"
             )
         tensors, metadata = load_safetensors(path)
         if metadata.get("kind") != "pack" or metadata.get("format") != FORMAT:
@@ -135,7 +137,7 @@ class StylePack:
     def random(
         cls, config: StyleNetConfig | None = None, *, rows: int = 8, seed: int = 0
     ) -> StylePack:
-        """A pack with random weights, for tests and speed measurements."""
+        """Build a pack with random weights, for tests and speed measurements."""
         check_whole("rows", rows, 1)
         with initializing(seed):
             stylizer = Stylizer(config or StyleNetConfig())
@@ -173,15 +175,15 @@ class StylePack:
         *,
         style_residuals: Sequence[Tensor | None] | None = None,
     ) -> StylePack:
-        """A new pack with more rows; this one, its network and its rows stay as they are.
+        """Return a new pack with more rows; this pack does not change.
 
         Args:
             codes: (N, code_size).
-            names: of the new rows.
-            tags: of each of them.
+            names: names of the new rows.
+            tags: tags of each new row.
             added: provenance by name, kept in ``info["added"]``.
-            style_residuals: of each row (P,), as :func:`styleaug.styles.fit_style` finds it, or
-                None; by default none has any.
+            style_residuals: residual (P,) of each row from :func:`styleaug.styles.fit_style`, or
+                None; by default None for all.
 
         Raises:
             ValueError: if shapes do not fit, or a name is taken.
@@ -203,7 +205,7 @@ class StylePack:
         )
 
     def check_new(self, names: Iterable[str]) -> None:
-        """Raise if a new style cannot have one of these names.
+        """Raise an error if a new style cannot have one of these names.
 
         Raises:
             ValueError: if a name is taken, by a row or by a tag, or is blank.
@@ -215,11 +217,12 @@ class StylePack:
         taken = sorted(set(names) & known)
         if taken:
             raise ValueError(
-                f"New styles need names that are free, but {', '.join(taken)} exist in {self!r}."
+                f"New styles need names that are free, but {', '.join(taken)} exist in {self!r}. "
+                "Choose others."
             )
 
     def rows(self, styles: str | Iterable[str] = "all") -> list[int]:
-        """Rows that are meant by ``"all"``, tags and names; see ``StyleAugment(styles=...)``.
+        """Return the rows of ``"all"``, tags and names; see ``Restyle(styles=...)``.
 
         Raises:
             ValueError: if an entry is neither a tag nor a name of this pack.
@@ -233,7 +236,8 @@ class StylePack:
                 if entry in ("all", name) or entry in tags
             ]
             if not found:
-                told = f"'styleaug packs {self.source} --names'" if self.source else "pack.names"
+                shown = f"'styleaug packs {quote(self.source or '')} --names'"
+                told = shown if self.source else "pack.names"
                 known = {"all", *self.names, *(tag for row in self.tags for tag in row)}
                 raise ValueError(
                     f"styles must be 'all', tags or names of styles, or paths of images, but "
@@ -244,11 +248,11 @@ class StylePack:
         return list(chosen)
 
     def code(self, style: str | Mapping[str, float]) -> Tensor:
-        """The code (code_size,) of a style, or of a mixture.
+        """Return the code (code_size,) of a style, or of a mixture.
 
         Args:
-            style: a name, or a tag, which stands for the mean of its rows; or several with their
-                weights, of which only the ratios count.
+            style: a name; a tag, which stands for the mean of its rows; or several of these with
+                weights, of which only the ratios matter.
 
         Raises:
             ValueError: if an entry is unknown, or the weights are negative or all 0.

@@ -17,6 +17,7 @@ from styleaug.audit.measures import (
     conspicuity,
     flat_energy,
     new_spots,
+    polarity,
     separability,
     surroundings,
 )
@@ -91,6 +92,33 @@ def test_separability_of_a_visible_defect_is_one_and_of_an_absent_one_small(cont
     assert separability(image, inside, ring) < 0.6
     defect = image + contrast * inside
     assert separability(defect, inside, ring) == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("contrast", [0.3, -0.3])
+def test_polarity_tells_bright_defects_from_dark_ones(contrast):
+    mask = torch.zeros(1, 1, 64, 64, dtype=torch.bool)
+    mask[..., 20:30, 20:30] = True
+    image = 0.5 + 0.02 * noise(1, 3, 64, 64) + contrast * mask
+    assert polarity(image, mask) == pytest.approx(1 if contrast > 0 else -1, abs=0.01)
+    assert abs(polarity(0.5 + 0.02 * noise(1, 3, 64, 64), mask)) < 0.3
+    assert polarity(image, mask & False) == 0
+
+
+def test_classes_of_one_polarity_are_named():
+    """Classes whose defects are nearly all darker, or all brighter; undecided ones do not count."""
+    signs = {"dark": [-0.9] * 9 + [0.1], "bright": [0.8] * 5, "both": [0.9, -0.9], "faint": [0.1]}
+    rows = [
+        Row(f"{label}{k}", label, before=1.0, polarity=sign, kept={"a": [1.0]})
+        for label, values in signs.items()
+        for k, sign in enumerate(values)
+    ]
+    report = AuditReport("x", tuple(rows), 0.02)
+    assert {c: report.darker(c).count for c in signs} == {
+        "dark": 9, "bright": 5, "both": 2, "faint": 0,
+    }  # fmt: skip
+    assert report.darker("dark").share == 1
+    assert report.darker("bright").share == 0
+    assert report.polar == ["bright", "dark"]
 
 
 def test_separability_needs_no_more_of_the_image_than_the_box_around_its_mask():
@@ -427,6 +455,7 @@ def test_the_command_writes_report_and_sheet(folder, pack_file, capsys):
     assert "    StyleAugment([" in printed
     assert "scratch: " in printed
     assert "spots on" in printed
+    assert "Polarity may tell scratch, spot: with the stage Relief, take flip=0." in printed
     assert "Only 8 defects were measured: up to 38% might be lost" in printed
     told = json.loads((out / "audit.json").read_text())
     assert told["lost"]["default"]["count"] == 8

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.docs import figures, robustness
+from benchmarks.docs.chart import Chart, draw_results
 from benchmarks.docs.pages import PAGES, fill
 from benchmarks.docs.shifts import Shifts
 from benchmarks.newstyles.__main__ import unseen
@@ -17,6 +18,7 @@ from styleaug.evaluate.corruptions import LAMPS, VALIDATION_CORRUPTIONS
 from styleaug.evaluate.models import SMALL
 from styleaug.evaluate.policies import build_policy, describe_policy
 from styleaug.evaluate.results import Result, ResultError, Row
+from styleaug.evaluate.statistics import Interval
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -138,7 +140,7 @@ def test_policies_are_compared_over_datasets_of_one_kind_and_never_over_kinds(tm
         result(name="t", policies=second),
         result("detection", policies={**second, "StyleAugment, more": ((0, 0), (0, 0))}),
     )
-    lines = filled("robustness")
+    lines = filled("robustness_short")
     assert lines[0] == "**Classification** of s, t: m in percent, 3 steps, 2 seeds."
     # by seed: clean 0 and 0; mPC (20 + 10) / 2 and (24 + 14) / 2
     assert lines[4].startswith("| flips only | 81.0 ± 1.4 |  | 30.0 ± 0.0 |  | 51.0 ± 1.4 |")
@@ -149,8 +151,10 @@ def test_policies_are_compared_over_datasets_of_one_kind_and_never_over_kinds(tm
     assert "| StyleAugment | 73.0 ± 1.4 | +2.0 (+2.0 to +2.0) | 32.0 ± 2.8 |" in "\n".join(lines)
     assert "rare" not in lines[4]  # it did not run on both
     assert any(line.startswith("| rare | s | +89.0") for line in lines)  # where it ran
-    assert "| StyleAugment | 47 |" in lines  # under contrast, over both
-    assert "| StyleAugment | 47.0 | 71.0 | 51.0 | 71.0 | 71.0 |" in lines  # adapted
+    assert "| StyleAugment | 47 |" in filled("robustness_conditions")  # contrast, over both
+    adapted = filled("robustness_adapted")
+    assert "| StyleAugment | 47.0 | 71.0 | 51.0 | 71.0 | 71.0 |" in adapted
+    assert "| StyleAugment | 99.0 | 60 |" in filled("robustness_datasets")  # AUROC and seconds
     head = "| detection: StyleAugment, more over | on |"
     over = next(n for n, line in enumerate(lines) if line.startswith(head))
     assert [line.split(" | ")[0] for line in lines[over + 2 : over + 4]] == [
@@ -162,7 +166,7 @@ def test_policies_are_compared_over_datasets_of_one_kind_and_never_over_kinds(tm
 def test_ours_after_a_baseline_is_compared_with_both(tmp_path):
     policies = {**FLIPS, "x": ((80, 82), (50, 50)), "StyleAugment": ((70, 72), (57, 57))}
     policies["x + StyleAugment"] = ((60, 62), (59, 59))
-    lines = pages(tmp_path, result(policies=policies))("robustness")
+    lines = pages(tmp_path, result(policies=policies))("robustness_short")
     at = next(n for n, line in enumerate(lines) if "x + StyleAugment over" in line)
     assert [line.split(" | ")[:4] for line in lines[at + 2 : at + 4]] == [
         ["| x", "s", "-20.0 (-20.0 to -20.0)", "+9.0 (+9.0 to +9.0)"],
@@ -193,7 +197,12 @@ def test_the_longest_trainings_with_as_many_images_and_seeds_stand_together(tmp_
     filled = pages(tmp_path / "more", *runs, run(7, 51), run(12, 52))
     assert "12 steps" in filled("robustness_long")[0]
     assert "| +12.0 (+12.0 to +12.0) |" in filled("robustness_long")[5]
-    assert " 3 steps" in filled("robustness")[0]
+    assert " 3 steps" in filled("robustness_short")[0]
+    # 3, then 12 steps of 2 images, of 9 to train on
+    assert [line.split(" | ")[:2] for line in filled("robustness")[2:]] == [
+        ["| detection", "1"],
+        ["| detection", "3"],
+    ]
     budgets = [line.split(" | ")[:4] for line in filled("robustness_budgets")[2:]]
     assert [(row[1], row[2]) for row in budgets[::2]] == [
         ("9", "3"),
@@ -206,7 +215,7 @@ def test_the_longest_trainings_with_as_many_images_and_seeds_stand_together(tmp_
 def test_one_seed_stands_among_the_budgets_alone(tmp_path):
     runs = [result(policies=FLIPS, protocol={"steps": steps}, seeds=(0,)) for steps in (3, 12)]
     filled = pages(tmp_path, *runs)
-    assert filled("robustness") == filled("robustness_long") == []
+    assert filled("robustness") == filled("robustness_short") == filled("robustness_long") == []
     assert filled("robustness_budgets")[2].startswith(
         "| s, classification | 9 | 3 | flips only | 90.0 |"
     )
@@ -230,7 +239,7 @@ def test_splits_by_look_and_by_line_have_tables_of_their_own(tmp_path):
     lines = filled("robustness_lines")
     assert lines[2].startswith("| s to other | rare | 71.0 ± 1.4 | 32.0 ± 2.8 |")
     assert lines[2].endswith("| 99.0 ± 0.0 / 99.0 ± 0.0 |")
-    assert filled("robustness") == filled("robustness_scratch") == []
+    assert filled("robustness_short") == filled("robustness_scratch") == []
 
 
 def test_networks_from_scratch_settings_and_trials_have_tables_of_their_own(tmp_path):
@@ -246,7 +255,7 @@ def test_networks_from_scratch_settings_and_trials_have_tables_of_their_own(tmp_
         "| flips only |  | 91.0 ± 1.4 | 40.0 ± 0.0 | 40.0 ± 0.0 |"
     )
     assert filled("robustness_trials")[-1] == "| mine | 81.0 ± 1.4 | 60.0 ± 0.0 | 51.0 ± 1.4 |"
-    assert filled("robustness") == []
+    assert filled("robustness_short") == []
 
 
 # ---------------------------------------------------------------- figures
@@ -257,6 +266,20 @@ def test_the_same_numbers_draw_the_same_figure(tmp_path):
     drawn = [figures.draw_tradeoff(out=tmp_path / f"{n}.svg").read_text() for n in range(2)]
     assert drawn[0] == drawn[1]
     assert "texture 0.25" in drawn[0]
+
+
+@pytest.mark.parametrize(
+    ("gain", "standing"),
+    [
+        (Interval(2.0, 0.5, 3.5), "ahead of"),
+        (Interval(-2.0, -3.5, -0.5), "behind"),
+        (Interval(2.0, -0.5, 4.5), "not significantly different from"),
+        (Interval(2.0), "not significantly different from"),
+    ],
+)
+def test_a_policy_is_ahead_only_if_its_interval_excludes_zero(gain, standing):
+    """What prose says of a gain must follow from its interval."""
+    assert robustness.standing(gain) == standing
 
 
 # ---------------------------------------------------------------- new styles
@@ -349,3 +372,101 @@ def test_each_shift_has_a_table_and_boxes_are_not_averaged_with_classes(tmp_path
     assert "| b | 61.0 | 1.0 | 62.0 | +61.0 (+35.6 to +86.4) | 99.0 |" in ways
     overview = "\n".join(filled("shifts"))
     assert "| policy | lighting | lighting, adapted | mean of 1 pair |" in overview
+
+
+def test_losses_of_shifts_are_listed_and_gains_are_not(tmp_path):
+    """What is ahead of the preset, and what adaptation costs, must be told; if sure, in bold."""
+    scores = {
+        "flips only": ((50.0, 52.0), (40.0, 41.0)),
+        "AugMix": ((69.0, 70.0), (70.0, 91.0)),
+        "lighting": ((60.0, 60.0), (80.0, 80.0)),
+    }
+    shift("lighting-a", scores).save(tmp_path / "real" / "a.json")
+    shift("lighting-b", {**scores, "AugMix": scores["flips only"]}).save(
+        tmp_path / "real" / "b.json"
+    )
+    fine = {"flips only": ((50.0, 52.0), (70.0, 72.0)), "default": ((60.0, 62.0), (80.0, 82.0))}
+    shift("material-c", fine).save(tmp_path / "real" / "c.json")
+    table = fill("<!-- results: shifts_losses -->\n<!-- /results -->", tmp_path).splitlines()
+    assert table[3:-1] == [
+        "| `lighting-a` | **AugMix +9.5** | AugMix +0.5 | **flips only -10.5** |",
+        "| `lighting-b` |  |  | **flips only -10.5** |",
+    ]
+    sides = fill("<!-- results: shifts_sides -->\n<!-- /results -->", tmp_path)
+    assert "| About material-c | default | 99.0 | 51.0 | 71.0 | 99.0 |" in sides
+
+
+# ---------------------------------------------------------------- the chart of README
+
+
+def charted(runs, *shifts):
+    """The chart of long and short trainings with these scores, and of these shifts."""
+    both = [result(policies=runs, protocol={"steps": steps}) for steps in (3, 12)]
+    return Chart.of(robustness.Runs(both), Shifts.of(shifts) if shifts else None)
+
+
+RUNS = {
+    **FLIPS,
+    "TrivialAugmentWide": ((80, 84), (50, 50)),
+    "AugMix": ((80, 84), (49, 49)),
+    "PixMix": ((80, 84), (99, 99)),  # did not run on the shifts
+    "photometric mix": ((90, 92), (60, 60)),
+    "StyleAugment": ((90, 92), (70, 70)),
+}
+SHIFTED = {
+    "flips only": ((50.0, 52.0), (70.0, 72.0)),
+    "TrivialAugmentWide": ((50.0, 52.0), (70.0, 72.0)),
+    "AugMix": ((50.0, 52.0), (99.0, 99.0)),
+    "photometric mix": ((50.0, 52.0), (70.0, 72.0)),
+    "default": ((60.0, 62.0), (80.0, 82.0)),
+    "lighting": ((61.0, 63.0), (90.0, 92.0)),
+}
+SHIFTS = (shift("lighting-a", SHIFTED), shift("material-b", SHIFTED))
+
+
+def test_the_chart_has_the_same_policies_everywhere_and_the_preset_for_the_shift_apart():
+    """The default must stand beside the baselines in each group, and no other setting for it."""
+    groups = charted(RUNS, *SHIFTS).groups
+    same = ["flips only", "TrivialAugmentWide", "photometric mix", "StyleAugment()"]
+    titles = ["clean\n1 datasets", "corruptions\n1 datasets", "new lighting\n1 shifts"]
+    assert list(groups) == [*titles, "new material\n1 shifts"]
+    for title, bars in groups.items():
+        extra = ['StyleAugment("lighting")'] if "lighting" in title else []
+        assert [bar.policy for bar in bars] == same + extra
+        assert all((bar.adapted is None) == ("datasets" in title) for bar in bars)
+    lit = groups["new lighting\n1 shifts"]
+    assert [round(bar.trained.mean) for bar in lit] == [51, 51, 51, 61, 62]
+    assert lit[-1].adapted.mean == pytest.approx(91)
+    assert groups["corruptions\n1 datasets"][-1].trained.mean == 70
+
+
+def test_there_is_no_chart_until_all_of_it_is_measured():
+    """A missing policy or a missing kind of shift must leave the chart out, not break docs."""
+    assert charted(RUNS) is None
+    assert charted({name: RUNS[name] for name in RUNS if "mix" not in name}, *SHIFTS) is None
+    assert charted({**FLIPS, "photometric mix": RUNS["AugMix"]}, *SHIFTS) is None
+    assert charted(RUNS, *SHIFTS[:1]) is None
+
+
+def test_the_chart_is_drawn_for_light_and_dark(tmp_path):
+    """The file must hold every policy, group and score, and colours for dark readers."""
+    pytest.importorskip("matplotlib", reason="figures are an extra")
+    text = draw_results(charted(RUNS, *SHIFTS), tmp_path / "x.svg").read_text()
+    for found in ("TrivialAugmentWide", "StyleAugment()", "new material", ">70<", ">91<"):
+        assert found in text
+    assert "prefers-color-scheme: dark" in text
+    assert draw_results(None, tmp_path / "none.svg") is None
+
+
+def test_sentences_of_the_chart_follow_from_the_scores(tmp_path):
+    """README's sentences must say what the results say, and hold when figures move."""
+    for steps in (3, 12):
+        one = result(policies=RUNS, protocol={"steps": steps})
+        one.save(tmp_path / "robustness" / f"{steps}.json")
+    for one in SHIFTS:
+        one.save(tmp_path / "real" / f"{one.meta['name']}.json")
+    text = fill("<!-- results: chart -->\n<!-- /results -->", tmp_path)
+    assert "+30.0 points of m over flips and +20.0 over TrivialAugmentWide" in text
+    # on the shifts another policy of a library is the best one
+    assert "AugMix 51.0 % and 99.0 %; the preset for the change 61.5 % and 86.0 %" in text
+    assert "`StyleAugment()` is ahead of the photometric mix" in text

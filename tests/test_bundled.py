@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import re
+from collections import Counter
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from styleaug.weights import bundled_dir
 FILES = sorted(bundled_dir().glob("*/*.safetensors"))
 
 
-@pytest.fixture(scope="module", params=["base", "fast"])
+@pytest.fixture(scope="module", params=sorted(bundled_packs()))
 def bundled(request):
     return StylePack.load(request.param)
 
@@ -32,11 +33,36 @@ def test_the_card_gives_the_digest_of_the_file(file):
 
 def test_a_pack_is_small_and_has_styles_of_several_tags(bundled):
     assert bundled_packs()[bundled.source].stat().st_size <= 8e6
-    assert len(bundled) >= 1500
+    drawn = bundled.source == "procedural"
+    assert len(bundled) >= (800 if drawn else 1500)
     known = {tag for tags in bundled.tags for tag in tags}
-    assert {"texture", "material", "painting", "finish", *FAMILIES} <= known
+    photographed = set() if drawn else {"texture", "material", "painting"}
+    assert {"finish", *FAMILIES} | photographed <= known
     assert all(set(tags) & set(bundled.info["sources"]) for tags in bundled.tags)
     assert bundled.codes.isfinite().all()
+
+
+def test_tags_are_words_for_several_styles_spelled_once(bundled):
+    """Only where a picture comes from may single out one row; no tag is a file's name or number."""
+    counts = Counter(tag for tags in bundled.tags for tag in tags)
+    sources = {tags[-1] for tags in bundled.tags if tags[0] in ("material", "painting")}
+    described = {tag: count for tag, count in counts.items() if tag not in sources}
+    assert min(described.values()) > 1
+    assert all(re.fullmatch("[a-z]+(-[a-z]+)*", tag) for tag in described)
+    assert not {tag + "s" for tag in counts} & {*counts}
+    assert not {"images", "wg", "gras"} & {*counts}
+    if bundled.source != "procedural":
+        assert {"grass", "brick", "wood", "metal"} <= {*described}
+
+
+def test_the_procedural_pack_names_no_source_but_drawn_finishes():
+    """Its styles are drawn, its weights began at random, and no pack taught it."""
+    pack = StylePack.load("procedural")
+    assert {tuple(tags) for tags in pack.tags} == {("finish", family) for family in FAMILIES}
+    assert [*pack.info["sources"]] == ["finish"]
+    assert pack.info["settings"]["content"] == ["drawn", "x-sdd", "trainval"]
+    assert pack.info["settings"]["init"] is None
+    assert pack.info["settings"]["teacher"] is None
 
 
 def test_both_packs_have_the_same_styles_and_fast_a_third_of_the_arithmetic():

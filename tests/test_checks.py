@@ -8,7 +8,7 @@ import torch
 
 from helpers import DTYPES, pictures
 from styleaug import Defocus, Relight, Restyle, SensorNoise, StyleAugment
-from styleaug.errors import MissingExtraError, StyleAugError, WeightsError
+from styleaug.errors import MissingExtraError, StyleAugError, WeightsError, did_you_mean
 from styleaug.images.checks import (
     check_fraction,
     check_image_tensor,
@@ -16,7 +16,6 @@ from styleaug.images.checks import (
     check_path,
     check_range,
     check_whole,
-    did_you_mean,
 )
 
 

@@ -150,7 +150,7 @@ def test_styles_are_names_tags_mixtures_and_codes(exported, small):
     both = restyler(images, own)
     assert np.abs(both[1].astype(int) - restyler(images[1], "random-1")).max() <= 1
     for wrong, told in [
-        ("rnadom-1", "did you mean 'random-"),
+        ("rnadom-1", "Did you mean 'random-"),
         ({"random-0": -1}, "at least 0"),
         ({"random-0": 0}, "one above"),
         (np.zeros(3, np.float32), "finite numbers"),
@@ -305,7 +305,8 @@ def test_the_command_writes_tells_and_refuses(small, tmp_path, capsys, monkeypat
     monkeypatch.setattr(folder, "parts_of", lambda pack: parts_of(pack)[:1])
     command = ["export", str(source), "--out", str(out), "--int8", "--calibrate", str(parts)]
     assert main(command) == 0
-    told = capsys.readouterr().out.splitlines()
+    *told, call = capsys.readouterr().out.splitlines()
+    assert call.startswith(f"Run it: styleaug.edge.Restyler({str(out)!r})")
     assert [line.split(":")[0] for line in told] == [
         str(out / name) for name in ("restyle.onnx", "restyle-int8.onnx")
     ]

@@ -28,7 +28,7 @@ def test_images_are_found_at_any_depth_in_order(tmp_path):
 
 
 def test_a_missing_folder_and_an_empty_one_are_told_apart(tmp_path):
-    with pytest.raises(ValueError, match="must exist"):
+    with pytest.raises(ValueError, match="must be a folder of images, but does not exist"):
         find_images(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="must hold images"):
         find_images(tmp_path)

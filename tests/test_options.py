@@ -18,6 +18,8 @@ BAD = {
     "bits": [*NUMBERS, "8", "17"],
     "seed": [*NUMBERS, str(2**32)],
     "port": [*NUMBERS, "0", "1.5", "65536"],
+    "processes": [*NUMBERS, "257"],
+    "sheet": ["", " ", "parts", "a.png/x.png", "x" * 300 + ".png", "new/", "x.docx", "x"],
     "device": ["", "gpu", "xpu", "mps", "meta", "cuda:99", "cpu:x", "0"],
     "Path": ["", " ", "\t"],
     "new_file": ["", " ", "parts", "a.png/x.png", "x" * 300 + ".png", "new/"],
@@ -46,6 +48,9 @@ BASE = {
     "train": ["--content", "parts", "--styles", "parts", "--out", "t.safetensors"],
 }
 """A call of each command that is right as far as it goes; audit's device is the library's."""
+
+
+TRAIN = ["--content", "parts", "--styles", "parts", "--out", "t.safetensors"]
 
 
 @pytest.fixture
@@ -126,6 +131,13 @@ def test_every_option_refuses_what_it_cannot_take_in_one_sentence(folder, capsys
             "'base'",
         ),
         (["bench", "--data", "parts", "--baselines", "photometric mx"], "'photometric mix'"),
+        (["bench", "--data", "parts", "--baselines", "AugMx"], "'AugMix'"),
+        (["bench", "--data", "parts", "--baselines", "AugMix(severty=5)"], "'severity'"),
+        (["bench", "--data", "parts", "--task", "detetion"], "'detection'"),
+        (["adapt", "mine.py:laod", "--data", "parts", "--out", "a.pt"], "'load'"),
+        (["gatys", "a.png", "--reference", "a.png", "--out", "o", "--variant", "fats"], "'fast'"),
+        (["train", *TRAIN, "--precision", "bf61"], "'bf16'"),
+        (["train", *TRAIN, "--init", "bsae"], "'base'"),
         (["add-style", "a.png", "--name", "x", "--out", "x.st", "--method", "enocde"], "'encode'"),
     ],
 )
@@ -175,7 +187,8 @@ def test_what_is_almost_right_gets_the_closest_name(folder, capsys, words, told)
         ["bench", "--data", "parts", "--task", "detection", "--model", "small-cnn"],
         ["packs", "a.png"],
         ["inspect", "nowhere"],
-        [],
+        ["stylize", "nowhere.mp4", "--out", "out"],
+        ["stylize", "nowhere.glb", "--out", "out"],
         [""],
         ["--nonsense"],
     ],

@@ -330,7 +330,7 @@ def test_a_full_disk_is_told_in_one_sentence(photos, tmp_path, capsys, monkeypat
 
     monkeypatch.setattr(Path, "replace", full)
     assert stylize(photos, "--out", out) == 2
-    assert "No space left on device" in capsys.readouterr().err.splitlines()[-1]
+    assert "the drive is full" in capsys.readouterr().err.splitlines()[-1]
     assert set(table(out)) == {"a.png"}
     monkeypatch.undo()
     assert stylize(photos, "--out", out) == 0

@@ -85,7 +85,7 @@ def test_devices_agree(family):
 
 
 def test_an_unknown_family_is_named_with_those_that_exist():
-    with pytest.raises(ValueError, match=r"must be one of .*brushed.*, but it is 'marzipan'"):
+    with pytest.raises(ValueError, match=r"must be one of .*brushed.*, but got 'marzipan'"):
         draw_finish("marzipan", 0)
 
 

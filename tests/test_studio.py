@@ -399,7 +399,7 @@ def test_what_cannot_be_opened_is_told_in_a_sentence(tmp_path, capsys, monkeypat
     monkeypatch.setattr(command, "load_gradio", lambda: pytest.fail("opens"))
     (tmp_path / "text.png").write_text("no picture")
     for words, told in (
-        ([str(tmp_path / "nowhere")], "must exist"),
+        ([str(tmp_path / "nowhere")], "does not exist"),
         (["--preset", "maks"], "Did you mean 'masks'"),
         (["--pack", "bsae"], "'base'"),
     ):

@@ -27,8 +27,9 @@ from benchmarks import elpv
 from styleaug import Relight, Restyle, StyleAugment
 from styleaug.audit.run import choose
 from styleaug.cli.bench import protocol_line, table
-from styleaug.cli.options import add_options, count
+from styleaug.cli.options import add_options
 from styleaug.cli.sheet import contact_sheet
+from styleaug.cli.values import count
 from styleaug.datasets import DefectSet, Sample, read_defects
 from styleaug.errors import StyleAugError
 from styleaug.evaluate.experiment import Experiment

@@ -9,8 +9,10 @@ Between ``<!-- results: TEMPLATE [NAME] -->`` and ``<!-- /results -->`` stands w
 
 from __future__ import annotations
 
+from benchmarks.docs.chart import draw_results
 from benchmarks.docs.figures import draw_images, draw_scaling, draw_tradeoff
-from benchmarks.docs.pages import PAGES, ROOT, fill
+from benchmarks.docs.pages import PAGES, ROOT, fill, make_environment
+from benchmarks.rows import RESULTS
 
 
 def main() -> None:
@@ -20,7 +22,8 @@ def main() -> None:
         if (filled := fill(text)) != text:
             page.write_text(filled, encoding="utf-8")
             print(page.relative_to(ROOT))
-    for figure in (draw_tradeoff(), draw_scaling(), draw_images()):
+    chart = make_environment(RESULTS).globals["chart"]()
+    for figure in (draw_results(chart), draw_tradeoff(), draw_scaling(), draw_images()):
         if figure is not None:
             print(figure.relative_to(ROOT))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,18 +16,40 @@ ASSETS = Path(__file__).parents[2] / "docs" / "assets"
 
 
 @contextmanager
-def drawn(out: Path, size: tuple[float, float], columns: int = 1) -> Iterator[Any]:
-    """Axes to draw on, which become a file; the same numbers give the same file."""
+def drawn(
+    out: Path, size: tuple[float, float], columns: int = 1, dark: Mapping[str, str] | None = None
+) -> Iterator[Any]:
+    """Axes to draw on, which become a file; the same numbers give the same file.
+
+    Args:
+        out: the SVG.
+        size: width and height in inches.
+        columns: axes beside each other.
+        dark: colours, and what stands for each where the reader's system is dark.
+    """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({"svg.hashsalt": "styleaug", "svg.fonttype": "none"}):
+    fonts = {"svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans"]}
+    with matplotlib.rc_context({"svg.hashsalt": "styleaug", **fonts}):
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(figure)
         yield figure.subplots(1, columns)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None})
         with atomic_path(out) as temporary:
-            figure.savefig(temporary, format="svg", metadata={"Date": None})
+            text = file.getvalue().replace("</style>", f"{_dark_rules(dark or {})}</style>", 1)
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _dark_rules(colours: Mapping[str, str]) -> str:
+    rules = [
+        f'[style*="{part}: {light}"] {{{part}: {dark} !important}}'
+        for light, dark in colours.items()
+        for part in ("fill", "stroke")
+    ]
+    return f"@media (prefers-color-scheme: dark) {{{' '.join(rules)}}}" if rules else ""
 
 
 def draw_tradeoff(

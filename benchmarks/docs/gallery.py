@@ -1,150 +1,163 @@
-"""Draw the pictures of the docs: parts under styles, strengths and lighting; finishes; a new line.
+"""Draw the pictures of the docs: drawn parts under presets, strengths and finishes; a new line.
 
-    python -m benchmarks.docs.gallery [--content NAME=DIR...] [--pack PACK] [--out DIR]
+    python -m benchmarks.docs.gallery [--only NAME...] [--out DIR]
 
-Without ``--content``, the parts are drawn (:mod:`styleaug.styles.procedural`), each with a scratch,
-a spot and a blotch, so that no photograph of unclear licence is in the documentation. With it, one
-picture of each folder is taken.
+Lines mark the true outlines of the defects on every picture: on a restyled one, too, they are where
+the original has them, since nothing moves. See :mod:`benchmarks.docs.scenes`.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from benchmarks.pictures import square
+from benchmarks.docs.scenes import SCENES, marked
 from benchmarks.rows import parser_of
-from styleaug import Relight, Restyle, StyleAugment, StylePack
-from styleaug.cli.sheet import contact_sheet
+from styleaug import Restyle, StyleAugment, StylePack
 from styleaug.gatys import gatys
 from styleaug.images.color import to_dtype
-from styleaug.images.io import find_images, save_image
+from styleaug.images.io import to_image
 from styleaug.networks import encode
-from styleaug.pack import DEFAULT_PACK
 from styleaug.stages.restyle import RestyleParams
 from styleaug.styles.procedural import FAMILIES, draw_finish
-from styleaug.train.data import draw_defects
 
 OUT = Path(__file__).parents[2] / "docs" / "assets" / "gallery"
-SIDE = 144
-PARTS = {
-    "steel": ("rolled", 3),
-    "tile": ("ceramic", 2),
-    "pcb": ("pcb", 1),
-    "cell": ("solar-poly", 4),
+HERO = OUT.with_name("hero.jpg")
+SIDE = 320
+"""Of parts, in pixels."""
+GAP, LINE, LETTERS = 6, 22, 16
+"""In pixels: between pictures; height of a line of a caption; size of its letters."""
+GROUND, INK = (24, 28, 36), (232, 235, 240)
+"""Dark, since pages may be light or dark."""
+IN_HERO = ("steel", "tile", "board", "cell")
+PRESETS = {
+    "default": "fabric",
+    "lighting": "steel",
+    "sensor": "board",
+    "material": "tile",
+    "mild": "cell",
+    "strong": "steel",
 }
-# strength and texture of the rows; below them, lighting alone
-ROWS = ((1.0, 0.0), (0.5, 0.5), (1.0, 1.0))
+"""Those that are shown, and on which part."""
+SHADES = ("finish/rust-001", "finish/anodised-003", "finish/forged-scale-000")
 # finishes that are no rows of the pack
 NEW_LINE = (("galvanised", 2000), ("rust", 2001))
-TAGS = ("material", "texture", "painting", "finish", "finish", "material", "finish")
+
+Picture = tuple[Tensor, str]
+"""(3, H, W), uint8, and its caption; a line break begins a line."""
 
 
-def drawn_part(family: str, index: int, seed: int) -> Tensor:
-    """A finish with three drawn defects: (3, SIDE, SIDE), uint8."""
-    rng = np.random.default_rng(seed)
-    delta, _, _ = draw_defects(1, SIDE, rng)
-    return to_dtype(draw_finish(family, index, size=SIDE) + delta[0], torch.uint8)
+def mosaic(pictures: Sequence[Picture], columns: int) -> Image.Image:
+    """Pictures of one size in rows, each above its caption, of which long lines are cut."""
+    side = pictures[0][0].shape[-1]
+    lines = max(len(caption.splitlines()) for _, caption in pictures)
+    width, height = side + GAP, side + GAP + (LINE * lines + GAP // 2 if lines else 0)
+    rows = -(-len(pictures) // columns)
+    sheet = Image.new("RGB", (columns * width + GAP, rows * height + GAP), GROUND)
+    drawing, font = ImageDraw.Draw(sheet), ImageFont.load_default(LETTERS)
+    for k, (picture, caption) in enumerate(pictures):
+        x, y = GAP + k % columns * width, GAP + k // columns * height
+        sheet.paste(to_image(picture), (x, y))
+        for row, line in enumerate(caption.splitlines()):
+            while drawing.textlength(line, font=font) > side - 4:
+                line = line.removesuffix(" ...")[:-1] + " ..."
+            drawing.text((x + 2, y + side + 1 + row * LINE), line, fill=INK, font=font)
+    return sheet
 
 
-def picture(folder: Path) -> Tensor:
-    """The middle picture of a folder, cropped square: (3, SIDE, SIDE), uint8."""
-    files = find_images(folder)
-    return square(files[len(files) // 2], SIDE)
+def part(name: str) -> tuple[Tensor, Tensor]:
+    """A drawn part (3, SIDE, SIDE), uint8, and the mask of its defects (1, SIDE, SIDE)."""
+    return SCENES[name](SIDE).finished()
 
 
-def style_codes(pack: StylePack, seed: int) -> Tensor:
-    """Codes of one style of each of TAGS."""
-    rng = np.random.default_rng(seed)
-    known = {tag for tags in pack.tags for tag in tags}
-    return torch.stack(
-        [pack.codes[rng.choice(pack.rows(tag if tag in known else "all"))] for tag in TAGS]
-    )
+def draws(augment: StyleAugment, name: str, count: int, seed: int) -> list[Picture]:
+    """A part, and draws of a transform on it, each with what it got."""
+    image, mask = part(name)
+    plan = augment.draw(count, torch.Generator().manual_seed(seed))
+    out = augment.render(image.expand(count, -1, -1, -1), plan)
+    told = [plan.caption(k).replace("; ", "\n") for k in range(count)]
+    original = (marked(image, mask), f"original: {name}")
+    return [original, *((marked(o, mask), t) for o, t in zip(out, told, strict=True))]
 
 
-def sheet(part: Tensor, pack: StylePack, seed: int) -> Image.Image:
-    """One row for each of ROWS, and one of lighting, the part itself first."""
-    codes = style_codes(pack, seed)
-    restyle, relight = Restyle(pack=pack), Relight(strength=1.0)
-    batch = part.expand(len(codes), -1, -1, -1)
-    rows = []
-    for strength, texture in ROWS:
-        params = RestyleParams.of(codes, strength=strength, texture=texture)
-        rows.append([part, *restyle.render(batch, params)])
-    lighting = relight.draw(len(codes), torch.Generator().manual_seed(seed))
-    return contact_sheet([*rows, [part, *relight.render(batch, lighting)]], SIDE)
+def hero(seed: int = 10, columns: int = 5) -> Image.Image:
+    """A row for each part: the part, then draws of the default preset, as it trains."""
+    pictures = []
+    for k, name in enumerate(IN_HERO):
+        pictures += draws(StyleAugment(), name, columns - 1, seed + k)
+    return mosaic([(picture, "") for picture, _ in pictures], columns)
 
 
-def hero(parts: Sequence[Tensor], seed: int, columns: int = 6) -> Image.Image:
-    """A row for each part: the part, then draws of the default preset, as training sees them."""
-    augment, generator = StyleAugment(), torch.Generator().manual_seed(seed)
-    rows = []
-    for part in parts:
-        plan = augment.draw(columns, generator)
-        rows.append([part, *augment.render(part.expand(columns, -1, -1, -1), plan)])
-    return contact_sheet(rows, SIDE)
+def preset(name: str) -> Image.Image:
+    """A part, and five draws of a preset, on every image."""
+    seed = [*PRESETS].index(name)
+    return mosaic(draws(StyleAugment(name, p=1), PRESETS[name], 5, seed), 3)
 
 
-def finishes(columns: int = 4, side: int = 64) -> Image.Image:
-    """Each family's first pictures, two families a row."""
-    pictures = [
-        [to_dtype(draw_finish(family, k, size=side), torch.uint8) for k in range(columns)]
-        for family in FAMILIES
-    ]
-    half = -(-len(pictures) // 2)
-    blank = [torch.full_like(pictures[0][0], 255)] * columns
-    halves = zip(pictures[:half], [*pictures[half:], blank], strict=False)
-    return contact_sheet([left + right for left, right in halves], side)
+def strengths() -> Image.Image:
+    """A row for each style: strengths with all texture, and the full strength without texture."""
+    image, mask = part("steel")
+    stage, pack = Restyle(), StylePack.load()
+    pictures = []
+    for name in SHADES:
+        for strength, texture in ((0.3, 1.0), (0.6, 1.0), (1.0, 1.0), (1.0, 0.0)):
+            amounts = {"strength": strength, "texture": texture}
+            out = stage.render(image[None], RestyleParams.of(pack.code(name)[None], **amounts))[0]
+            told = f"{name}\nstrength {strength:g}, texture {texture:g}"
+            pictures.append((marked(out, mask), told))
+    return mosaic(pictures, 4)
 
 
-def new_line(
-    parts: Sequence[Tensor], pack: StylePack, references: Sequence[tuple[str, int]]
-) -> Image.Image:
-    """A row for each part and reference: part, reference, encoded style, optimised pixels."""
-    restyle, rows = Restyle(pack=pack), []
-    for part in parts:
-        for family, index in references:
-            reference = to_dtype(draw_finish(family, index, size=256), torch.uint8)
-            params = RestyleParams.of(encode(pack, reference[None]))
-            encoded = restyle.render(part[None], params)[0]
-            optimised = gatys(part[None], [reference]).images[0]
-            rows.append([part, reference[:, 56:200, 56:200], encoded, optimised])
-    return contact_sheet(rows, SIDE)
+def finishes(side: int = 160) -> Image.Image:
+    """The first picture of each family."""
+    drawn = [to_dtype(draw_finish(family, 0, size=side), torch.uint8) for family in FAMILIES]
+    return mosaic(list(zip(drawn, FAMILIES, strict=True)), 8)
+
+
+def new_line() -> Image.Image:
+    """A row for each new finish: the finish, its encoded style, and optimised pixels."""
+    image, mask = part("steel")
+    pack = StylePack.load()
+    stage, pictures = Restyle(pack=pack), []
+    for family, index in NEW_LINE:
+        reference = to_dtype(draw_finish(family, index, size=SIDE), torch.uint8)
+        code = encode(pack, reference[None])
+        pictures.append((reference, f"new: {family}"))
+        for strength in (0.5, 1.0):
+            out = stage.render(image[None], RestyleParams.of(code, strength=strength))[0]
+            pictures.append((marked(out, mask), f"network, strength {strength:g}"))
+        pictures.append((marked(gatys(image[None], [reference]).images[0], mask), "optimization"))
+    return mosaic(pictures, 4)
+
+
+QUALITIES = {"hero": 40, "finishes": 62}
+"""Of JPEG, where it is not 78: many pixels, which pages show at half their size."""
+SHEETS: dict[str, Callable[[], Image.Image]] = {
+    "hero": hero,
+    **{f"preset-{name}": (lambda name=name: preset(name)) for name in PRESETS},
+    "strengths": strengths,
+    "finishes": finishes,
+    "new-line": new_line,
+}
 
 
 def main(options: Sequence[str]) -> None:
     """Draw and write the sheets."""
     parser = parser_of(__doc__)
-    parser.add_argument("--content", nargs="+", default=[], metavar="NAME=DIR")
-    parser.add_argument("--pack", default=DEFAULT_PACK)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", choices=SHEETS, default=list(SHEETS), metavar="NAME")
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args(options)
-    pack = StylePack.load(arguments.pack)
-    parts = {
-        name: drawn_part(*drawn, arguments.seed + i)
-        for i, (name, drawn) in enumerate(PARTS.items())
-    }
-    if arguments.content:
-        given = [entry.partition("=") for entry in arguments.content]
-        parts = {name: picture(Path(folder)) for name, _, folder in given}
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for name, part in parts.items():
-        save_image(arguments.out / f"{name}.jpg", sheet(part, pack, arguments.seed))
-        print(arguments.out / f"{name}.jpg")
-    if not arguments.content:
-        save_image(OUT.with_name("hero.jpg"), hero(list(parts.values()), arguments.seed))
-        save_image(arguments.out / "finishes.jpg", finishes())
-        print(arguments.out / "finishes.jpg")
-        shown = [parts["steel"], parts["tile"]]
-        save_image(arguments.out / "new-line.jpg", new_line(shown, pack, NEW_LINE))
-        print(arguments.out / "new-line.jpg")
+    for name in arguments.only:
+        path = HERO if name == "hero" else arguments.out / f"{name}.jpg"
+        quality = QUALITIES.get(name, 78)
+        SHEETS[name]().save(path, quality=quality, optimize=True, progressive=True)
+        print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     styleaug export fast --out DIR --int8
     python -m benchmarks.docs.page DIR [--out docs/try/model]
 
-``make page`` does both, and fetches ONNX Runtime for WebAssembly. The parts are drawn, each with
-four defects, so that no photograph of unclear licence is in the page.
+``make page`` does both, and fetches ONNX Runtime for WebAssembly. The parts are drawn
+(:mod:`benchmarks.docs.scenes`), so that no photograph of unclear licence is in the page.
 """
 
 from __future__ import annotations
@@ -16,26 +16,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
-
-from benchmarks.docs.gallery import PARTS
+from benchmarks.docs.scenes import SCENES
 from benchmarks.rows import parser_of
 from styleaug.edge import Array, Restyler
-from styleaug.images.color import to_dtype
 from styleaug.images.io import save_image, to_image
-from styleaug.styles.procedural import draw_finish
-from styleaug.train.data import draw_defects
 
 OUT = Path(__file__).parents[2] / "docs" / "try" / "model"
 PRECISION = "int8"
 SIDE = 512
 """Of the parts, in pixels: the largest size that the page works in."""
-LABELS = {"steel": "Steel", "tile": "Tile", "pcb": "Board", "cell": "Cell"}
-SEEDS = {"steel": 6, "tile": 2, "pcb": 10, "cell": 8}
-"""Of the defects: those that can be seen at a glance."""
 STYLES = (
     ("Rust", "rust", 0),
     ("Zinc", "galvanised", 0),
@@ -51,14 +40,6 @@ STYLES = (
     ("Wood", "wood", 2),
 )
 """Labels, tags, and which style of each: twelve that differ."""
-
-
-def draw_part(family: str, index: int, seed: int) -> Tensor:
-    """A finish with four defects: (3, SIDE, SIDE), uint8."""
-    # twice as large as training draws them: they must survive being shown at half the size
-    delta, _, _ = draw_defects(1, SIDE // 2, np.random.default_rng(seed), each=4)
-    delta = F.interpolate(delta, size=(SIDE, SIDE), mode="bicubic", antialias=False)
-    return to_dtype((draw_finish(family, index, size=SIDE) + delta[0]).clamp(0, 1), torch.uint8)
 
 
 def style_of(restyler: Restyler, label: str, tag: str, index: int) -> dict[str, Any]:
@@ -82,10 +63,10 @@ def main(arguments: Sequence[str]) -> None:
     for part, files in told["files"].items():
         shutil.copyfile(options.export / files[PRECISION], options.out / f"{part}.onnx")
     parts = []
-    for name, (family, index) in PARTS.items():
+    for name, draw in SCENES.items():
         file = f"{name}.jpg"
-        save_image(options.out / file, to_image(draw_part(family, index, SEEDS[name])))
-        parts.append({"label": LABELS[name], "file": file})
+        save_image(options.out / file, to_image(draw(SIDE).finished()[0]))
+        parts.append({"label": name.capitalize(), "file": file})
     page = {
         "pack": told["pack"]["name"],
         "cell": told["cell"],

@@ -10,6 +10,7 @@ from statistics import mean, median
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.docs import robustness
+from benchmarks.docs.chart import Chart
 from benchmarks.docs.shifts import Shifts
 from benchmarks.rows import RESULTS, Rows, table
 from benchmarks.speed.limits import floor
@@ -72,6 +73,7 @@ def make_environment(results: Path) -> Environment:
         return Shifts.of(found) if found else None
 
     environment.globals |= {
+        "chart": lambda: Chart.of(runs(), shifts()),
         "deviation": mean_and_deviation,
         "experiment": experiment,
         "floor": floor,
@@ -87,6 +89,7 @@ def make_environment(results: Path) -> Environment:
         "fixed": lambda value, digits=2: f"{value:.{digits}f}",
         "mean": mean,
         "median": median,
+        "first_upper": lambda text: text[:1].upper() + text[1:],
         "signed": lambda values: ", ".join(f"{value:+.1f}" for value in values),
         "words": lambda text: text.replace("_", " "),
     }

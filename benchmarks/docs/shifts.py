@@ -13,14 +13,13 @@ from styleaug.evaluate.statistics import Interval, mean_and_deviation, paired_di
 
 KINDS = ("lighting", "sensor", "material", "line")
 """What changes, as names of configs begin with it."""
+LIBRARY = ("ColorJitter", "TrivialAugmentWide", "AugMix", "PixMix", "Albumentations")
+"""Policies that are ready-made, or nearly so, in a library or its paper's code."""
+MIX = "photometric mix"
 BASELINES = (
-    "ColorJitter",
-    "TrivialAugmentWide",
-    "AugMix",
-    "PixMix",
-    "Albumentations",
-    "photometric mix, noise to 0.05",
-    "photometric mix",
+    *LIBRARY,
+    f"{MIX}, noise to 0.05",
+    MIX,
     "HistogramMatching, target",
     "FDA, target",
 )
@@ -29,6 +28,9 @@ BASELINES = (
 CHOSEN = "the preset for it"
 """A row: on each pair the preset that is for what changes there."""
 PRESET_FOR = {"lighting": "lighting", "sensor": "sensor", "material": "default", "line": "default"}
+
+_LEAST = 0.05
+"""What a difference must be for tables, which round, to tell it from none."""
 
 Scores = dict[int, float]
 
@@ -52,17 +54,38 @@ class Pair:
     @property
     def rated(self) -> list[str]:
         """The same, and :data:`CHOSEN` if that was run."""
-        return [*self.policies, *([CHOSEN] if PRESET_FOR[self.kind] in self.policies else [])]
+        return [*self.policies, *([CHOSEN] if self.preset in self.policies else [])]
 
     def elsewhere(self, policy: str, adapted: str = AS_TRAINED) -> Scores:
         """Seed -> score on the other side; empty if the policy was not run."""
-        policy = PRESET_FOR[self.kind] if policy == CHOSEN else policy
+        policy = self.preset if policy == CHOSEN else policy
         return self.result.scores(policy, ELSEWHERE, adapted=adapted)
 
     def same(self, policy: str, adapted: str = AS_TRAINED) -> Scores:
         """Seed -> score on test images of the side that was trained on."""
-        policy = PRESET_FOR[self.kind] if policy == CHOSEN else policy
+        policy = self.preset if policy == CHOSEN else policy
         return self.result.scores(policy, adapted=adapted)
+
+    @property
+    def preset(self) -> str:
+        """The preset for what changes."""
+        return PRESET_FOR[self.kind]
+
+    def ahead(self, adapted: str) -> list[tuple[str, Interval]]:
+        """What a user could take instead and would score more with; most first."""
+        mine = self.elsewhere(CHOSEN, adapted)
+        names = [name for name in (FLIPS, *BASELINES) if name in self.policies]
+        gains = [(name, paired_difference(self.elsewhere(name, adapted), mine)) for name in names]
+        found = [(name, gain) for name, gain in gains if gain.mean >= _LEAST]
+        return sorted(found, key=lambda one: -one[1].mean)
+
+    def costs(self) -> list[tuple[str, Interval]]:
+        """What adaptation brings on the other side with flips and with the preset, if it costs."""
+        gains = [
+            (name, paired_difference(self.elsewhere(name, MATCHED), self.elsewhere(name)))
+            for name in (FLIPS, self.preset)
+        ]
+        return [(name, gain) for name, gain in gains if gain.mean <= -_LEAST]
 
     def rows(self) -> list[list[object]]:
         """A policy, then its scores and gains, worst first when adapted."""

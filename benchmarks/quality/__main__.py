@@ -2,10 +2,10 @@
 
     python -m benchmarks.quality --content [NAME=]DIR... --styles [TAG=]DIR... --masks DIR
 
-``--styles`` are the folders that the pack was trained on: its held-out styles, chosen by a hash of
-their names, are the unseen references. ``--masks`` holds images of defects with masks, in any
-layout that ``styleaug.datasets`` reads (empty masks mark images without defects), best a dataset
-that the pack was not trained on. The parts, which ``--only`` chooses from:
+``--styles`` are the folders that the pack was trained on, or others: pictures that are no rows of
+the pack, such as its held-out styles, are the unseen references. ``--masks`` holds images of
+defects with masks, in any layout that ``styleaug.datasets`` reads (empty masks mark images without
+defects), best a dataset that the pack was not trained on. The parts, which ``--only`` chooses from:
 
 style          1 - D(output, style) / D(content, style), D the training's squared Gram distance,
                averaged over layers: 0 changes nothing, 1 reaches the style. The network's raw

@@ -29,7 +29,7 @@ from styleaug.nn.noise import white_noise
 from styleaug.nn.norm import ColourMatch
 from styleaug.nn.perceptual import grams
 from styleaug.styles.procedural import FAMILIES, draw_finish
-from styleaug.train.styles import PROCEDURAL, StyleImage, is_held_out, list_styles, style_view
+from styleaug.train.styles import PROCEDURAL, StyleImage, list_styles, style_view
 
 UNSEEN_INDEX = 100_000
 """First index of the procedural finishes that no training draws."""
@@ -79,20 +79,29 @@ class Subjects:
 
     @cached_property
     def groups(self) -> dict[str, StyleGroup]:
-        """The styles: real ones, trained and held out, and procedural ones never drawn before."""
-        share = self.pack.info["settings"]["holdout"]
+        """The styles: rows of the pack, pictures that are none, and finishes never drawn before.
+
+        The rows are those of pictures, and of finishes only if the pack has no other.
+        """
         rng = np.random.default_rng(self.seed)
-        every = [s for s in list_styles(self.options.styles) if not s.path.startswith(PROCEDURAL)]
+        every = list_styles(self.options.styles)
+        trained = [style for style in every if style.name in self.pack.names]
+        pictures = [style for style in every if not style.path.startswith(PROCEDURAL)]
 
         def some(styles: list[StyleImage]) -> StyleGroup:
+            if not styles:
+                raise ValueError(
+                    "--styles must hold both styles of the pack and pictures that it was not "
+                    f"trained on, but one kind is missing among {len(every)}."
+                )
             chosen = [styles[i] for i in rng.permutation(len(styles))[: self.options.count]]
             views = [style_view(style.load(), 0, 0) for style in chosen]
             pictures = torch.stack([to_tensor(view) for view in views])
             return self._group(pictures, [style.name for style in chosen])
 
         return {
-            "trained styles": some([s for s in every if not is_held_out(s.name, share)]),
-            "unseen references": some([s for s in every if is_held_out(s.name, share)]),
+            "trained styles": some([s for s in trained if s in pictures] or trained),
+            "unseen references": some([s for s in pictures if s not in trained]),
             "unseen procedural": self._group(procedural_pictures(self.options.count, self.seed)),
         }
 

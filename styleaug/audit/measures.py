@@ -63,14 +63,41 @@ def scorer(mask: Tensor) -> Callable[[Tensor], list[float]] | None:
     Returns:
         None if nothing can be told: the defect is too small, too large, or has no surroundings.
     """
+    regions = _regions(mask)
+    if regions is None:
+        return None
+    part, inside, ring = regions
+    return lambda images: [separability(to_float(i[None])[part], inside, ring) for i in images]
+
+
+def polarity(image: Tensor, mask: Tensor) -> float:
+    """Whether a defect is brighter than its surroundings, towards 1, or darker, towards -1.
+
+    2 AUC - 1, of luma alone.
+
+    Args:
+        image: (1, 3, H, W).
+        mask: of the defect, (1, 1, H, W), bool.
+
+    Returns:
+        0 if nothing can be told, as in :func:`scorer`.
+    """
+    regions = _regions(mask)
+    if regions is None:
+        return 0.0
+    part, inside, ring = regions
+    gray = luma(image[part])
+    return 2 * auc(gray[inside], gray[ring]) - 1
+
+
+def _regions(mask: Tensor) -> tuple[tuple[Any, ...], Tensor, Tensor] | None:
+    """The part of the image around a defect, the defect in it, and the ring around that."""
     if mask.sum() < SMALLEST or mask.float().mean() > LARGEST:
         return None
-    # all that the measure looks at: 15 pixels around the mask, and 4 for its two blurs
+    # all that the measures look at: 15 pixels around the mask, and 4 for two blurs
     part = around(mask, 20)
     inside, ring = mask[part], surroundings(mask[part])
-    if not ring.any():
-        return None
-    return lambda images: [separability(to_float(i[None])[part], inside, ring) for i in images]
+    return (part, inside, ring) if ring.any() else None
 
 
 def auc(positive: Tensor, negative: Tensor) -> float:

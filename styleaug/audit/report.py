@@ -14,6 +14,10 @@ from styleaug.stages.relight import Relight
 
 LOST = 0.5
 """Share of a defect's separability below which it counts as lost."""
+POLAR = 0.9
+"""Share of a class's defects of one polarity from which on that may tell the class."""
+_CLEAR = 0.3
+"""Size of a polarity below which a defect is neither brighter nor darker."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Row:
         label: its class.
         area: share of the image that is marked.
         before: separability of the defect in the image as it is; 0 if it was not measured.
+        polarity: towards 1 the brighter than its surroundings the defect is, towards -1 the darker.
         kept: separability after over before, of each draw, by setting.
         added: fine structure added to flat areas of an image without defects, in levels of 255.
         spots: whether something conspicuous appeared in it.
@@ -34,6 +39,7 @@ class Row:
     label: str
     area: float = 0.0
     before: float = 0.0
+    polarity: float = 0.0
     kept: Mapping[str, Sequence[float]] = field(default_factory=dict)
     added: Mapping[str, float] = field(default_factory=dict)
     spots: Mapping[str, bool] = field(default_factory=dict)
@@ -62,10 +68,10 @@ class AuditReport:
     """The outcome of :func:`styleaug.audit.audit`.
 
     Attributes:
-        name: of the dataset.
-        rows: one an image.
+        name: name of the dataset.
+        rows: one row per image.
         budget: share of defects that each stage of the recommended settings may lose.
-        recommended: the transform that keeps to it; None if no stage does.
+        recommended: the transform within that budget; None if no stage is.
         checked: rows of the recommended settings, drawn as in training.
     """
 
@@ -77,7 +83,7 @@ class AuditReport:
 
     @property
     def settings(self) -> list[str]:
-        """Names of the settings that were measured."""
+        """Names of the measured settings."""
         tried = next((list(row.kept) for row in self.rows if row.kept), [])
         return [*tried, *(["recommended"] if self.checked else [])]
 
@@ -87,7 +93,7 @@ class AuditReport:
         return sorted({row.label for row in self.rows if row.kept})
 
     def lost(self, setting: str, *, label: str | None = None, size: str | None = None) -> Share:
-        """Share of defects lost, of a class or size (``small``, ``medium``, ``large``) or all."""
+        """Share of defects lost, for a class, a size (``small``, ``medium``, ``large``) or all."""
         rows = self.checked if setting == "recommended" else self.rows
         edges = np.percentile([row.area for row in self.rows if row.kept], [100 / 3, 200 / 3])
         sizes = ("small", "medium", "large")
@@ -101,7 +107,7 @@ class AuditReport:
         )
 
     def fades(self, label: str, texture: float, tolerance: float = 0.05) -> float | None:
-        """Strength at which a class starts to fade: the first that loses more than ``tolerance``.
+        """Lowest strength at which a class loses more than ``tolerance``.
 
         Returns:
             None if no strength does.
@@ -111,15 +117,33 @@ class AuditReport:
                 return strength
         return None
 
+    def darker(self, label: str) -> Share:
+        """Share of a class's defects that are darker than their surroundings.
+
+        Defects of which that cannot be said are left out, those with as much light as shade.
+        """
+        signs = [r.polarity for r in self.rows if r.kept and r.label == label]
+        return Share.of([float(sign < 0) for sign in signs if abs(sign) >= _CLEAR])
+
+    @property
+    def polar(self) -> list[str]:
+        """Classes that are darker, or brighter, nearly always: ``Relief`` must not invert them."""
+        return [
+            label
+            for label in self.classes
+            for share in [self.darker(label)]
+            if share.count and max(share.share, 1 - share.share) >= POLAR
+        ]
+
     def invented(self, setting: str) -> tuple[float, Share]:
-        """On images without defects: median of the structure added, and share with a new spot."""
+        """For images without defects: median of the structure added, and share with a new spot."""
         rows = self.checked if setting == "recommended" else self.rows
         free = [row for row in rows if setting in row.added]
         added = float(np.median([row.added[setting] for row in free])) if free else 0.0
         return added, Share.of([row.spots[setting] for row in free])
 
     def worst(self, count: int) -> list[tuple[Row, int]]:
-        """The defects of which least is left at full texture or lighting, and in which draw."""
+        """The defects that lose most at full texture or lighting, with the draw."""
         full = [n for n in (restyle_name(1, 1), stage_name(Relight, 1)) if n in self.settings]
         least = [
             (float(draws.min()), row, int(draws.argmin()))
@@ -131,13 +155,13 @@ class AuditReport:
 
     @property
     def code(self) -> str:
-        """The line to paste."""
+        """Line of code to paste."""
         if self.recommended is None:
             return f"# no stage keeps {1 - self.budget:.0%} of the defects: train without"
         return repr(self.recommended)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able: all tables, their rows, and what ``StyleAugment.from_dict`` takes."""
+        """Return tables, rows and settings for ``StyleAugment.from_dict``, ready for JSON."""
         names = self.settings
         return {
             "name": self.name,
@@ -155,6 +179,7 @@ class AuditReport:
             "fades_at": {
                 c: {f"texture {t:g}": self.fades(c, t) for t in TEXTURES} for c in self.classes
             },
+            "darker": {c: asdict(self.darker(c)) for c in self.classes},
             "invented": {
                 s: {"levels": level, "images": asdict(share)}
                 for s in names

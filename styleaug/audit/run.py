@@ -23,6 +23,7 @@ from styleaug.audit.measures import (
     conspicuity,
     flat_energy,
     new_spots,
+    polarity,
     scorer,
 )
 from styleaug.audit.report import AuditReport, Row
@@ -56,20 +57,20 @@ def audit(
     predict: Predict | None = None,
     progress: Progress = lambda items, title: items,
 ) -> AuditReport:
-    """Measure, defect by defect, what is left of it under each setting, and recommend settings.
+    """Measure how visible each defect remains under each setting, and recommend settings.
 
-    A defect is kept as far as it stands out of its surroundings as before: the separability of
-    inside and ring by a threshold on luma, blurred luma or local energy, after over before. Below a
-    half it counts as lost. The mask says where it is; without masks, boxes; without either, the
-    confidence of ``predict`` in the right class is compared in place of separability.
+    The measure is the separability of a defect from the ring around it, by a threshold on luma,
+    blurred luma or local energy, after restyling relative to before. Below one half, the defect
+    counts as lost. Masks locate the defects; without masks, boxes do. Without either, the
+    confidence of ``predict`` in the right class replaces separability.
 
     Args:
         defects: the labelled images.
-        config: how to measure.
-        cache: a folder in which each measured image is noted, so that an interrupted audit goes on.
+        config: settings of the measurement.
+        cache: folder that stores the result of each image, so an interrupted audit can continue.
         predict: probabilities (B, number of classes, in the order of ``defects.classes``) of uint8
             images (B, 3, H, W).
-        progress: wraps the images that are gone through, with a title.
+        progress: wraps the iterated images, with a title.
 
     Raises:
         ValueError: if there is nothing to measure.
@@ -186,7 +187,8 @@ class _Subject:
         after = score(self.draw(sample, image, list(self.settings)))
         kept = np.asarray(after).reshape(len(self.settings), self.config.draws) / before
         found = dict(zip(self.settings, kept.tolist(), strict=True))
-        return replace(row, before=before, kept=found)
+        sign = 0.0 if mask is None else polarity(to_float(image), mask)
+        return replace(row, before=before, polarity=sign, kept=found)
 
     def _score_of(
         self, sample: Sample, mask: Tensor | None

@@ -29,15 +29,15 @@ SWEEPS: dict[type[Stage], tuple[str, tuple[float, ...]]] = {
 
 @dataclass(frozen=True)
 class AuditConfig:
-    """How an audit measures.
+    """Settings of an audit.
 
     Attributes:
         pack: name or path of the style pack.
-        size: short side, in pixels, that larger images are brought to, as for training.
-        limit: images with defects that are looked at, chosen by ``seed``, classes alike.
-        draws: of each setting for each defect.
+        size: short side in pixels to which larger images are reduced, as for training.
+        limit: number of images with defects, chosen by ``seed``, balanced over classes.
+        draws: draws per setting and defect.
         budget: share of defects that each stage of the recommended settings may lose.
-        seed: of the choice, and of the draws, which are the same in every setting.
+        seed: seed of the choice of images and of the draws, which are the same in every setting.
 
     Raises:
         ValueError: if a value is out of bounds.

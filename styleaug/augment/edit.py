@@ -6,7 +6,7 @@ from typing import Any
 
 from styleaug.augment.transform import StyleAugment
 from styleaug.stages.base import Stage
-from styleaug.stages.defocus import Defocus
+from styleaug.stages.defocus import LARGEST_SIGMA, Defocus
 from styleaug.stages.equalize import Equalize
 from styleaug.stages.noise import SensorNoise
 from styleaug.stages.relight import Relight
@@ -16,20 +16,32 @@ AMOUNTS: dict[str, tuple[type[Stage], str, str]] = {
     "styles": (
         Restyle,
         "styles",
-        "tags or names of styles, which 'styleaug packs' lists; or pictures, or folders of "
+        "tags or names of styles, which 'styleaug packs --names' lists; or pictures, or folders of "
         "pictures, whose style to take, without training",
     ),
-    "strength": (Restyle, "strength", "how far material and colour change, in [0, 1]"),
-    "texture": (Restyle, "texture", "share of the style's texture; 0 changes tone and colour only"),
-    "mix": (Restyle, "mix", "largest share of a second style that is mixed in, in [0, 1]"),
-    "equalize": (Equalize, "strength", "how far tones are spread over the range, in [0, 1]"),
-    "lighting": (Relight, "strength", "how far the lighting changes, in [0, 1]"),
-    "defocus": (Defocus, "sigma", "blur, as its standard deviation in pixels"),
-    "noise": (SensorNoise, "sigma", "noise, as its standard deviation: a share of the range"),
+    "strength": (Restyle, "strength", "how far material and colour change, 0 to 1"),
+    "texture": (
+        Restyle,
+        "texture",
+        "share of the style's texture, 0 to 1; 0 changes tone and colour only",
+    ),
+    "mix": (Restyle, "mix", "largest share of a second style that is mixed in, 0 to 1"),
+    "equalize": (Equalize, "strength", "how far tones are spread over the range, 0 to 1"),
+    "lighting": (Relight, "strength", "how far the lighting changes, 0 to 1"),
+    "defocus": (
+        Defocus,
+        "sigma",
+        f"standard deviation of the blur in pixels, 0 to {LARGEST_SIGMA:g}",
+    ),
+    "noise": (
+        SensorNoise,
+        "sigma",
+        "standard deviation of the noise, as a share of the range of values, 0 to 1",
+    ),
     "working_size": (
         Restyle,
         "working_size",
-        "short side, in pixels, above which the network runs on a smaller copy",
+        "short side in pixels, 16 or more, above which the network runs on a smaller copy",
     ),
 }
 """Arguments of stages by the names of the options that replace them: stage, argument, meaning."""

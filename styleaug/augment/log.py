@@ -11,15 +11,15 @@ from styleaug.images.checks import check_path
 
 
 class JsonLines:
-    """A callback of :class:`~styleaug.StyleAugment` that adds a line of JSON for each image.
+    """A callback for :class:`~styleaug.StyleAugment` that appends one JSON line per image.
 
-    Workers and ranks may share a file: the lines of a plan are one write, so that they do not mix.
+    Workers and ranks may share a file: the lines of a plan are one write, so they do not mix.
 
     Args:
-        path: of the file, in a folder that exists.
+        path: path of the file, in an existing folder.
 
     Raises:
-        ValueError: if the folder does not exist, or the path is one.
+        ValueError: if the folder does not exist, or the path is a folder.
     """
 
     def __init__(self, path: str | Path) -> None:

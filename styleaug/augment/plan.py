@@ -8,18 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from styleaug.images.checks import did_you_mean
+from styleaug.errors import did_you_mean
 from styleaug.stages.base import Stage
 from styleaug.stages.params import Params
 
 
 class Plan(Mapping[str, Params]):
-    """What happens to each of B images: params of stages, by the stages' names, in their order.
+    """A mapping from stage names, in order, to the params of B images.
 
-    A stage is named by its class; a second one of the same class ``Restyle-2``, and so on.
+    A stage has the name of its class; a second one of the same class is ``Restyle-2``, and so on.
 
     Args:
-        params: of each stage, all of B rows.
+        params: params of each stage, all with B rows.
 
     Examples:
         >>> from styleaug import Defocus, Relight, StyleAugment
@@ -47,38 +47,38 @@ class Plan(Mapping[str, Params]):
 
     @property
     def count(self) -> int:
-        """How many images it is for; 1 serves any number."""
+        """Number of images; 1 serves any number."""
         return len(next(iter(self.values()))) if self else 1
 
     def select(self, rows: Sequence[int] | Tensor) -> Plan:
-        """The plan of some images, in that order, one may come twice; or of a mask, bool."""
+        """Return the plan of some images, by indices (repeats allowed) or by a bool mask."""
         return Plan({name: params.select(rows) for name, params in self.items()})
 
     def spread(self, count: int, frames: int = 1) -> Plan:
-        """The plan of ``count`` images, or clips of ``frames`` frames; one row serves them all."""
+        """Expand to ``count`` images, or clips of ``frames`` frames; one row serves them all."""
         return Plan({name: params.spread(count, frames) for name, params in self.items()})
 
     def only(self, chosen: Tensor) -> Plan:
-        """The same plan with nothing done to the images outside ``chosen`` (B,), bool."""
+        """Return the same plan without changes to images outside ``chosen`` (B,), bool."""
         return Plan({name: params.scaled(chosen.float()) for name, params in self.items()})
 
     @classmethod
     def join(cls, plans: Sequence[Plan]) -> Plan:
-        """One plan of the rows of several of the same stages; donors are rows of one batch.
+        """Concatenate the rows of plans of the same stages; donors are rows of one batch.
 
         Raises:
-            ValueError: if there is none, or they are of different stages.
+            ValueError: if there is no plan, or their stages differ.
         """
         if not plans or any(set(plan) != set(plans[0]) for plan in plans):
             raise ValueError(f"Plans to join must be of the same stages, but are {plans}.")
         return cls({n: type(p).join([plan[n] for plan in plans]) for n, p in plans[0].items()})
 
     def describe(self, row: int) -> dict[str, dict[str, str | float]]:
-        """What one image gets, by stage: those alone that change it."""
+        """Describe what one image gets, for the stages that change it."""
         return {n: params.describe(row) for n, params in self.items() if params.active[row]}
 
     def caption(self, row: int) -> str:
-        """What one image gets, as a line of text; without where in the image its lighting lies."""
+        """Describe what one image gets in a line of text, without positions of lighting."""
         parts = []
         for name, values in self.describe(row).items():
             amounts = {n: value for n, value in values.items() if "_" not in n}
@@ -87,7 +87,7 @@ class Plan(Mapping[str, Params]):
         return "; ".join(parts) or "unchanged"
 
     def tensors(self) -> dict[str, Tensor]:
-        """All tensors, one row an image, by ``"Stage.field"``; for frameworks that keep tensors."""
+        """All tensors, one row per image, by ``"Stage.field"``, for frameworks that store them."""
         return {f"{n}.{k}": v for n, params in self.items() for k, v in params.tensors().items()}
 
     @classmethod
@@ -100,15 +100,15 @@ class Plan(Mapping[str, Params]):
         return cls({name: _type(name).from_tensors(values) for name, values in found.items()})
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able; :meth:`from_dict` gives the same plan back."""
+        """Return the plan, ready for JSON; :meth:`from_dict` rebuilds it."""
         return {name: params.to_dict() for name, params in self.items()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Plan:
-        """Rebuild what :meth:`to_dict` gave.
+        """Rebuild a plan from :meth:`to_dict`.
 
         Raises:
-            ValueError: if it is none of these, or names a stage that there is not.
+            ValueError: if it is malformed, or names an unknown stage.
         """
         if not isinstance(data, Mapping):
             raise ValueError(f"A plan must be what to_dict() gave, but is {data!r:.60}.")

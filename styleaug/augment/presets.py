@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from styleaug.augment.schedule import Points
-from styleaug.images.checks import did_you_mean
+from styleaug.errors import did_you_mean
 from styleaug.pack import DEFAULT_PACK, StylePack
 from styleaug.stages import relief as _relief  # noqa: F401 -- plans and settings know it
 from styleaug.stages.base import Stage
@@ -23,11 +23,11 @@ class Preset:
     """Stages that go together.
 
     Attributes:
-        name: of the preset.
-        when: when to take it, in a line.
-        stages: applied in turn.
+        name: name of the preset.
+        when: when to use it, in one line.
+        stages: applied in order.
         p: probability that an image is changed at all.
-        schedule: how amounts grow with the progress of training.
+        schedule: factors on amounts over the training progress.
     """
 
     name: str
@@ -79,7 +79,7 @@ _ENTRIES: dict[str, _Entry] = {
         _all_stages(noise=0.3),
     ),
     "lighting": _Entry(
-        "lamps age or are replaced, and nothing else will change",
+        "the lighting ages or is replaced, and nothing else will change",
         lambda restyle: [Relight()],
     ),
     "sensor": _Entry(
@@ -113,7 +113,7 @@ _ENTRIES: dict[str, _Entry] = {
 }
 
 PRESETS: dict[str, str] = {name: entry.when for name, entry in _ENTRIES.items()}
-"""When to take each preset. What they are chosen by stands in the docs, under robustness."""
+"""When to use each preset. The docs page on robustness shows the measurements behind them."""
 
 LOOKS: dict[str, str] = {
     "ink": "hatched with a pen",
@@ -121,17 +121,17 @@ LOOKS: dict[str, str] = {
     "watercolour": "washes that bleed into each other",
     "blueprint": "white lines on blue",
 }
-"""Presets of one style each, for pictures, films and models that shall look good: not for training.
+"""Presets of one style each, for pictures, films and models for viewing; not for training.
 A pack has a row of that name, or not."""
 
 
 def preset(name: str, *, styles: Styles = "all", pack: str | StylePack = DEFAULT_PACK) -> Preset:
-    """A preset, with styles or a pack of one's own in its ``Restyle``.
+    """Return a preset, optionally with other styles or another pack in its ``Restyle``.
 
     Args:
         name: one of :data:`PRESETS` or :data:`LOOKS`.
         styles: see :class:`~styleaug.Restyle`.
-        pack: the same.
+        pack: see :class:`~styleaug.Restyle`.
 
     Raises:
         ValueError: if there is no such preset, or a style is unknown.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from styleaug.images.checks import did_you_mean
+from styleaug.errors import did_you_mean
 
 Points = Mapping[str, Sequence[tuple[float, float]]]
 

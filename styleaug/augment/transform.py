@@ -31,28 +31,29 @@ class StyleAugment(ImageTransform):
     """Change material, finish, colour, lighting, focus and noise of training images at random.
 
     Each image of a batch gets its own draw; a video gets one. Labels, boxes and masks come back as
-    the same objects. The work is done on the device where the images lie, without gradients. Place
-    it before ``Normalize``, in a dataset's transform or, quicker, on whole batches.
+    the same objects. It runs on the images' device, without gradients. Place it before
+    ``Normalize``, in a dataset's transform or, faster, on whole batches.
 
     Args:
         stages: name of a preset (see :data:`styleaug.augment.presets.PRESETS`, or ``styleaug
             presets``), a :class:`~styleaug.augment.presets.Preset`, or stages that are applied in
-            turn. Each stage has a probability of its own, for images that ``p`` lets through.
-            Where several of Restyle, Defocus and SensorNoise meet on an image, their amounts are
-            divided by the root of their number.
-        p: probability that an image is changed at all; by default that of the preset, and 1 for
-            stages.
-        schedule: how amounts grow with the progress of training: pairs (progress, factor) in
-            [0, 1], linear in between, for ``"p"``, for a stage (all its amounts) or one field of
+            order. Each stage has its own probability, for images that ``p`` selects. Where several
+            of Restyle, Defocus and SensorNoise meet on an image, their amounts are divided by the
+            square root of their number.
+        p: probability that an image is changed at all, in [0, 1]; by default that of the preset,
+            and 1 for stages.
+        schedule: factors on amounts over the training progress: pairs (progress, factor) in [0, 1]
+            with linear interpolation, for ``"p"``, for a stage (all its amounts) or one field of
             its params, as in ``{"p": [(0.3, 0), (0.8, 1)], "Restyle.texture": [(0, 0), (1, 1)]}``;
-            or ``"gradual"``, which is the first of these: plain images first. The training loop
-            tells by :meth:`set_progress`. By default that of the preset; ``{}`` for none.
-        protect: how much of the new material is taken away inside masks and boxes of the sample, in
-            [0, 1]. Lighting, blur and noise act there too: a patch without would give the defect
-            away.
-        bits: that uint16 images have, from 9 to 16: of values of 12 bits white is 4095. By default
-            all 16. Images of other dtypes tell their white themselves.
-        callback: is called with each plan, in the process that draws it, such as
+            or ``"gradual"``, which is the first of these and begins with plain images. The training
+            loop reports its progress by :meth:`set_progress`. By default that of the preset; ``{}``
+            for none.
+        protect: share of the new material that is removed inside masks and boxes of the sample, in
+            [0, 1]. Lighting, blur and noise still act there: a patch without them would reveal the
+            defect.
+        bits: bit depth of uint16 images, from 9 to 16: white is 4095 with 12 bits. By default 16.
+            Other dtypes are not affected.
+        callback: called with each plan, in the process that draws it, such as
             :class:`styleaug.augment.log.JsonLines`, which logs what each image got.
 
     Raises:
@@ -128,10 +129,10 @@ class StyleAugment(ImageTransform):
             self._progress.share_memory_()  # type: ignore[no-untyped-call]  # torch's
 
     def set_progress(self, progress: float) -> None:
-        """Tell how far training has come, for ``schedule``; workers of a DataLoader hear it too.
+        """Set the training progress for ``schedule``, also in the workers of a DataLoader.
 
         Args:
-            progress: in [0, 1]: epoch / epochs, or step / steps.
+            progress: epoch / epochs, or step / steps, in [0, 1].
 
         Raises:
             ValueError: if it is not in [0, 1].
@@ -139,9 +140,10 @@ class StyleAugment(ImageTransform):
         self._progress.fill_(check_fraction("progress", progress))
 
     def draw(self, count: int, generator: torch.Generator | None = None) -> Plan:
-        """Draw a plan for ``count`` images, at the present progress.
+        """Draw a plan for ``count`` images, at the current progress.
 
-        :meth:`render` applies it: the two steps of this transform, for training loops of one's own.
+        :meth:`render` applies it. These are the two steps of the transform, for custom training
+        loops.
 
         Args:
             count: B, may be 0.
@@ -175,12 +177,12 @@ class StyleAugment(ImageTransform):
 
         Args:
             images: (B, C, H, W), uint8, uint16 or float in [0, 1], C = 1 or 3; never changed.
-            drawn: one row an image, or one row that serves all.
+            drawn: one row per image, or one row for all.
             strength_mask: factor on the strength of the new material at each pixel, (B, 1, H, W),
                 in [0, 1]; 0 protects.
 
         Raises:
-            ValueError: if shapes do not fit, values are out of range, or the plan is of other
+            ValueError: if shapes do not fit, values are out of range, or the plan belongs to other
                 stages.
         """
         stages = named(self.stages)
@@ -226,16 +228,16 @@ class StyleAugment(ImageTransform):
         return params
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Apply the plan to one image, batch or video; boxes and masks come back as they are."""
+        """Apply the plan to one image, batch or video; boxes and masks come back unchanged."""
         return inpt if isinstance(inpt, LABELS) else super().transform(inpt, params)
 
     def to_dict(self) -> dict[str, Any]:
-        """Its settings, JSON-able, all by value; :meth:`from_dict` builds the same transform.
+        """Return all settings by value, ready for JSON; see :meth:`from_dict`.
 
-        The callback is left out, and ``bits`` where they are the dtype's own.
+        The callback is left out, and ``bits`` where it is that of the dtype.
 
         Raises:
-            ValueError: if a stage holds a pack that lies in no file.
+            ValueError: if a stage holds a pack without a file.
         """
         schedule: Any = self.schedule
         if schedule and not isinstance(schedule, str):
@@ -250,10 +252,10 @@ class StyleAugment(ImageTransform):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> StyleAugment:
-        """Build what :meth:`to_dict` describes.
+        """Build the transform that :meth:`to_dict` describes.
 
         Raises:
-            ValueError: if it names a stage or a setting that there is not.
+            ValueError: if it names an unknown stage or setting.
         """
         entries = data.get("stages") if isinstance(data, Mapping) else data
         if not isinstance(entries, list | tuple):

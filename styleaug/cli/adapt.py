@@ -13,9 +13,10 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from styleaug.adapt import adapt
-from styleaug.cli.options import add_command, add_options, count, default_of
+from styleaug.cli.options import add_command, add_options, default_of
 from styleaug.cli.parser import new_file
 from styleaug.cli.pipeline import load_pipeline
+from styleaug.cli.values import count, few
 from styleaug.files import atomic_path
 from styleaug.images.io import list_images, load_rgb, spread, to_tensor
 
@@ -23,7 +24,7 @@ EXAMPLES = """examples:
   styleaug adapt mine.py:load --data new_line/ --source train/ --out adapted.pt
   styleaug adapt mine.py:load --data new_line/ --source train/ --out adapted.pt --prior 16   # few
 
-mine.py:load is a function without arguments that gives the trained torch module. It gets images
+mine.py:load is a function without arguments that returns the trained torch module. It gets images
 (B, 3, S, S) as floats in [0, 1]: let it normalize them itself, as in
 
   def load():
@@ -45,33 +46,51 @@ _SOURCES = 512
 
 def add_parser(commands: Any) -> None:
     """Register the command."""
-    does = "Adapt a trained network to unlabelled images of another line, lighting or camera."
+    does = "Adapt a trained model to unlabelled images of another line, lighting or camera."
     parser = add_command(commands, "adapt", run, does=does, examples=EXAMPLES)
-    parser.add_argument("model", metavar="FILE.py:NAME", help="function that gives the module")
     parser.add_argument(
-        "--data", type=Path, required=True, metavar="DIR", help="images of the new line"
+        "model", metavar="FILE.py:NAME", help="function that returns the trained model"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of images of the new line, unlabelled",
     )
     parser.add_argument(
         "--source",
         type=Path,
         metavar="DIR",
-        help="training images, or a file of their norm_statistics: batch norms keep what "
-        "augmentation taught them",
+        help="training images, not augmented, or a file of their norm_statistics: batch norms keep "
+        "what augmentation taught them (default: none)",
     )
     parser.add_argument(
-        "--out", type=new_file, required=True, metavar="FILE", help="for the state dict"
+        "--out",
+        type=new_file,
+        required=True,
+        metavar="FILE",
+        help="file to write the adapted state dict to",
     )
     parser.add_argument(
         "--prior",
         type=float,
         default=default_of(adapt, "prior"),
         metavar="N",
-        help="images that the statistics of the old line count for (default: 0)",
+        help="number of images that the statistics of the old line count for, 0 or more; 16 "
+        "steadies the estimate of few images",
     )
     parser.add_argument(
-        "--batch", type=count, default=32, metavar="N", help="images that are taken at once"
+        "--batch", type=count, default=32, metavar="N", help="images per batch, 1 or more"
     )
-    add_options(parser, "limit", "device", size=224)
+    parser.add_argument(
+        "--size",
+        type=few,
+        default=224,
+        metavar="PIXELS",
+        help="side of the squares that images are resized to, as the model takes them",
+    )
+    add_options(parser, "limit", "device")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -103,6 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         torch.save(after, temporary)
     changed = sum(not torch.equal(value, before[name].cpu()) for name, value in after.items())
     print(f"{arguments.out}: {changed} of {len(after)} tensors adapted to {len(files)} images")
+    print(f"Load it: load().load_state_dict(torch.load({str(arguments.out)!r}))")
     if len(files) < _FEW and not arguments.prior:
         print(f"Fewer than {_FEW} images tell little: --prior 16 counts the old line as 16 more.")
     return 0

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from styleaug.cli.options import add_command, add_options, count, default_of
+from styleaug.cli.options import add_command, add_options, default_of
 from styleaug.cli.parser import new_file
 from styleaug.cli.sheet import contact_sheet
+from styleaug.cli.values import count
 from styleaug.files import atomic_path, remove_leftovers
 from styleaug.images.color import to_dtype
 from styleaug.images.io import list_images, load_rgb, save_image, spread, to_tensor
@@ -37,16 +38,37 @@ tells which method was taken and why, and mine.report.png shows it.
 
 def add_parser(commands: Any) -> None:
     """Register the command."""
-    does = "Write a new pack with more styles. The old pack does not change."
+    does = (
+        "Write a new pack that holds your own pictures as further styles. The old pack stays as it "
+        "is."
+    )
     parser = add_command(commands, "add-style", run, does=does, examples=EXAMPLES)
-    parser.add_argument("pictures", nargs="+", type=Path, metavar="SRC", help="images or folders")
-    parser.add_argument("--name", required=True, help="of the style; of a folder's styles, the tag")
-    parser.add_argument("--out", type=new_file, required=True, metavar="PACK", help="pack to write")
+    parser.add_argument(
+        "pictures",
+        nargs="+",
+        type=Path,
+        metavar="SRC",
+        help="pictures whose style to take, or folders of them",
+    )
+    parser.add_argument(
+        "--name",
+        required=True,
+        metavar="NAME",
+        help="name of the new style; of several pictures, the tag of all of them",
+    )
+    parser.add_argument(
+        "--out",
+        type=new_file,
+        required=True,
+        metavar="PACK",
+        help="pack to write, a .safetensors file",
+    )
     add_options(parser, "pack")
     parser.add_argument(
         "--method",
         choices=("auto", "encode", "fit"),
-        help="how rows are found (default: auto for one picture, encode for several)",
+        help="how the network learns a style: encode takes a second, fit minutes, auto measures "
+        "which is enough (default: auto for one picture, encode for several)",
     )
     parser.add_argument(
         "--content",
@@ -54,20 +76,17 @@ def add_parser(commands: Any) -> None:
         type=Path,
         default=(),
         metavar="SRC",
-        help="images that you will restyle, or folders of them, to try and fit styles on "
-        "(default: procedural surfaces)",
+        help="images that you will restyle, or folders of them, to measure and fit styles on "
+        "(default: surfaces that are drawn)",
     )
     parser.add_argument(
         "--steps",
         type=count,
         default=default_of(add_styles, "steps"),
         metavar="N",
-        help="of each fit",
+        help="steps of each fit, 1 or more",
     )
-    parser.add_argument(
-        "--limit", type=count, metavar="N", help="take at most N pictures, evenly from all"
-    )
-    add_options(parser, "device")
+    add_options(parser, "limit", "device")
 
 
 def run(arguments: argparse.Namespace) -> int:

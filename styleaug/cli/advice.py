@@ -91,10 +91,14 @@ def hints(summary: Summary) -> list[str]:
 def steps(summary: Summary, masks: Path | None = None) -> list[str]:
     """What to run next, to be pasted, each with what it tells; and what the labels do not allow.
 
+    Nothing, if no image can be read.
+
     Args:
         summary: of the folder.
         masks: where its masks lie, if elsewhere.
     """
+    if len(summary.damaged) == len(summary.looks):
+        return []
     defects = summary.defects
     place = shlex.quote(str(summary.root)) + _options(summary, masks if defects.layout else None)
     if not defects.layout:

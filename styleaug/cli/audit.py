@@ -15,7 +15,7 @@ from styleaug.audit.report import Share
 from styleaug.audit.run import SHOWN, draws_of
 from styleaug.audit.settings import TEXTURES
 from styleaug.augment.edit import as_code
-from styleaug.cli.options import add_command, add_fields, add_options
+from styleaug.cli.options import GOES_ON, add_command, add_fields, add_options
 from styleaug.cli.outputs import check_outside
 from styleaug.cli.overview import short_overview
 from styleaug.cli.parser import new_folder
@@ -32,8 +32,8 @@ EXAMPLES = """examples:
   styleaug audit --data parts/ --masks masks/ --limit 100
   styleaug audit --data classes/ --model mine.py:predict      # no masks: the model's confidence
 
-'styleaug inspect DIR' tells first how a folder is understood. An interrupted audit goes on where
-it was, by the same command. To train with what it recommends, paste the code, or
+'styleaug inspect DIR' tells first how a folder is understood. After an interruption the same
+command continues where it stopped. To train with what it recommends, paste the code, or load
 
   StyleAugment.from_dict(json.load(open("audit/audit.json"))["recommended"])
 """
@@ -42,26 +42,31 @@ it was, by the same command. To train with what it recommends, paste the code, o
 def add_parser(commands: Any) -> None:
     """Register the command."""
     does = (
-        "Measure on labelled images how much of each defect is left under each stage, and under "
-        "the default preset as it trains, and recommend settings."
+        "Measure on labelled images how much of each defect is left under each stage and under the "
+        "default preset, and recommend settings that keep your defects."
     )
-    parser = add_command(commands, "audit", run, does=does, examples=EXAMPLES)
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled images")
+    parser = add_command(commands, "audit", run, does=does, examples=EXAMPLES, resumes=GOES_ON)
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="folder of labelled images"
+    )
     add_options(parser, "masks", "bits")
     parser.add_argument(
         "--model",
         metavar="FILE.py:NAME",
-        help="without masks and boxes: a function from uint8 images (B, 3, H, W) to probabilities "
-        "(B, classes), classes in alphabetical order",
+        help="measure what your model still sees, where there are no masks or boxes: a function "
+        "from uint8 images (B, 3, H, W) to probabilities (B, classes), classes in alphabetical "
+        "order (default: none)",
     )
     parser.add_argument(
         "--out",
         type=new_folder,
         default=Path("audit"),
         metavar="DIR",
-        help="for the report, the sheet and notes",
+        help="folder for the report, the contact sheet, and what is kept to go on from",
     )
-    add_fields(parser, AuditConfig, budget="share of defects that a stage may lose")
+    add_fields(
+        parser, AuditConfig, budget="share of the defects that a stage may lose, 0 to below 1"
+    )
     shared = {n: getattr(AuditConfig, n) for n in ("pack", "limit", "draws", "size", "seed")}
     add_options(parser, **shared)
 
@@ -133,6 +138,7 @@ def table(report: AuditReport) -> str:
             for s, t in zip(found, TEXTURES, strict=True)
         )
         lines.append(f"  {label or 'defect'}: {shown}")
+    lines += _polarity(report)
     free = [(n, *report.invented(n)) for n in names]
     if any(share.count for _, _, share in free):
         lines += ["", "On images without defects: structure added to flat areas, and new spots:"]
@@ -142,6 +148,19 @@ def table(report: AuditReport) -> str:
             if share.count
         ]
     return "\n".join(lines)
+
+
+def _polarity(report: AuditReport) -> list[str]:
+    """Whether defects are darker than their surroundings, and what follows for ``Relief``."""
+    known = [(c, report.darker(c)) for c in report.classes if report.darker(c).count]
+    if not known:
+        return []
+    lines = ["", "Darker than their surroundings, of the defects of which that can be said:"]
+    lines += [f"  {c or 'defect'}: {_percent(share)} % of {share.count}" for c, share in known]
+    if report.polar:
+        names = ", ".join(label or "defect" for label in report.polar)
+        lines.append(f"  Polarity may tell {names}: with the stage Relief, take flip=0.")
+    return lines
 
 
 def _percent(share: Share) -> str:

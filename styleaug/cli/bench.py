@@ -9,10 +9,11 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from styleaug.cli.options import add_command, add_options
+from styleaug.cli.options import GOES_ON, add_command, add_options
 from styleaug.cli.outputs import check_outside
 from styleaug.cli.overview import short_overview
 from styleaug.cli.parser import new_folder
+from styleaug.cli.values import count, processes, seed
 from styleaug.datasets import DefectSet, read_defects
 from styleaug.datasets.summary import summarize
 from styleaug.evaluate import (
@@ -37,8 +38,8 @@ EXAMPLES = """examples:
   styleaug bench --data parts/ --target new_line/      # which of them carries over, adapted or not
   styleaug bench --data parts/ --baselines ColorJitter "AugMix(severity=5)" --seeds 0 1 2 3 4
 
-'styleaug inspect DIR' tells first how a folder is understood, and which tasks its labels allow. An
-interrupted bench goes on where it was, by the same command.
+'styleaug inspect DIR' tells first how a folder is understood, and which tasks its labels allow.
+After an interruption the same command continues where it stopped.
 """
 
 
@@ -48,53 +49,75 @@ _PROGRESS = "In each epoch of your training, tell it: set_progress(epoch / epoch
 def add_parser(commands: Any) -> None:
     """Register the command."""
     does = (
-        "Train a network on labelled images with flips alone, with StyleAugment and with other "
-        "augmentations, and test all under corruptions and industrial shifts. The preset is "
-        "chosen on images and conditions of its own. With images of a new line, compare instead "
-        "what carries a model over to it, with and without adaptation."
+        "Train a network on your labelled images with flips alone, with StyleAugment and with "
+        "other augmentations, test each under corruptions and industrial shifts, and recommend a "
+        "preset, which is chosen on images and conditions apart from the test. With images of a "
+        "new line (--target), compare what carries a model over to it, adapted or not."
     )
-    parser = add_command(commands, "bench", run, does=does, examples=EXAMPLES)
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="labelled images")
+    parser = add_command(commands, "bench", run, does=does, examples=EXAMPLES, resumes=GOES_ON)
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="folder of labelled images"
+    )
     parser.add_argument(
         "--target",
         type=Path,
         metavar="DIR",
-        help="images of a new line, labelled or not: compare what carries a model over to it",
+        help="images of a new line, labelled or not: compare what carries a model over to it "
+        "(default: none)",
     )
     parser.add_argument(
-        "--task", choices=KINDS, help="(default: what the labels allow, in this order)"
+        "--task",
+        choices=KINDS,
+        help="what to train (default: the first of these that the labels allow)",
     )
     parser.add_argument(
         "--model",
         metavar="NAME",
-        help="backbone: efficientnet-lite0 (default, with the extra 'bench'), small-cnn, or a "
-        "model of timm, which downloads its weights",
+        help="backbone: efficientnet-lite0, small-cnn, or a model of timm, which downloads its "
+        "weights (default: efficientnet-lite0 with the extra 'bench', else small-cnn)",
     )
     parser.add_argument(
         "--out",
         type=new_folder,
         default=Path("bench"),
         metavar="DIR",
-        help="for the report and what was trained",
+        help="folder for the report, and for trained networks, which are kept to go on from",
     )
-    parser.add_argument("--quick", action="store_true", help="one seed, short training: minutes")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="one seed, short trainings and fewer images: minutes rather than an hour",
+    )
     parser.add_argument(
         "--steps",
-        type=int,
+        type=count,
         metavar="N",
-        help="of each training: as many as your own takes show best what a mixture gains (default: "
-        "300, for masks and boxes 450; with --quick 100)",
+        help="optimizer steps of each training, 1 or more; as many as your own training takes show "
+        "best what it gains (default: 300, for masks and boxes 450; with --quick 100)",
     )
     parser.add_argument(
         "--baselines",
         nargs="*",
         default=["photometric mix"],
         metavar="NAME",
-        help="to compare with: expressions of transforms, or "
+        help="other augmentations to compare with: expressions such as 'AugMix(severity=5)', or "
         f"{', '.join(n for n in BASELINES if n != FLIPS)} (default: photometric mix)",
     )
-    parser.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: 0 1 2)")
-    parser.add_argument("--workers", type=int, default=0, help="processes that corrupt test images")
+    parser.add_argument(
+        "--seeds",
+        type=seed,
+        nargs="+",
+        metavar="N",
+        help="seeds; each augmentation is trained once with each, and several give intervals "
+        "(default: 0 1 2; with --quick 0)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=processes,
+        default=0,
+        metavar="N",
+        help="processes that corrupt test images, 0 to 256; 0 does it in the main process",
+    )
     add_options(parser, "masks", "bits", "pack", "device")
 
 

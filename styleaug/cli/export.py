@@ -28,21 +28,29 @@ Every network is compared with PyTorch when it is made, and not written if it de
 """
 
 _FIELDS = {
-    "fp16": "write networks of float16, too: for GPUs and phones",
-    "int8": "write networks of 8 bits, too: a third of the size",
-    "prune": "share of the channels to take out first: smaller, quicker, and less exact",
-    "minutes": "of fine-tuning after --prune",
+    "fp16": "write networks of float16, too, for GPUs and phones",
+    "int8": "write networks of 8 bits, too, a third of the size",
+    "prune": "share of the channels to take out first, 0 to 0.9: smaller, quicker and less exact",
+    "minutes": "minutes of fine-tuning after --prune, 0 or more",
     "pte": "write the network as an ExecuTorch program, too, for phones",
 }
 
 
 def add_parser(commands: Any) -> None:
     """Register the command."""
-    does = "Write a pack as ONNX networks, for devices, browsers and other languages."
+    does = (
+        "Write a pack as ONNX networks, for devices, browsers and other languages without PyTorch."
+    )
     parser = add_command(commands, "export", run, does=does, examples=EXAMPLES)
-    parser.add_argument("pack", metavar="PACK", help="name of a bundled pack, or a pack file")
     parser.add_argument(
-        "--out", type=new_folder, required=True, metavar="DIR", help="folder to write"
+        "pack", metavar="PACK", help="style pack: the name of a bundled one, or a file"
+    )
+    parser.add_argument(
+        "--out",
+        type=new_folder,
+        required=True,
+        metavar="DIR",
+        help="folder to write: a new one, an empty one, or that of an earlier export",
     )
     add_fields(parser, ExportConfig, **_FIELDS)
     parser.add_argument(
@@ -51,8 +59,8 @@ def add_parser(commands: Any) -> None:
         type=Path,
         default=(),
         metavar="SRC",
-        help="pictures like those that will be restyled, for --int8 and --prune (default: drawn "
-        "finishes)",
+        help="images like those that will be restyled, or folders of them, for --int8 and --prune "
+        "(default: finishes that are drawn)",
     )
 
 
@@ -79,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
             else f"codes differ by {deviation['mean']:.2g} of their standard deviation"
         )
         print(f"{arguments.out / each.file}: {each.bytes / 1e6:.2f} MB; {told}")
+    print(f"Run it: styleaug.edge.Restyler({str(arguments.out)!r})(image, style, strength=0.7)")
     return 0
 
 

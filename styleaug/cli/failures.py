@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 
+from styleaug.cli import TRACEBACK
 from styleaug.cli.pipeline import LOADED
 from styleaug.errors import StyleAugError
 from styleaug.runtime import is_out_of_memory
 
-TRACEBACK = "STYLEAUG_TRACEBACK"
-"""A variable of the environment; where it is set, errors are not caught."""
-
-_LONGEST = 600
+_LONGEST = 1000
+_FULL = "cannot be written, because the drive is full. Free some space, and run the command again."
+_DENIED = "must be a place that you may read or write, but access is denied. Choose another one."
+_SYSTEM = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.EROFS: "cannot be written, because the drive is read-only. Choose another place.",
+    errno.ENOENT: "must exist, but is not there. Check the path.",
+    errno.EISDIR: "must be a file, but is a folder. Check the path.",
+    errno.ENOTDIR: "must lie in a folder, but a part of its path is a file. Check the path.",
+}
+"""Errors of the operating system that a user can mend, by their number."""
 _EXPECTED = (
     *(StyleAugError, ValueError, TypeError, OSError, ImportError),
     *(RuntimeError, ArithmeticError, MemoryError),  # what torch raises
@@ -39,11 +51,19 @@ def explain(error: Exception) -> tuple[int, str]:
 
 def _sentence(error: Exception) -> str:
     """What an error says, in a line; of one in a worker process, what it said there."""
-    said = str(error).strip()
+    said = _of_the_system(error) or str(error).strip()
     if said.startswith("Caught ") and "Traceback (most recent call last)" in said:
         said = said.splitlines()[-1].partition(": ")[2]
     said = " ".join(said.split()) or type(error).__name__
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]} ..."
+
+
+def _of_the_system(error: Exception) -> str | None:
+    """What an error of the operating system means, and what to do; None if it tells that itself."""
+    if not isinstance(error, OSError) or error.errno not in _SYSTEM:
+        return None
+    place = "The output" if error.filename is None else str(error.filename2 or error.filename)
+    return f"{place} {_SYSTEM[error.errno]}"
 
 
 def _place_in_users_code(error: Exception) -> str | None:

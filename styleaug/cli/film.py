@@ -50,28 +50,37 @@ def add_film_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="X",
-        help="a keyframe, as '00:12 strength=0.2 texture=0 style=rust': from the values before it "
-        "to these, linearly; may be given several times",
+        help="a keyframe, such as '00:12 strength=0.2 texture=0 style=rust': at this time these "
+        "values are reached, linearly from those before; may be given several times (default: "
+        "none)",
     )
     group.add_argument(
-        "--style-to", metavar="STYLE", help="tag, name or picture of the style at the end"
+        "--style-to",
+        metavar="STYLE",
+        help="style at the end of the film, reached linearly: a tag, a name or a picture (default: "
+        "the style stays)",
     )
     group.add_argument(
-        "--new-noise", action="store_true", help="other noise in each frame, as a sensor has it"
+        "--new-noise",
+        action="store_true",
+        help="draw the noise anew in each frame, as a sensor does (else it stays)",
     )
     group.add_argument(
         "--codec",
         metavar="NAME",
-        help="FFmpeg's name of an encoder (default: libx264; libvpx-vp9 for .webm)",
+        help="encoder, by FFmpeg's name (default: libx264; libvpx-vp9 for .webm)",
     )
     group.add_argument(
         "--steady",
         action="store_true",
-        help="take the pictures of each folder for the frames of a film, in the order of their "
+        help="take the images of each folder for the frames of a film, in the order of their "
         "numbers",
     )
     group.add_argument(
-        "--rate", type=float, metavar="FPS", help="frames a second of --steady (default: 25)"
+        "--rate",
+        type=float,
+        metavar="FPS",
+        help="frames per second of --steady, above 0 (default: 25)",
     )
 
 

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from styleaug.cli.options import add_command, add_fields, add_options, count
+from styleaug.cli.options import GOES_ON, add_command, add_fields, add_options
 from styleaug.cli.outputs import OUT_OF_MEMORY, Content, Outputs, Picture, list_pictures
 from styleaug.cli.parser import new_folder
+from styleaug.cli.values import count
 from styleaug.files import digest_file
 from styleaug.gatys import GatysConfig, GatysProgress, gatys
 from styleaug.gatys.cached import PIXELS, digest_pixels
@@ -45,58 +46,70 @@ it was made of, and how: styleaug.gatys.cached.CachedStylization("OUT") takes th
 
 def add_parser(commands: Any) -> None:
     """Register the command."""
-    does = "Write copies of images, restyled by optimisation of their pixels."
-    parser = add_command(commands, "gatys", run, does=does, examples=EXAMPLES)
-    parser.add_argument("sources", nargs="+", type=Path, metavar="SRC", help="images or folders")
+    does = "Write copies of images, restyled by optimization of their pixels."
+    parser = add_command(commands, "gatys", run, does=does, examples=EXAMPLES, resumes=GOES_ON)
     parser.add_argument(
-        "--out", type=new_folder, required=True, metavar="DIR", help="where to write"
+        "sources", nargs="+", type=Path, metavar="SRC", help="images, or folders of them"
     )
-    group = parser.add_argument_group("what to do")
+    parser.add_argument(
+        "--out", type=new_folder, required=True, metavar="DIR", help="folder to write to"
+    )
+    group = parser.add_argument_group("the style")
     group.add_argument(
         "--reference",
         nargs="+",
         type=Path,
         required=True,
         metavar="IMAGE",
-        help="pictures whose style to take",
+        help="one or more pictures whose style to take",
     )
     group.add_argument(
-        "--weights", nargs="+", type=float, metavar="W", help="of the pictures (default: all alike)"
+        "--weights",
+        nargs="+",
+        type=float,
+        metavar="W",
+        help="weight of each picture of --reference, 0 or more (default: all alike)",
     )
     add_fields(
         group,
         GatysConfig,
-        strength="of the style, in [0, 1]; 0.1 more weighs it 1.6 times as much",
-        preserve_color="take over light and dark, not the colours",
+        strength="strength of the style, 0 to 1; 0.1 more weighs it 1.6 times as much",
+        preserve_color="take over light and dark, and keep the colours of the image",
     )
-    group.add_argument("--overwrite", action="store_true", help="write again what is there already")
-    group = parser.add_argument_group("how to do it")
+    group.add_argument(
+        "--overwrite", action="store_true", help="make all images anew, also those that are there"
+    )
+    group = parser.add_argument_group("the optimization")
     group.add_argument(
         "--working-size",
         type=int,
         default=512,
         metavar="PIXELS",
-        help="above this short side a smaller copy is optimised",
+        help="short side, 32 or more, above which a smaller copy is optimized",
     )
     group.add_argument(
         "--batch",
         type=count,
         default=4,
         metavar="N",
-        help="images of one size that are optimised together",
+        help="number of images of one size that are optimized together, 1 or more",
     )
     group.add_argument(
-        "--steps", type=int, help="at most, at each scale (default: 60; of the textbook 1000)"
+        "--steps",
+        type=int,
+        metavar="N",
+        help="most steps at each scale, 1 or more (default: 60; of the variant textbook 1000)",
     )
     add_fields(
         group,
         GatysConfig,
-        variant=" or ".join(VARIANTS),
-        optimizer=" or ".join(OPTIMIZERS),
-        tv="weight of smoothness",
-        features="vgg16, bundled, or vgg19, downloaded",
-        precision=f"auto, the fastest that the device computes well in, or {', '.join(PRECISIONS)}",
-        tile="side, in pixels, above which images are looked at tile by tile",
+        variant=f"{' or '.join(VARIANTS)}; textbook is for comparison",
+        optimizer=f"{' or '.join(OPTIMIZERS)}, of the variant fast",
+        tv="weight of smoothness (total variation), 0 or more",
+        features="network that compares styles: vgg16, bundled, or vgg19, which is downloaded",
+        precision="number format: auto, the fastest that the device computes well in, or "
+        f"{', '.join(PRECISIONS)}",
+        tile="side in pixels, a multiple of 16 from 128 on, above which the network sees tiles",
     )
     add_options(group, "bits", "device")
 
@@ -139,7 +152,9 @@ def run(arguments: argparse.Namespace) -> int:
             found = _restyle_all([to_float(read.image, bits) for _, read in batch], restyle)
             _write(outputs, batch, found, bits)
             bar.update(len(batch))
-    return outputs.report()
+    status = outputs.report()
+    print(f"In training: styleaug.gatys.cached.CachedStylization({str(arguments.out)!r})")
+    return status
 
 
 def _batches(outputs: Outputs, count: int, bits: int | None) -> Iterator[Batch]:

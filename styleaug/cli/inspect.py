@@ -20,6 +20,7 @@ from styleaug.cli.options import add_command, add_options
 from styleaug.cli.overview import counted, overview
 from styleaug.cli.parser import new_file
 from styleaug.cli.sheet import contact_sheet, labelled
+from styleaug.cli.values import sheet
 from styleaug.datasets import DefectSet, Sample, read_defects
 from styleaug.datasets.summary import Summary, summarize
 from styleaug.errors import UnknownLayoutError
@@ -43,13 +44,25 @@ _COLUMNS, _TILE = 4, 256
 
 def add_parser(commands: Any) -> None:
     """Register the command."""
-    does = "Show how a folder of images is understood, before anything is made of it."
-    parser = add_command(commands, "inspect", run, does=does, examples=EXAMPLES)
-    parser.add_argument("data", type=Path, metavar="DIR", help="images, labelled or not")
-    parser.add_argument(
-        "--out", type=new_file, default=Path("inspect.png"), metavar="SHEET", help="png or jpg file"
+    does = (
+        "Show how a folder of images and its labels are understood, what is wrong with it, and "
+        "which commands fit."
     )
-    parser.add_argument("--json", type=new_file, metavar="FILE", help="for all that was found")
+    parser = add_command(commands, "inspect", run, does=does, examples=EXAMPLES)
+    parser.add_argument("data", type=Path, metavar="DIR", help="folder of images, labelled or not")
+    parser.add_argument(
+        "--out",
+        type=sheet,
+        default=Path("inspect.png"),
+        metavar="SHEET",
+        help="contact sheet to write, .png or .jpg",
+    )
+    parser.add_argument(
+        "--json",
+        type=new_file,
+        metavar="FILE",
+        help="write all that was found, for scripts (default: not written)",
+    )
     add_options(parser, "masks", "bits", limit=12, size=AuditConfig.size)
 
 
@@ -73,11 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         if sentences:
             print(f"\n{title}:", *map(_wrapped, sentences), sep="\n")
-    print(
-        "\nNext:",
-        *(f"  {line}".rstrip() for line in steps(summary, arguments.masks)),
-        sep="\n",
-    )
+    if following := steps(summary, arguments.masks):
+        print("\nNext:", *(f"  {line}".rstrip() for line in following), sep="\n")
     shown = chosen(summary, arguments.limit)
     if shown:
         save_image(arguments.out, _sheet(shown))

@@ -7,42 +7,70 @@ from __future__ import annotations
 
 import argparse
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from pathlib import Path
+from textwrap import fill
 from typing import Any
-
-import torch
 
 from styleaug.augment.edit import AMOUNTS, changed
 from styleaug.augment.presets import Preset, preset
 from styleaug.augment.transform import StyleAugment
-from styleaug.images.checks import check_bits
-from styleaug.runtime import choose_device
+from styleaug.cli.values import MOST, bits, count, device, few, seed
 from styleaug.stages.restyle import Restyle
 
-_MOST = 10_000
-"""Draws of an image, or pixels of a side, that memory holds."""
+GOES_ON = "The same command continues where it stopped."
+"""What an interruption of a command is answered with that keeps what it has done."""
+
+
+_REST = argparse.Action([], dest="rest", metavar="[options]")
+"""What stands in the usage for all options that may be left out."""
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Help that tells the defaults, and leaves the examples as they are written."""
+    """Help with what must be given, the defaults, and the examples as they are written."""
+
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[Any],
+        prefix: str | None = None,
+    ) -> None:
+        """Show what must be given; the options are listed below."""
+        needed = [a for a in actions if a.required or not a.option_strings]
+        super().add_usage(usage, [*needed, _REST], [], prefix)
 
     def _get_help_string(self, action: argparse.Action) -> str:
         told, usual = action.help or "", action.default
-        if usual is None or usual is False or usual in ((), argparse.SUPPRESS):
+        if usual is None or usual is False or usual in ((), [], argparse.SUPPRESS):
             return told
         return told if "(default" in told else f"{told} (default: %(default)s)"
 
 
 def add_command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], int], *, does: str, examples: str
+    commands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    *,
+    does: str,
+    examples: str,
+    resumes: str = "",
 ) -> argparse.ArgumentParser:
-    """The parser of a command, whose help ends with examples."""
+    """The parser of a command, whose help ends with examples.
+
+    Args:
+        commands: of all commands.
+        name: of this one.
+        run: runs it, and returns the exit status.
+        does: what it does.
+        examples: and notes.
+        resumes: what an interruption is answered with: how to go on, if it need not start over.
+    """
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, description=does, epilog=examples, formatter_class=_Help
+        name, description=fill(does, 79), epilog=examples, formatter_class=_Help
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, resumes=resumes)
     return parser
 
 
@@ -60,7 +88,9 @@ def add_fields(parser: argparse._ActionsContainer, config: type, **texts: str) -
         if usual is False:
             parser.add_argument(option, action="store_true", help=does)
         else:
-            parser.add_argument(option, type=type(usual), default=usual, help=does)
+            kind = type(usual)
+            shown = {int: "N", float: "X"}.get(kind, "NAME")
+            parser.add_argument(option, type=kind, default=usual, metavar=shown, help=does)
 
 
 def default_of(call: Callable[..., Any], name: str) -> Any:
@@ -70,14 +100,8 @@ def default_of(call: Callable[..., Any], name: str) -> Any:
 
 def add_preset_options(parser: argparse.ArgumentParser) -> None:
     """``--preset --pack``, and what replaces arguments of the preset's stages."""
-    group = parser.add_argument_group("what to do")
-    group.add_argument(
-        "--preset",
-        default=default_of(StyleAugment, "stages"),
-        metavar="NAME",
-        help="stages to begin with; 'styleaug presets' lists them",
-    )
-    add_options(group, "pack")
+    group = parser.add_argument_group("the preset, and what replaces its amounts")
+    add_options(group, "preset", "pack")
     for option, (kind, name, does) in AMOUNTS.items():
         usual = default_of(kind, name)
         ranged = isinstance(usual, tuple)
@@ -85,8 +109,9 @@ def add_preset_options(parser: argparse.ArgumentParser) -> None:
             f"--{option.replace('_', '-')}",
             type=float if ranged else type(usual),
             nargs="+" if ranged or option == "styles" else None,
-            metavar="X",
-            help=f"{does}{'; one number, or LO HI to draw from' * ranged} (default: the preset's)",
+            metavar=_SHOWN.get(option, "X"),
+            help=f"{does}{'; one number, or LO HI to draw between' * ranged} (default: the "
+            "preset's)",
         )
 
 
@@ -118,87 +143,62 @@ def chosen_preset(arguments: argparse.Namespace) -> Preset:
     return replace(chosen, stages=stages)
 
 
-def count(text: str) -> int:
-    """A whole number of at least 1, as an option's type."""
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text)):
-        raise argparse.ArgumentTypeError(
-            f"must be a whole number from 1 to {10**9 - 1}, but is {text!r:.60}"
-        )
-    return int(text)
-
-
-def few(text: str) -> int:
-    """A whole number of what is held in memory all at once, as an option's type."""
-    if count(text) > _MOST:
-        raise argparse.ArgumentTypeError(f"must be at most {_MOST}, but is {text}")
-    return int(text)
-
-
-def bits(text: str) -> int:
-    """Bits of 16-bit images, as an option's type."""
-    try:
-        check_bits(int(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"must be a whole number from 9 to 16, but is {text!r:.60}"
-        ) from error
-    return int(text)
-
-
-def seed(text: str) -> int:
-    """A number that all generators take, as an option's type."""
-    digits = text.isascii() and text.isdecimal() and len(text) < 20
-    if not digits or int(text) >= 2**32:  # numpy takes 32 bits
-        raise argparse.ArgumentTypeError(
-            f"must be a whole number from 0 to {2**32 - 1}, but is {text!r:.60}"
-        )
-    return int(text)
-
-
-def device(text: str) -> torch.device:
-    """A device that is there, as an option's type."""
-    try:
-        found = choose_device(text)
-        if found.type == "meta":
-            raise RuntimeError("it computes nothing")
-        torch.empty(0, device=found)
-    except Exception as error:  # each kind of device has its own
-        raise argparse.ArgumentTypeError(
-            f"must be auto, cpu, cuda or another device that is here, but is {text!r}"
-        ) from error
-    return found
-
-
+_SHOWN = {"styles": "STYLE", "working_size": "PIXELS"}
+"""What stands for the values of an amount that is no number."""
 _SHARED: dict[str, dict[str, Any]] = {
+    "preset": {
+        "default": default_of(StyleAugment, "stages"),
+        "metavar": "NAME",
+        "help": "preset to begin with; 'styleaug presets' lists them",
+    },
     "pack": {
         "default": default_of(Restyle, "pack"),
-        "help": "name of a bundled pack, or path of a pack file",
+        "metavar": "PACK",
+        "help": "style pack: the name of a bundled one, which 'styleaug packs' lists, or a file",
     },
     "device": {
         "type": device,
         "default": "auto",
+        "metavar": "NAME",
         "help": "where to compute: cpu, cuda, cuda:1, ...; auto takes CUDA where there is one",
     },
     "bits": {
         "type": bits,
         "metavar": "N",
-        "help": "that 16-bit images really have, such as 12 (default: all 16)",
+        "help": "bits that the values of 16-bit images really have, 9 to 16",
     },
-    "seed": {"type": seed, "default": 0, "metavar": "N", "help": "of all draws"},
-    "limit": {"type": count, "metavar": "N", "help": "images that are taken, at most"},
+    "seed": {
+        "type": seed,
+        "default": 0,
+        "metavar": "N",
+        "help": f"seed of all random draws, 0 to {2**32 - 1}",
+    },
+    "limit": {
+        "type": count,
+        "metavar": "N",
+        "help": "number of images to use at most",
+    },
     "size": {
         "type": count,
         "metavar": "PIXELS",
-        "help": "short side that larger images are brought to, as for training",
+        "help": "short side to which larger images are reduced, as for training",
     },
-    "draws": {"type": few, "metavar": "N", "help": "of each image"},
-    "masks": {"type": Path, "metavar": "DIR", "help": "masks, if they lie elsewhere"},
+    "draws": {"type": few, "metavar": "N", "help": f"draws of each image, 1 to {MOST}"},
+    "masks": {
+        "type": Path,
+        "metavar": "DIR",
+        "help": "folder of the masks, where they lie apart from the images",
+    },
 }
 """Options that mean the same in every command that has them."""
+_UNSET = {"bits": "16", "limit": "all", "masks": "beside or among the images"}
+"""What an option without a value stands for."""
 
 
 def add_options(parser: argparse._ActionsContainer, *names: str, **defaults: Any) -> None:
     """Add shared options: by name, or with a default of the command's own."""
     for name in (*names, *defaults):
-        default = {"default": defaults[name]} if name in defaults else {}
-        parser.add_argument(f"--{name}", **{**_SHARED[name], **default})
+        settings = {**_SHARED[name], **({"default": defaults[name]} if name in defaults else {})}
+        if settings.get("default") is None:
+            settings["help"] += f" (default: {_UNSET[name]})"
+        parser.add_argument(f"--{name}", **settings)

@@ -310,6 +310,8 @@ class Outputs:
         skipped = f", {self._skipped} skipped" if self._skipped else ""
         made = self.count - self._skipped
         print(f"{made} {kind if made != 1 else kind.removesuffix('s')} in {self.out}{skipped}")
+        if made:
+            print(f"What each got: {self.out / TABLE}")
         return 1 if self._skipped else 0
 
 

@@ -9,7 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn
 
-from styleaug.images.checks import check_path, did_you_mean
+from styleaug.errors import did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,10 +33,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say it, and end with exit status 2."""
-        if wrong := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message):
-            choices = re.findall(r"[\w-]+", wrong[2])
-            message += f".{did_you_mean(wrong[1], choices)}"
-        self.exit(2, f"{self.prog}: {message} ('{self.prog} --help' lists the options)\n")
+        lists = "options"
+        if wrong := re.search(r"(.*): invalid choice: '(.*)' \(choose from (.*)\)", message):
+            option, word, choices = wrong[1], wrong[2], re.findall(r"[\w-]+", wrong[3])
+            message = f"{option} must be one of {', '.join(choices)}, but is {word!r}."
+            if option == "argument COMMAND":
+                message, lists = f"{word!r} is no command.", "commands"
+            message += did_you_mean(word, choices)
+        self.exit(2, f"{self.prog}: {message} ('{self.prog} --help' lists the {lists})\n")
 
 
 def text(value: str) -> str:
@@ -48,10 +52,9 @@ def text(value: str) -> str:
 
 def path(value: str) -> Path:
     """A path; a blank one would be the current folder."""
-    try:
-        return check_path("it", value)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"must be a path, but is {value!r}") from error
+    if not value.strip() or "\0" in value:
+        raise argparse.ArgumentTypeError(f"must be a path, but is {value!r}")
+    return Path(value)
 
 
 def new_file(value: str) -> Path:

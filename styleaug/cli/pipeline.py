@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision import tv_tensors
 
+from styleaug.errors import did_you_mean
 from styleaug.images.color import to_dtype, to_rgb
 from styleaug.images.io import to_tensor
 
@@ -57,10 +58,12 @@ def load_pipeline(where: str, option: str = "--pipeline") -> Callable[..., Any]:
     finally:
         sys.path.pop(0)
     pipeline = getattr(module, name, None)
+    known = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
     if not callable(pipeline):
         raise ValueError(
             f"{option} must name a transform or function in {file}, but {name!r} is "
             f"{'missing' if pipeline is None else type(pipeline).__name__}."
+            f"{did_you_mean(name, known)}"
         )
     return pipeline  # type: ignore[no-any-return]  # callable, as just seen
 

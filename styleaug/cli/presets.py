@@ -20,9 +20,11 @@ EXAMPLES = """examples:
 
 def add_parser(commands: Any) -> None:
     """Register the command."""
-    does = "List the presets of StyleAugment and when to take each, or show one: code and JSON."
+    does = "List the presets of StyleAugment and when to take each, or show one as code and JSON."
     parser = add_command(commands, "presets", run, does=does, examples=EXAMPLES)
-    parser.add_argument("name", nargs="?", metavar="NAME", help="of a preset")
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="preset to show (default: list all)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -11,22 +11,22 @@ from torch import Tensor
 
 from styleaug.audit import AuditConfig
 from styleaug.audit.run import fit
-from styleaug.augment.edit import changed
+from styleaug.augment.edit import as_code, changed
 from styleaug.augment.transform import StyleAugment
 from styleaug.cli.options import (
     add_command,
     add_options,
     add_preset_options,
     chosen_preset,
-    few,
     replaced,
 )
-from styleaug.cli.parser import new_file
 from styleaug.cli.pipeline import feed, load_pipeline, seeded
 from styleaug.cli.sheet import contact_sheet
+from styleaug.cli.values import few, sheet
 from styleaug.datasets import Sample, read_defects
 from styleaug.datasets.outlines import outlined
 from styleaug.images.io import list_images, save_image, spread, to_tensor
+from styleaug.pack import DEFAULT_PACK
 from styleaug.stages.restyle import Restyle
 
 EXAMPLES = """examples:
@@ -46,38 +46,56 @@ to the model.
 def add_parser(commands: Any) -> None:
     """Register the command."""
     does = (
-        "Draw a contact sheet: images as a preset changes them in training, styles against "
+        "Draw a contact sheet: your images as a preset changes them in training, styles against "
         "strengths, or what your own pipeline feeds to the model."
     )
     parser = add_command(commands, "preview", run, does=does, examples=EXAMPLES)
-    parser.add_argument("sources", nargs="*", type=Path, metavar="SRC", help="images or folders")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="labelled images")
+    parser.add_argument(
+        "sources", nargs="*", type=Path, metavar="SRC", help="images, or folders of images"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder of labelled images, whose defects are outlined (default: none)",
+    )
     add_options(parser, "masks", "bits")
     parser.add_argument(
-        "--out", type=new_file, default=Path("preview.png"), metavar="SHEET", help="png or jpg file"
+        "--out",
+        type=sheet,
+        default=Path("preview.png"),
+        metavar="SHEET",
+        help="contact sheet to write, .png or .jpg",
     )
     add_options(parser, limit=6, draws=7)
     parser.add_argument(
         "--p",
         type=float,
         default=1.0,
-        help="probability that an image is changed at all; less in training, as 'styleaug presets "
-        "NAME' tells",
+        metavar="P",
+        help="probability that an image is changed at all, 0 to 1; that of training is lower, see "
+        "'styleaug presets NAME'",
     )
     parser.add_argument(
-        "--strengths", type=float, nargs="+", metavar="X", help="Restyle alone: a row for each"
+        "--strengths",
+        type=float,
+        nargs="+",
+        metavar="X",
+        help="draw a row at each strength of Restyle, 0 to 1, and the same styles in all rows "
+        "(default: draws of the preset)",
     )
     parser.add_argument(
         "--pipeline",
         metavar="FILE.py:NAME",
-        help="your transform: torchvision, Albumentations, or a function of a PIL image",
+        help="your own transform in place of a preset: torchvision, Albumentations, or a function "
+        "of a PIL image (default: none)",
     )
     parser.add_argument(
         "--thumbnail",
         type=few,
         default=192,
         metavar="PIXELS",
-        help="longer side of each picture on the sheet",
+        help="longer side of each image on the sheet, 1 to 10000",
     )
     add_preset_options(parser)
     group = parser.add_argument_group("running")
@@ -108,7 +126,17 @@ def run(arguments: argparse.Namespace) -> int:
                 captions.append([f"{sample.path.name} {name}", *texts])
     save_image(arguments.out, contact_sheet(rows, arguments.thumbnail, captions))
     print(f"{arguments.out}: {told}")
+    if arguments.pipeline is None and not arguments.strengths:
+        print(f"\nTo train with it:\n\n{_code(arguments)}")
     return 0
+
+
+def _code(arguments: argparse.Namespace) -> str:
+    """What builds the preset as it trains."""
+    chosen = chosen_preset(arguments)
+    if not replaced(arguments) and arguments.pack == DEFAULT_PACK:
+        return f"    StyleAugment({chosen.name!r})"
+    return as_code(StyleAugment(chosen.stages, p=chosen.p, schedule=chosen.schedule))
 
 
 def _samples(arguments: argparse.Namespace) -> list[Sample]:

@@ -9,8 +9,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from styleaug.augment.transform import StyleAugment
-from styleaug.cli.options import add_command, add_options, default_of
+from styleaug.cli.options import add_command, add_options
 from styleaug.errors import MissingExtraError
 from styleaug.studio.figures import CSS
 from styleaug.studio.layout import Start
@@ -36,29 +35,30 @@ def add_parser(commands: Any) -> None:
     does = "Open a local page on which a preset is tuned on your own parts, and copied as code."
     parser = add_command(commands, "studio", run, does=does, examples=EXAMPLES)
     parser.add_argument(
-        "source", nargs="?", type=Path, metavar="SRC", help="an image, or a folder of images"
+        "source",
+        nargs="?",
+        type=Path,
+        metavar="SRC",
+        help="image, or folder of images, labelled or not (default: a part that is drawn)",
     )
-    add_options(parser, "masks", "bits")
-    parser.add_argument(
-        "--preset",
-        default=default_of(StyleAugment, "stages"),
-        metavar="NAME",
-        help="to begin with; 'styleaug presets' lists them",
-    )
+    add_options(parser, "masks", "bits", "preset")
     group = parser.add_argument_group("running")
     group.add_argument(
         "--host",
         default="127.0.0.1",
         metavar="ADDRESS",
-        help="to serve on; with another than the default, others in the network can open the page",
+        help="address to serve on; under any other than the default, others in the network can "
+        "open the page",
     )
     group.add_argument(
         "--port",
         type=port,
         metavar="N",
-        help=f"to serve on (default: the first that is free from {_FIRST} on)",
+        help=f"port to serve on, 1 to {2**16 - 1} (default: the first free one from {_FIRST} on)",
     )
-    group.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    group.add_argument(
+        "--no-browser", action="store_true", help="print the address, and open no browser"
+    )
     add_options(group, "pack", "device", "seed", size=Start.size)
 
 

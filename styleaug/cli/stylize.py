@@ -18,11 +18,11 @@ from styleaug.augment.transform import StyleAugment
 from styleaug.cli.film import Films, add_film_options, check_no_film_options, is_clip, new_place
 from styleaug.cli.models import is_model, stylize_models
 from styleaug.cli.options import (
+    GOES_ON,
     add_command,
     add_options,
     add_preset_options,
     chosen_preset,
-    count,
 )
 from styleaug.cli.outputs import (
     Content,
@@ -33,6 +33,7 @@ from styleaug.cli.outputs import (
     list_pictures,
     settings_of_stages,
 )
+from styleaug.cli.values import count
 from styleaug.images.io import SUFFIXES, encode_picture, walk
 from styleaug.stages.restyle import Restyle
 
@@ -58,23 +59,31 @@ models is one of models, and its pictures are their textures; else one of pictur
 def add_parser(commands: Any) -> None:
     """Register the command."""
     does = (
-        "Write changed copies of pictures, films or 3D models. Size, names and folders stay, so "
-        "labels fit."
+        "Write restyled copies of images, films or 3D models. Size, names and folders stay as they "
+        "are, so labels fit."
     )
-    parser = add_command(commands, "stylize", run, does=does, examples=EXAMPLES)
+    parser = add_command(commands, "stylize", run, does=does, examples=EXAMPLES, resumes=GOES_ON)
     parser.add_argument(
-        "sources", nargs="+", type=Path, metavar="SRC", help="pictures, films, models or folders"
+        "sources",
+        nargs="+",
+        type=Path,
+        metavar="SRC",
+        help="images, films, 3D models, or folders of them",
     )
     parser.add_argument(
         "--out",
         type=new_place,
         required=True,
         metavar="DIR",
-        help="where to write: a folder, or a film of one film",
+        help="folder to write to; of one film also the film to write",
     )
-    parser.add_argument("--copies", type=count, default=1, metavar="N", help="of each source")
     parser.add_argument(
-        "--overwrite", action="store_true", help="write again what is there already"
+        "--copies", type=count, default=1, metavar="N", help="copies of each source"
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="make all copies anew, also those that are there",
     )
     add_preset_options(parser)
     add_film_options(parser)
@@ -138,6 +147,11 @@ def _kind_of(sources: Sequence[Path]) -> str:
 
 
 def _kind(source: Path) -> str:
+    if not source.exists():
+        raise ValueError(
+            f"{source} must be an image, a film, a 3D model or a folder of them, but does not "
+            "exist. Check the path."
+        )
     files = list(walk(source)) if source.is_dir() else [source]
     if any(map(is_model, files)):
         return "models"

@@ -58,9 +58,9 @@ _NOTES = (".json", ".xml", ".txt", ".yaml", ".xlsx", ".xls", *_UNREAD)
 def read_defects(
     folder: Path | str, *, masks: Path | str | None = None, bits: int | None = None
 ) -> DefectSet:
-    """Read a folder of labelled images of defects, in whichever of these layouts it is.
+    """Read a folder of labelled images of defects in any of the supported layouts.
 
-    The first that fits is taken:
+    The first layout that fits is used:
 
     | ``layout`` | is told by | label |
     |---|---|---|
@@ -76,39 +76,39 @@ def read_defects(
     | names | ``crazing_1.jpg``: every image is named so, after at least two classes | the name |
     | masks | none of these fits, but there are masks | "" |
 
-    Of several boxes, the largest tells the label; an image without any is background, "". Masks
-    alone tell no label, because an image without defects may have one, too, which is empty. The
-    docstring of each reader tells more. Other formats can be converted to COCO, by CVAT, Label
-    Studio or datumaro.
+    With several boxes, the largest determines the label; an image without boxes is background, "".
+    Masks alone give no label, because a defect-free image may have an empty mask. The docstring of
+    each reader gives details. Other formats can be converted to COCO with CVAT, Label Studio or
+    datumaro.
 
-    **Class folders** are the first folders below those of splits that are not numbered as parts of
-    a dataset, or below other folders if they are called after verdicts: ``OK`` and ``NG`` in
-    ``line A/OK/1.png``. Folders in ``NG`` or the like tell the label if they hold all that failed:
-    ``scratch`` in ``NG/scratch/1.png``. Folders in other classes do not. ``notes`` say what was
-    taken for what.
+    **Class folders** are the first folders below those of splits that are not numbered parts of a
+    dataset, or lower folders if they are named after verdicts: ``OK`` and ``NG`` in ``line
+    A/OK/1.png``. Folders in ``NG`` or similar give the label if they hold all failed parts:
+    ``scratch`` in ``NG/scratch/1.png``. Folders in other classes do not. ``notes`` records the
+    interpretation.
 
-    **Masks** come with any layout: from ``masks``; else from folders ``masks``, ``ground_truth``,
-    ``gt``, ``labels`` and the like, or ``NG_mask`` if its files look so; else from beside the
-    images, with the same stem and another suffix (``1.jpg``, ``1.png``), or with ``_mask``,
-    ``_label``, ``_GT``, ``_seg`` or the like after the stem, or as ``mask.png`` of ``image.png``.
-    In their folders they lie as the images do, but for folders that may be left out:
-    ``ground_truth/crack/1_mask.png`` belongs to ``test/crack/1.png``, and so do all files in
-    ``ground_truth/crack/1/``. Without such files, masks are what annotations outline. Masks are
-    never taken for images.
+    **Masks** can accompany any layout. They come from ``masks``; otherwise from folders ``masks``,
+    ``ground_truth``, ``gt``, ``labels`` and the like, or ``NG_mask`` if its files look like masks;
+    otherwise from beside the images, with the same stem and another suffix (``1.jpg``, ``1.png``),
+    with ``_mask``, ``_label``, ``_GT``, ``_seg`` or similar after the stem, or as ``mask.png`` of
+    ``image.png``. Mask folders have the structure of the image folders, from which levels may be
+    missing: ``ground_truth/crack/1_mask.png`` belongs to ``test/crack/1.png``, and so do all files
+    in ``ground_truth/crack/1/``. Without such files, annotated outlines become masks. Masks are
+    never read as images.
 
-    **Splits** are folders named train, val, test or the like, such as ``train2017``,
+    **Splits** are folders named train, val, test or similar, such as ``train2017``,
     ``images_train`` and ``test_public``; keys of the YAML file; lists in ``ImageSets/Main``; a
-    column of a table; words in the name of the COCO file; or else lists of images, ``train.txt``
-    and ``test.txt``. "trainval" counts as train. Images to validate on are to test on; in a dataset
-    that has a test split too, they are to train on.
+    column of a table; words in the name of the COCO file; or lists of images, ``train.txt`` and
+    ``test.txt``. "trainval" counts as train. Validation images are test images; in a dataset that
+    also has a test split, they are training images.
 
     Args:
-        folder: where the images are.
-        masks: the folder of their masks, if it is another or has another name.
-        bits: how many bits the values of 16-bit images use, such as 12; None: all of them.
+        folder: folder of the images.
+        masks: folder of the masks, if it lies elsewhere or has an uncommon name.
+        bits: bit depth of the values of 16-bit images, such as 12; None: 16.
 
     Raises:
-        UnknownLayoutError: if no layout fits; the message tells what was looked for.
+        UnknownLayoutError: if no layout fits; the message lists what was looked for.
         ValueError: if there is no such folder or no image in it, or an annotation is malformed or
             has no image. Damaged images are found when they are loaded.
     """
@@ -170,7 +170,7 @@ def _read(folder: Folder) -> tuple[str, Reading]:
         f"{folder.root} must be laid out as one folder for each of at least two classes, images "
         "named after at least two classes, with masks, or with annotations of YOLO, COCO, Pascal "
         "VOC, labelme, CVAT, Supervisely, or CSV or text files, but none of these fits its "
-        f"{len(folder.images)} images, the first {folder.images[0]} ({'; '.join(reasons)}). Name "
-        "the folder that holds the classes or annotations, give the folder of the masks, or "
-        "convert other annotations to COCO, as CVAT, Label Studio and datumaro do."
+        f"{len(folder.images)} images, the first {folder.images[0]}. Name the folder that holds "
+        "the classes or annotations, give the folder of the masks, or convert other annotations to "
+        f"COCO, as CVAT, Label Studio and datumaro do. What was looked for: {'; '.join(reasons)}."
     )

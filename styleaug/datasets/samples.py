@@ -21,7 +21,7 @@ _ORIENTATION = 0x0112
 
 @dataclass(frozen=True)
 class Box:
-    """A defect's upright box, in pixels of the upright image; ``right`` and ``bottom`` exclusive.
+    """An axis-aligned box of a defect in pixels of the upright image, ends exclusive.
 
     Attributes:
         label: the class.
@@ -45,15 +45,15 @@ class Box:
 
 @dataclass(frozen=True)
 class Sample:
-    """An image and what is known of it.
+    """An image and its annotations.
 
     Attributes:
         path: the image file.
         label: the class; of an image with boxes, that of the largest; "" if unknown or background.
-        masks: what marks the defects' pixels; all of them together.
+        masks: files that mark the defects' pixels, all combined.
         boxes: the defects, cut to the image.
         split: "train", "test", or "" where the dataset does not say.
-        bits: how many bits the values of a 16-bit image use; None: all of them.
+        bits: bit depth of the values of a 16-bit image; None: 16.
     """
 
     path: Path
@@ -65,7 +65,7 @@ class Sample:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The image, then the files of its masks: all that is read of a sample."""
+        """The image file, then its mask files."""
         return (self.path, *(file for mask in self.masks for file in mask.files))
 
     def load(self) -> Image.Image:
@@ -77,10 +77,10 @@ class Sample:
         return load_rgb(self.path, bits=self.bits)
 
     def load_mask(self, size: tuple[int, int] | None = None) -> NDArray[np.bool_] | None:
-        """Where the defects are: by the masks, or else by the boxes; None without either.
+        """Read the mask of the defects, or draw it from the boxes; None without either.
 
         Args:
-            size: width and height of the upright image, if they are known.
+            size: width and height of the upright image, if known.
 
         Returns:
             (H, W), True in defects.
@@ -123,11 +123,11 @@ class DefectSet:
     """Labelled images of one folder.
 
     Attributes:
-        name: of the folder.
+        name: name of the folder.
         classes: all labels of samples and boxes, sorted; a part keeps those of the whole.
         samples: sorted by path.
-        layout: which reader read them, see ``read_defects``.
-        notes: what was left out or read in a way that may surprise, a sentence each.
+        layout: layout of the folder, see ``read_defects``.
+        notes: what was left out or interpreted, one sentence each.
     """
 
     name: str
@@ -137,14 +137,14 @@ class DefectSet:
     notes: tuple[str, ...] = ()
 
     def split(self, test_fraction: float = 0.2, seed: int = 0) -> tuple[DefectSet, DefectSet]:
-        """Split the dataset in two: to train on, and to test on.
+        """Split the dataset into a training and a test part.
 
-        A dataset with samples of both splits is split so, and what is of neither is trained on. All
-        others are split at random, label by label; where a label has two samples, each side gets
-        one at least.
+        A dataset with samples of both splits keeps them; samples of neither are for training. Other
+        datasets are split at random, label by label; if a label has at least two samples, each part
+        gets at least one.
 
         Args:
-            test_fraction: share of each label to test on, in (0, 1).
+            test_fraction: test share of each label, in (0, 1).
             seed: the same seed gives the same split.
 
         Raises:

@@ -26,15 +26,15 @@ OURS = "StyleAugment"
 
 @dataclass(frozen=True)
 class BenchReport:
-    """What a bench found.
+    """Result of a bench.
 
     Attributes:
         result: every score of every policy and seed; its metadata holds the rest of this, too.
         robustness: by policy, flips alone first; all seeds of each.
-        search: P and mPC of flips and of each preset that was tried, on the validation images.
+        search: P and mPC of flips and of each tested preset, on the validation images.
         chosen: the preset that was compared.
-        recommended: the best row of the comparison: the most robust of those that cost at most a
-            point of clean score.
+        recommended: the best row of the comparison: the most robust of those that lose at most one
+            point on clean images.
     """
 
     result: Result
@@ -67,22 +67,23 @@ def bench(
 ) -> BenchReport:
     """Compare flips alone, StyleAugment, baselines, and a baseline with StyleAugment.
 
-    A sixth of the training images is kept aside first. On it, under the validation suite, a few
-    presets are tried: the one with the highest mPC is chosen among those that cost at most a point
-    of clean score; if all cost more, the one that costs least. Then every policy trains on all
-    training images and is tested under the protocol's corruptions, which chose nothing.
+    A sixth of the training images is held out first. On these, a few presets are compared under the
+    validation suite. Among those that lose at most one point on clean images, the one with the
+    highest mPC is chosen; if all lose more, the one that loses least. Then every policy trains on
+    all training images and is tested under the protocol's corruptions, which play no part in the
+    choice.
 
     Args:
         defects: labelled images.
-        protocol: how networks are trained and tested; by default what suits the task.
-        task: ``"classification"`` of whole images, where the largest box tells the class;
-            ``"segmentation"`` of defects; ``"detection"`` of boxes; or None for what the labels
-            allow, in this order.
+        protocol: how networks are trained and tested; by default that of the task.
+        task: ``"classification"`` of whole images, with the class of the largest box;
+            ``"segmentation"`` of defects; ``"detection"`` of boxes; or None for the first of these
+            that the labels allow.
         baselines: names in :data:`~styleaug.evaluate.policies.BASELINES`, or expressions such as
             ``"AugMix(severity=5)"``; the first is also tried with StyleAugment after it.
         pack: name or path of the style pack.
-        cache: a folder that keeps the outcome of each trained network, so that an interrupted bench
-            goes on.
+        cache: folder that stores the outcome of each trained network, so an interrupted bench can
+            continue.
         device: where networks train.
         workers: processes that corrupt images; 0 works in this one.
 

@@ -21,9 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from styleaug.errors import MissingExtraError
+from styleaug.errors import MissingExtraError, did_you_mean
 from styleaug.evaluate.shifts import SHIFTS
-from styleaug.images.checks import did_you_mean
 
 Images = npt.NDArray[np.uint8]
 

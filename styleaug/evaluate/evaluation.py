@@ -33,22 +33,22 @@ def evaluate(
     """Score a model on clean, corrupted and shifted copies of a test set.
 
     Args:
-        model: takes what ``preprocess`` gives and returns what the metric reads, see
+        model: takes the output of ``preprocess`` and returns the input of the metric, see
             :data:`~styleaug.evaluate.metrics.METRICS`. A module runs on the device of its
             parameters, in eval mode.
         loader: batches (images, targets): images (B, 3, H, W), uint8 or float in [0, 1], all of one
-            size, not normalized; targets as the metric reads them. The model gets as many images
-            at a time as the first batch has.
+            size, not normalized; targets in the format of the metric. The first batch sets the
+            batch size of the model.
         metric: a name of :data:`~styleaug.evaluate.metrics.METRICS`.
         suites: names of :data:`~styleaug.evaluate.corruptions.SUITES`.
-        severities: of 1 to 5.
+        severities: severities from 1 to 5.
         preprocess: uint8 batches -> what the model takes; by default floats in [0, 1].
-        adapt: estimate the statistics of batch norms anew on each corrupted set, without its
-            labels: a part of many gains is to be had by that alone (Schneider et al. 2020).
+        adapt: whether to re-estimate batch-norm statistics on each corrupted copy, without labels:
+            this alone brings a part of many gains (Schneider et al. 2020).
         workers: processes that corrupt images; 0 works in this one.
 
     Raises:
-        ValueError: if a name is unknown, or the images are not as they must be.
+        ValueError: if a name is unknown, or the images are invalid.
         MissingExtraError: if a suite or metric needs a package that is not installed.
     """
     chosen = find_metric(metric)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from styleaug.errors import MissingExtraError
+from styleaug.images.checks import check_choice
 
 Rows = npt.NDArray[Any]
 
@@ -49,8 +50,7 @@ def metric(name: str) -> Metric:
     Raises:
         ValueError: if there is none of that name.
     """
-    if name not in METRICS:
-        raise ValueError(f"metric must be one of {', '.join(METRICS)}, but got {name!r}.")
+    check_choice("metric", name, METRICS)
     return METRICS[name]
 
 

@@ -12,8 +12,7 @@ from torchvision.models import detection
 from torchvision.models.detection import anchor_utils, fcos
 from torchvision.ops import FeaturePyramidNetwork
 
-from styleaug.errors import MissingExtraError
-from styleaug.images.checks import did_you_mean
+from styleaug.errors import MissingExtraError, did_you_mean
 
 KINDS = ("classification", "segmentation", "detection")
 LITE = "efficientnet-lite0"

@@ -25,7 +25,7 @@ from styleaug.pack import DEFAULT_PACK
 
 @dataclass(frozen=True)
 class TargetReport:
-    """What a bench for a new line found.
+    """Result of a bench for a new line.
 
     Attributes:
         result: every score of every policy and seed.
@@ -34,7 +34,7 @@ class TargetReport:
         adapted: how to adapt the trained network to images of the new line, of
             :data:`~styleaug.evaluate.results.ADAPTATIONS`.
         code: the line to paste.
-        gain: on the new line, over flips as trained; None without labels.
+        gain: gain on the new line over flips as trained; None without labels.
     """
 
     result: Result
@@ -65,23 +65,22 @@ def bench_target(
 ) -> TargetReport:
     """Compare flips, presets, and presets with the new line's images as styles.
 
-    Each network is scored on test images of the old line and, if the images of the new line are
-    labelled, on these: as trained, and with batch norms adapted to them in both ways, for which no
-    label is used. Recommended is what scores best there: on the images that it is chosen by, a best
-    score flatters. Without labels, policies are tested under the validation suite instead, as
-    :func:`~styleaug.evaluate.bench` chooses by, and adaptation is recommended in any case.
+    Each network is scored on test images of the old line and, if they are labelled, on images of
+    the new line: as trained, and with batch norms adapted to them in both ways, without labels. The
+    best score there decides the recommendation. It is optimistic, since the same images select it.
+    Without labels, policies are tested under the validation suite of
+    :func:`~styleaug.evaluate.bench`, and adaptation is always recommended.
 
-    It takes nine arguments because they are those of :func:`~styleaug.evaluate.bench`, and the new
-    line.
+    It has nine arguments: those of :func:`~styleaug.evaluate.bench`, and the new line.
 
     Args:
         defects: labelled images of the old line.
         target: images of the new line, labelled in the same terms or not, see :func:`read_target`.
-        protocol: how networks are trained and tested; by default what suits the task.
+        protocol: how networks are trained and tested; by default that of the task.
         task: as for :func:`~styleaug.evaluate.bench`.
         baselines: the same.
         pack: name or path of the style pack.
-        cache: a folder that keeps the outcome of each trained network.
+        cache: folder that stores the outcome of each trained network.
         device: where networks train.
         workers: processes that corrupt images; 0 works in this one.
 
@@ -133,11 +132,11 @@ def _with_styles(name: str, styles: str) -> str:
 
 
 def read_target(folder: Path, **settings: Any) -> DefectSet:
-    """The new line's images: as a labelled set, or, where no labels are found, without any.
+    """Read the images of a new line, as a labelled dataset or, without labels, as plain images.
 
     Args:
-        folder: that holds them.
-        **settings: of :func:`~styleaug.datasets.read_defects`.
+        folder: folder of the images.
+        **settings: arguments of :func:`~styleaug.datasets.read_defects`.
 
     Raises:
         OSError: if there is no such folder.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torchvision.transforms import v2
 
 from styleaug.augment.presets import preset
 from styleaug.augment.transform import StyleAugment
+from styleaug.errors import did_you_mean
 from styleaug.evaluate.baselines import (
     Albumentations,
     GaussianNoise,
@@ -21,7 +23,6 @@ from styleaug.evaluate.baselines import (
     Reference,
 )
 from styleaug.evaluate.models import SMALL
-from styleaug.images.checks import did_you_mean
 from styleaug.images.io import list_images, load_rgb, to_tensor
 from styleaug.pack import DEFAULT_PACK, StylePack
 from styleaug.stages.base import Stage
@@ -120,8 +121,7 @@ def build_policy(
     except (SyntaxError, TypeError, ValueError) as error:
         raise PolicyError(
             f"A policy must be as \"StyleAugment('masks') + AugMix()\", of {', '.join(_KNOWN)} "
-            f"with literal arguments, but {expression!r} is not: {error}."
-            f"{did_you_mean(expression, (*BASELINES, *_KNOWN))}"
+            f"with literal arguments, but {expression!r} is not: {_told(error, expression)}"
         ) from error
     for stage in nn.Sequential(*built).modules():
         if isinstance(stage, Reference):
@@ -135,6 +135,14 @@ def build_policy(
 def uses_target(expression: str) -> bool:
     """Whether a policy draws on images of the new line."""
     return "TARGET" in expression or "target=True" in expression
+
+
+def _told(error: Exception, expression: str) -> str:
+    """What is wrong, as a sentence, with the names that are close."""
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    if said.endswith("?"):
+        return said
+    return f"{said.rstrip('.')}.{did_you_mean(expression, BASELINES)}"
 
 
 def _terms(node: ast.expr) -> list[ast.expr]:
@@ -155,17 +163,26 @@ def _built(node: ast.expr, pack: str, target: Path | None) -> Any:
         return [_built(entry, pack, target) for entry in node.elts]
     if isinstance(node, ast.Name) and node.id == "TARGET":
         return "all" if target is None else str(target)
-    if not isinstance(node, ast.Call):
-        return ast.literal_eval(node)
-    name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
+    if not isinstance(node, ast.Call | ast.Name):
+        try:
+            return ast.literal_eval(node)
+        except ValueError:
+            raise ValueError(f"{ast.unparse(node)} is neither a call nor a literal") from None
+    name = ast.unparse(node.func if isinstance(node, ast.Call) else node)
     if name not in _KNOWN:
-        raise ValueError(f"there is no {name}")
+        raise ValueError(f"there is no {name}.{did_you_mean(name, (*BASELINES, *_KNOWN))}")
+    if isinstance(node, ast.Name):
+        raise ValueError(f"{name} needs parentheses: {name}()")
     arguments = [_built(argument, pack, target) for argument in node.args]
     settings = {str(entry.arg): _built(entry.value, pack, target) for entry in node.keywords}
     if name in ("Restyle", "preset"):
         settings.setdefault("pack", pack)
     if name == "StyleAugment" and (not arguments or isinstance(arguments[0], str)):
         arguments[:1] = [preset(*arguments[:1] or ["default"], pack=pack)]
+    for setting in settings:
+        taken = signature(_KNOWN[name]).parameters
+        if setting not in taken:
+            raise ValueError(f"{name} has no argument {setting!r}.{did_you_mean(setting, taken)}")
     return _KNOWN[name](*arguments, **settings)
 
 

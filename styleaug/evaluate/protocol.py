@@ -18,21 +18,22 @@ ADAPTED_SEVERITY = 3
 class Protocol:
     """How networks are trained and tested.
 
-    It takes eleven arguments because a result holds for exactly one choice of each.
+    It has eleven arguments because a result holds for exactly one choice of each.
 
     Attributes:
         model: backbone, see :func:`~styleaug.evaluate.models.make_backbone`.
         size: side of the network's input, in pixels.
-        steps: of each training.
-        batch_size: images a step.
+        steps: steps of each training.
+        batch_size: images per step.
         learning_rate: at the peak of the one-cycle schedule.
-        train: most images trained on.
-        test: most images tested on.
-        corruptions: names of corruptions and shifts; the name of a suite stands for all of its.
-        severities: of 1 to 5.
-        seeds: of the trainings.
-        thorough: take the second score of the task, too, and scores with batch norms adapted to the
-            clean images, those of another line, and each condition of severity 3.
+        train: maximum number of training images.
+        test: maximum number of test images.
+        corruptions: names of corruptions and shifts; the name of a suite stands for all of its
+            conditions.
+        severities: severities from 1 to 5.
+        seeds: seeds of the trainings.
+        thorough: whether to also record the second score of the task, and scores with batch norms
+            adapted to clean images, to those of another line, and to each condition of severity 3.
 
     Raises:
         ValueError: if there is no step to train, no seed or the same twice, or a corruption or

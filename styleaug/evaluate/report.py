@@ -35,13 +35,13 @@ def write_report(
     notes: Sequence[str] = (),
     examples: npt.NDArray[np.uint8] | None = None,
 ) -> None:
-    """Write how several models score, the first of them the baseline.
+    """Write an HTML report on several models; the first is the baseline.
 
     Args:
-        path: of the HTML file, replaced as a whole.
-        results: by name of the model; all of one metric and one set of conditions.
-        title: of the page.
-        notes: what a reader must know, a paragraph each.
+        path: path of the HTML file, replaced atomically.
+        results: results by model name, all with the same metric and conditions.
+        title: title of the page.
+        notes: notes for the reader, one paragraph each.
         examples: images (N, H, W, 3), uint8, a few of which are shown under each condition's third
             severity.
 

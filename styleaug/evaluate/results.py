@@ -55,14 +55,14 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """What an experiment measured: metadata, and one row a value.
+    """Results of an experiment: metadata, and one row per value.
 
     Attributes:
         meta: JSON-able; see ``benchmarks/README.md`` for its entries.
         rows: the values; no two rows differ in their value alone.
 
     Raises:
-        ResultError: if an entry or a row is not as it must be.
+        ResultError: if an entry or a row is invalid.
     """
 
     meta: Mapping[str, Any]

@@ -20,8 +20,8 @@ class Robustness:
 
     Attributes:
         metric: name of the score.
-        images: how many test images.
-        scores: by condition, None for images as they are: values in [0, 1], one a seed.
+        images: number of test images.
+        scores: values in [0, 1], one per seed, by condition; None is the condition of clean images.
         rows: what each image adds to the score, (seeds, images, ...) by condition, see
             :class:`~styleaug.evaluate.metrics.Metric`; none of metrics that are not quick.
         suites: names of conditions by suite.
@@ -60,7 +60,7 @@ class Robustness:
 
     @property
     def names(self) -> list[str]:
-        """Corruptions and shifts that were evaluated."""
+        """Evaluated corruptions and shifts."""
         return list(dict.fromkeys(c.corruption for c in self.scores if c))
 
     def mpc(self, suite: str | None = None) -> float:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from styleaug.datasets import DefectSet
 from styleaug.evaluate.protocol import Protocol
 from styleaug.evaluate.tasks import ImageSet, Task, draw_samples, kind_of, make_task
+from styleaug.images.checks import check_choice
 
 
 @dataclass(frozen=True)
@@ -171,8 +172,7 @@ def split_by_look(
         ValueError: if there is no such look, or the labels do not allow the task.
         OSError: if an image cannot be read.
     """
-    if look not in LOOKS:
-        raise ValueError(f"look must be one of {', '.join(LOOKS)}, but got {look!r}.")
+    check_choice("look", look, LOOKS)
     task = make_task(defects, kind, protocol.size)
     count = len(defects.samples)
     every = task.read(defects.samples, count)

@@ -16,6 +16,7 @@ from torchvision import tv_tensors
 from styleaug.datasets import DefectSet, Sample
 from styleaug.evaluate.digests import digest_tensors
 from styleaug.evaluate.models import KINDS, Classifier, Detector, Network, Segmenter
+from styleaug.images.checks import check_choice
 from styleaug.images.io import to_tensor
 from styleaug.runtime import use_autocast
 
@@ -193,8 +194,7 @@ def make_task(defects: DefectSet, kind: str, size: int) -> Task:
     Raises:
         ValueError: if there is no such kind, or the set has not the labels for it.
     """
-    if kind not in KINDS:
-        raise ValueError(f"task must be one of {', '.join(KINDS)}, but got {kind!r}.")
+    check_choice("task", kind, KINDS)
     allowed = kinds_of(defects)
     if kind not in allowed:
         told = f"Its labels allow {' and '.join(allowed)}." if allowed else "Label its images."

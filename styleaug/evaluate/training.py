@@ -83,7 +83,7 @@ def train(
     styles = [stage for stage in parts if isinstance(stage, StyleAugment)]
     loader = _loader(FlippedImages(part), steps, protocol.batch_size, seed)
     quiet = parent_process() is not None  # bars of several processes would overwrite each other
-    with tqdm(loader, title, steps, leave=False, unit="step", disable=quiet) as progress:
+    with tqdm(loader, title, steps, leave=False, unit="step", disable=quiet or None) as progress:
         for step, (batch, targets) in enumerate(progress):
             for stage in styles:
                 stage.set_progress(step / steps)

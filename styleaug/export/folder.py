@@ -50,17 +50,17 @@ _SPARED = {
 
 @dataclass(frozen=True, kw_only=True)
 class ExportConfig:
-    """What to export.
+    """Settings of an export.
 
     Attributes:
-        out: folder to write; it must not exist, or be empty, or hold an earlier export.
-        fp16: write networks of float16, too.
-        int8: write networks of 8 bits, too.
-        pte: write the network as an ExecuTorch program, too, for one image at a time.
-        prune: share of the channels to take out first, see :func:`~styleaug.export.prune.prune`.
-        minutes: of fine-tuning after that.
-        calibrate: pictures, or folders of pictures, like those that will be restyled; without any,
-            quantization and pruning see finishes that the package draws.
+        out: target folder; it must be new, empty, or hold an earlier export.
+        fp16: whether to write float16 networks, too.
+        int8: whether to write 8-bit networks, too.
+        pte: whether to write an ExecuTorch program, too, for one image at a time.
+        prune: share of the channels to remove first, see :func:`~styleaug.export.prune.prune`.
+        minutes: minutes of fine-tuning after pruning.
+        calibrate: pictures, or folders of pictures, like those to restyle; by default quantization
+            and pruning use procedural finishes.
     """
 
     out: Path
@@ -82,7 +82,7 @@ class ExportConfig:
 
     @property
     def precisions(self) -> list[str]:
-        """Float32, and what else is asked for."""
+        """Float32 and the other requested precisions."""
         return ["fp32", *(name for name in ("fp16", "int8") if getattr(self, name))]
 
 
@@ -112,23 +112,23 @@ def export_pack(
     config: ExportConfig,
     callback: Callable[[str], object] | None = None,
 ) -> list[Exported]:
-    """Write a pack's network, encoder and codes for other runtimes, each checked when it is made.
+    """Write a pack's network, encoder and codes for other runtimes, and verify each network.
 
-    ``restyle.onnx`` is the whole :class:`~styleaug.Restyle` stage, ``encoder.onnx`` makes the code
-    of any picture, ``codes.npy`` holds the pack's styles, and ``export.json`` their names and what
-    was measured. Files of float16 and 8 bits stand beside them.
+    ``restyle.onnx`` is the whole :class:`~styleaug.Restyle` stage, ``encoder.onnx`` encodes any
+    picture, ``codes.npy`` holds the pack's styles, and ``export.json`` their names and the measured
+    deviations. Float16 and 8-bit networks are written beside them.
 
     Args:
-        pack: what to export.
-        config: how, and where to.
-        callback: hears what is being done.
+        pack: pack to export.
+        config: settings and target folder.
+        callback: called with a description of each step.
 
     Returns:
         The networks that were written.
 
     Raises:
         MissingExtraError: if the extra ``export`` is not installed.
-        ValueError: if the folder holds something else, or there is no picture to calibrate by.
+        ValueError: if the folder holds something else, or there is no picture for calibration.
         StyleAugError: if a network deviates from PyTorch by more than its precision explains.
     """
     require()

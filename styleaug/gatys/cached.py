@@ -41,28 +41,28 @@ def digest_pixels(image: Tensor) -> str:
 
 
 class CachedStylization(v2.Transform):
-    """Take over restylings from folders that ``styleaug gatys`` wrote, for the images they are of.
+    """Replace images by the restylings that ``styleaug gatys`` wrote for them.
 
-    An image is known by its pixels, so this transform comes first, before anything that crops,
-    flips or resizes. What is unknown passes by. As in :class:`~styleaug.StyleAugment`, the texture
-    is scaled down where it would drown what stands out in the image.
+    Images are recognized by their pixels, so this transform comes first, before anything that
+    crops, flips or resizes. Unknown images pass unchanged. As in :class:`~styleaug.StyleAugment`,
+    the texture is scaled down if it would hide what stands out in the image.
 
     Args:
-        folder: what ``styleaug gatys --out`` wrote, or a folder of such folders: one a style.
+        folder: output of ``styleaug gatys --out``, or a folder of such folders, one per style.
         p: probability that an image is replaced.
-        strength: range of the blend between the image and its restyling.
-        texture: range of the share of the new texture; 0 changes colour and tone only.
-        bits: that 16-bit images have, from 9 to 16; by default all.
+        strength: range of the blend between the image and its restyling, in [0, 1].
+        texture: range of the share of the new texture, in [0, 1]; 0 changes only colour and tone.
+        bits: bit depth of 16-bit images, from 9 to 16; by default 16.
 
     Raises:
-        ValueError: if an argument is out of bounds, or the folder tells of no restylings; at call,
-            if an image is not (C, H, W), or not on the CPU.
+        ValueError: if an argument is out of bounds, or the folder lists no restylings; at call, if
+            an image is not (C, H, W), or not on the CPU.
         OSError: at call, if a restyling cannot be read.
 
     Shape:
         (C, H, W), uint8, uint16 or float in [0, 1], C = 1 or 3, plain or ``tv_tensors.Image``; PIL
-        images of mode L or RGB, or of 16 bits. Type, dtype and size stay; boxes and masks come
-        back as they are.
+        images of mode L or RGB, or of 16 bits. Type, dtype and size stay; boxes and masks come back
+        unchanged.
     """
 
     _transformed_types = (v2.functional.is_pure_tensor, tv_tensors.Image, Image.Image)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from styleaug.images.checks import check_fraction, check_number, check_whole
+from styleaug.images.checks import check_choice, check_fraction, check_number, check_whole
 from styleaug.nn.features import layer_names
 
 VARIANTS = ("fast", "textbook")
@@ -17,35 +17,35 @@ PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float
 
 @dataclass(frozen=True, kw_only=True)
 class GatysConfig:
-    """What is optimised, and how.
+    """Objective and method of the optimization.
 
-    It takes eleven arguments because each is a knob of the method on its own.
+    It has eleven arguments because each is an independent parameter of the method.
 
-    The objective of an image x with the content c and Gram matrices A of the style is the sum of
+    The objective of an image x, with content c and the style's Gram matrices A, is the sum of
     ``mean (F(x) - F(c))^2`` over the content layers, ``style_weight * mean (G(x) - A)^2`` over the
     style layers, where ``G = F F^T / (C H W)``, and ``tv`` times the total variation.
 
     Attributes:
-        strength: in [0, 1]: ``style_weight = 1e4 * 100^strength``; 0.5 and 1 are the 1e5 and 1e6
-            that are common.
+        strength: in [0, 1]: ``style_weight = 1e4 * 100^strength``; 0.5 and 1 give the common
+            weights 1e5 and 1e6.
         variant: ``"fast"``: L-BFGS from coarse to fine, in the device's fastest dtype, until
-            nothing more is gained. ``"textbook"``: Adam with a learning rate of 0.003 on full-sized
-            images in float32, for comparison.
-        optimizer: ``"lbfgs"``, or ``"adam"`` with a learning rate of 0.06; of the fast variant.
-        steps: at most, at full size; by default 60, and 1000 of the textbook. Coarser scales take
-            as many.
-        content_layers: where content is compared.
-        tv: weight of the total variation: mean squared difference of neighbours.
-        preserve_color: take over light and dark only, and keep the colours (Gatys et al. 2016b).
+            convergence. ``"textbook"``: Adam with a learning rate of 0.003 on full-size images in
+            float32, for comparison.
+        optimizer: of the fast variant: ``"lbfgs"``, or ``"adam"`` with a learning rate of 0.06.
+        steps: maximum at full size and at each coarser scale; by default 60, or 1000 for the
+            textbook variant.
+        content_layers: layers at which content is compared.
+        tv: weight of the total variation, the mean squared difference of neighbours.
+        preserve_color: transfer light and dark only, and keep the colours (Gatys et al. 2016b).
         features: ``"vgg16"``, bundled, or ``"vgg19"``, see
             :func:`~styleaug.nn.features.load_features`.
         precision: ``"bf16"``, ``"fp16"``, ``"fp32"``, or ``"auto"``: the fastest that the device
-            computes well in.
-        working_size: short side in pixels above which a smaller copy is optimised; what changes
-            there is lifted to full size, and the image keeps its own fine detail. By default every
-            image is optimised at its full size.
-        tile: side in pixels above which the network looks at an image tile by tile, which bounds
-            the memory and changes nothing else; a multiple of 16.
+            supports well.
+        working_size: short side in pixels above which a smaller copy is optimized; its change is
+            upsampled, and the image keeps its fine detail. By default every image is optimized at
+            full size.
+        tile: side in pixels above which the network processes an image in tiles, which limits the
+            memory and changes nothing else; a multiple of 16.
 
     Raises:
         ValueError: if a value is out of bounds.
@@ -71,10 +71,7 @@ class GatysConfig:
             ("optimizer", OPTIMIZERS),
             ("precision", ("auto", *PRECISIONS)),
         ):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(choices)}, but got {getattr(self, name)!r}."
-                )
+            check_choice(name, getattr(self, name), choices)
         if self.steps is not None:
             check_whole("steps", self.steps, 1)
         unknown = set(self.content_layers) - set(layer_names(self.features))
@@ -97,14 +94,14 @@ class GatysConfig:
 
 @dataclass(frozen=True)
 class GatysProgress:
-    """How far an optimisation has come.
+    """Progress of an optimization.
 
     Attributes:
         step: steps done at this scale.
-        steps: that it takes at most.
+        steps: maximum at this scale.
         size: height and width of the scale, in pixels.
         scale: number of the scale, from 1.
-        scales: how many there are.
+        scales: number of scales.
         objective: mean over the batch.
     """
 
@@ -118,15 +115,15 @@ class GatysProgress:
 
 @dataclass(frozen=True, eq=False)
 class GatysResult:
-    """What an optimisation found.
+    """Result of an optimization.
 
     Attributes:
-        images: (B, C, H, W), of the content's dtype and device.
-        style: weighted part of the objective of each image (B,), as all three measured in float32.
-        content: the same.
-        smooth: the same, of the total variation.
-        steps: taken at full size.
-        seconds: spent.
+        images: (B, C, H, W), in the content's dtype and device.
+        style: weighted style part of the objective of each image (B,), measured in float32.
+        content: the same for the content part.
+        smooth: the same for the total variation.
+        steps: steps at full size.
+        seconds: duration in seconds.
     """
 
     images: Tensor
@@ -138,5 +135,5 @@ class GatysResult:
 
     @property
     def objective(self) -> Tensor:
-        """What was minimised (B,)."""
+        """Objective of each image (B,)."""
         return self.style + self.content + self.smooth

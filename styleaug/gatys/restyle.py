@@ -42,15 +42,15 @@ def gatys(
     mask: Tensor | None = None,
     progress: Callable[[GatysProgress], object] | None = None,
 ) -> GatysResult:
-    """Restyle a batch by optimising its pixels; its images do not influence each other.
+    """Restyle a batch by optimizing its pixels; images do not influence each other.
 
     Args:
         content: (B, C, H, W), uint8 or float in [0, 1], C = 1 or 3.
-        styles: K pictures (C, h, w) of any sizes.
-        config: what is optimised, and how.
-        weights: of the styles' Gram matrices, (K,) or for each image (B, K); they are divided by
-            their sum. By default all styles count alike.
-        mask: where an image may change, in [0, 1], (B, 1, H, W); the style is compared there alone.
+        styles: K pictures (C, h, w) of any size.
+        config: objective and method.
+        weights: weights of the styles' Gram matrices, (K,) or for each image (B, K), divided by
+            their sum. By default all styles have equal weight.
+        mask: where an image may change, (B, 1, H, W), in [0, 1]; the style is compared only there.
         progress: called after each step.
 
     Raises:

@@ -35,31 +35,31 @@ _BATCH = 32
 class StyleAugment(A.ImageOnlyTransform):
     """Restyle and relight images at random; see :class:`styleaug.StyleAugment`.
 
-    Masks, boxes and keypoints come back as they are. ``images`` and the slices of volumes share one
-    draw, as all targets of a call do.
+    Masks, boxes and keypoints come back unchanged. All targets of a call share one draw, including
+    ``images`` and the slices of volumes.
 
     Args:
-        stages: name of a preset; or stages; or a :class:`styleaug.StyleAugment`, whose callback
-            stays behind. Stages, and what ``to_dict()`` gives of them, are kept as the latter.
-        protect: how much of the new material is taken away inside the masks and boxes of the
-            sample, in [0, 1]. By default, as ``p`` and ``schedule``, that of ``stages``.
-        channel_order: of the images' colours: ``"rgb"``, or ``"bgr"`` as OpenCV reads them.
-        schedule: how amounts grow with :meth:`set_progress`.
-        log: a file to which a line of JSON is added for each sample that is changed.
+        stages: name of a preset, stages, a :class:`styleaug.StyleAugment` (its callback is
+            dropped), or its ``to_dict()``. Stages are stored as ``to_dict()``.
+        protect: share of the new material that is removed inside masks and boxes of the sample, in
+            [0, 1]. By default, like ``p`` and ``schedule``, that of ``stages``.
+        channel_order: order of the colour channels: ``"rgb"``, or ``"bgr"`` as in OpenCV.
+        schedule: factors on amounts over the progress of :meth:`set_progress`.
+        log: file to which a JSON line is appended for each changed sample.
         p: probability that a sample is changed at all.
-        bits: that uint16 images have, from 9 to 16; by default as ``stages`` says, or all.
+        bits: bit depth of uint16 images, from 9 to 16; by default that of ``stages``, or 16.
 
     Targets:
         image, images, volume, volumes
 
     Shape:
-        (H, W), (H, W, 1) and (H, W, 3), or stacks of them, uint8, uint16 or float in [0, 1]. Of two
-        channels the first is the image, of four or more the first three; the others, such as alpha,
-        depth or infrared, come back as they are.
+        (H, W), (H, W, 1) and (H, W, 3), or stacks of them, uint8, uint16 or float in [0, 1]. With
+        two channels, the first is the image; with four or more, the first three. Others, such as
+        alpha, depth or infrared, come back unchanged.
 
     Raises:
-        ValueError: if an argument is out of bounds or a style unknown, or a pack lies in no file;
-            at call, if values are out of [0, 1].
+        ValueError: if an argument is out of bounds, a style is unknown, or a pack has no file; at
+            call, if values are outside [0, 1].
         TypeError: at call, if an image is no NumPy array of uint8, uint16 or floating point.
 
     Examples:
@@ -112,7 +112,7 @@ class StyleAugment(A.ImageOnlyTransform):
         self._further: dict[str, str] = {}
 
     def set_progress(self, progress: float) -> None:
-        """Tell how far training has come; see :meth:`styleaug.StyleAugment.set_progress`."""
+        """Set the training progress, see :meth:`styleaug.StyleAugment.set_progress`."""
         self._augment.set_progress(progress)
 
     if _SAMPLES:

@@ -20,16 +20,16 @@ _NAMES = ("image", "images", "img", "imgs", "pixel_values", "inputs", "x")
 
 
 class BatchStyler:
-    """Restyles the images of batches; everything else in a batch passes by.
+    """Restyle the images of batches and leave everything else unchanged.
 
     Args:
-        augment: restyles the images.
-        images: where a batch has its images: a key or index, or several, the outer first. If not
-            given: the batch itself, its first entry, or one under a usual name.
-        masks: where a batch has masks (B, ..., H, W), for ``StyleAugment(protect=...)``. In lists
-            of images, masks and boxes (``tv_tensors``) at the same place of the other lists of the
-            batch are found without it.
-        then: is applied to the restyled images, such as ``Normalize``, which must come last.
+        augment: the transform that restyles the images.
+        images: position of the images in a batch: a key or index, or several, the outermost first.
+            By default the batch itself, its first entry, or an entry under a usual name.
+        masks: position of masks (B, ..., H, W), for ``StyleAugment(protect=...)``. In lists of
+            images, masks and boxes (``tv_tensors``) at the same position of other lists are found
+            automatically.
+        then: applied to the restyled images, such as ``Normalize``, which must come last.
     """
 
     def __init__(

@@ -23,25 +23,25 @@ except ImportError as error:
 class StyleAugment(IntensityAugmentationBase2D):
     """Restyle and relight images at random; see :class:`styleaug.StyleAugment`.
 
-    Masks, boxes and keypoints come back as they are. No gradient flows back to the images, and
-    ``torch.compile`` does not look into it.
+    Masks, boxes and keypoints come back unchanged. Images carry no gradient, and ``torch.compile``
+    skips the transform.
 
     Args:
-        stages: name of a preset; or stages; or a :class:`styleaug.StyleAugment`; or what
-            ``to_dict()`` gives of them.
-        schedule: how amounts grow with :meth:`set_progress`; by default that of ``stages``.
-        callback: is called with the plan of each batch, once kornia has chosen the images.
+        stages: name of a preset, stages, a :class:`styleaug.StyleAugment`, or its ``to_dict()``.
+        schedule: factors on amounts over the progress of :meth:`set_progress`; by default that of
+            ``stages``.
+        callback: called with the plan of each batch, after kornia has chosen the images.
         p: probability that an image is changed at all; by default that of ``stages``.
         p_batch: probability that a batch is changed at all.
-        same_on_batch: draw once for the whole batch.
-        keepdim: give (C, H, W) and (H, W) back as such, not as batches of one.
+        same_on_batch: whether to draw once for the whole batch.
+        keepdim: whether to return (C, H, W) and (H, W) as such, not as batches of one.
 
     Shape:
         (B, C, H, W), (C, H, W) or (H, W), floating point, C = 1 or 3; clamped to [0, 1].
 
     Raises:
-        ValueError: if an argument is out of bounds, or stages are unknown or protect masks, which
-            kornia does not hand to them.
+        ValueError: if an argument is out of bounds, a stage is unknown, or ``protect`` is set:
+            kornia passes no masks.
 
     Examples:
         >>> from kornia.augmentation import AugmentationSequential, RandomHorizontalFlip
@@ -73,7 +73,7 @@ class StyleAugment(IntensityAugmentationBase2D):
         self._augment = augment
 
     def set_progress(self, progress: float) -> None:
-        """Tell how far training has come; see :meth:`styleaug.StyleAugment.set_progress`."""
+        """Set the training progress, see :meth:`styleaug.StyleAugment.set_progress`."""
         self._augment.set_progress(progress)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch's

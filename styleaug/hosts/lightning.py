@@ -23,19 +23,19 @@ _HOOK = "on_after_batch_transfer"
 
 
 class StyleCallback(Callback):
-    """Restyle the images of each training batch, once they are on their device.
+    """Restyle the images of each training batch after they are moved to the device.
 
-    Validation, test and prediction see the images as they are. It acts before the module's own
-    ``on_after_batch_transfer``, where images are often normalized. It also tells ``augment`` the
-    progress of training.
+    Validation, test and prediction batches stay unchanged. The callback runs before the module's
+    own ``on_after_batch_transfer``, where images are often normalized. It also sets the training
+    progress of ``augment``.
 
     Args:
-        augment: restyles the images.
-        batches: ``False`` if ``augment`` works in the dataset already: then only its progress is
-            told.
-        images: where a batch has its images, see :class:`~styleaug.hosts.batch.BatchStyler`.
-        masks: where a batch has masks, see there.
-        then: is applied to the restyled images, such as ``Normalize``.
+        augment: the transform that restyles the images.
+        batches: ``False`` if ``augment`` already runs in the dataset: then only its progress is
+            set.
+        images: position of the images in a batch, see :class:`~styleaug.hosts.batch.BatchStyler`.
+        masks: position of the masks in a batch, see there.
+        then: applied to the restyled images, such as ``Normalize``.
     """
 
     def __init__(

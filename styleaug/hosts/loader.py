@@ -24,27 +24,27 @@ _RANK_STEP = 0x9E3779B1
 
 
 class StyledLoader:
-    """Batches of a loader, copied to the device and restyled there.
+    """Wrap a loader: copy its batches to the device and restyle them there.
 
-    Workers decode, crop and flip; this restyles whole batches, a style per image, in the main
-    process. On CUDA a side stream copies and restyles the next batch while the model trains on the
-    present one. Everything else in a batch passes by, moved to the device too.
+    Workers decode, crop and flip. Whole batches are restyled in the main process, with a style per
+    image. On CUDA a side stream copies and restyles the next batch while the model trains on the
+    current one. Everything else in a batch is moved to the device unchanged.
 
-    Whatever this does not know (``dataset``, ``sampler``, ``batch_size``, ...) is the loader's.
+    Other attributes (``dataset``, ``sampler``, ``batch_size``, ...) are those of the loader.
 
     Args:
         loader: a ``DataLoader``, or anything else that yields batches, see
             :class:`~styleaug.hosts.batch.BatchStyler`.
-        augment: restyles the images.
-        device: where batches go. Without it they stay where the loader puts them.
-        images: where a batch has its images, see there.
-        masks: where a batch has masks, see there.
-        then: is applied to the restyled images, such as ``Normalize``, which must come last.
-        ahead: whether to prepare the next batch while the present one is in use. By default on
-            CUDA. On the CPU a thread does it, which helps only where cores are idle in training.
+        augment: the transform that restyles the images.
+        device: target device. By default batches stay where the loader puts them.
+        images: position of the images in a batch, see there.
+        masks: position of the masks in a batch, see there.
+        then: applied to the restyled images, such as ``Normalize``, which must come last.
+        ahead: whether to prepare the next batch while the current one is in use. By default only on
+            CUDA. On the CPU a thread prepares it, which helps only if training leaves cores idle.
 
     Raises:
-        ValueError: when iterated, if the images are not found, or are no images.
+        ValueError: during iteration, if no valid images are found.
 
     Examples:
         >>> data = torch.utils.data.TensorDataset(torch.rand(6, 3, 32, 32), torch.arange(6))
@@ -97,7 +97,7 @@ class StyledLoader:
         self.close()
 
     def close(self) -> None:
-        """End running epochs, and the loader's workers, persistent ones too."""
+        """End running epochs and stop the loader's workers, including persistent ones."""
         for epoch in list(self._running):
             epoch.close()
         workers = getattr(self.loader, "_iterator", None)
@@ -106,7 +106,7 @@ class StyledLoader:
             self.loader._iterator = None  # type: ignore[attr-defined]  # seen just above
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell the epoch to whatever of loader, samplers and dataset asks for it."""
+        """Pass the epoch to the loader, its samplers and its dataset, where they accept it."""
         batches = getattr(self.loader, "batch_sampler", None)
         parts = [self.loader, batches, getattr(batches, "sampler", None)]
         parts += [getattr(self.loader, name, None) for name in ("sampler", "dataset")]
@@ -116,10 +116,10 @@ class StyledLoader:
                 tell(epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the epoch stands, after the last batch that was handed out.
+        """Return the state of the epoch after the last delivered batch.
 
         Raises:
-            TypeError: if the loader cannot tell: torchdata's ``StatefulDataLoader`` can.
+            TypeError: if the loader has no state; torchdata's ``StatefulDataLoader`` has one.
         """
         if not hasattr(self.loader, "state_dict"):
             raise TypeError(
@@ -132,7 +132,7 @@ class StyledLoader:
         return {"loader": state, "seed": seed, "done": done}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next epoch go on where ``state`` stands."""
+        """Let the next epoch continue from ``state``."""
         self.loader.load_state_dict(state["loader"])  # type: ignore[attr-defined]
         if "seed" in state:
             self._position = (state["seed"], state["done"], state["loader"])

@@ -13,12 +13,12 @@ from styleaug.hosts.albumentations import StyleAugment
 
 
 def connect(model: Any) -> None:
-    """Let a YOLO's training tell each epoch to the ``StyleAugment`` of its ``augmentations``.
+    """Report the epochs of a YOLO training to the ``StyleAugment`` in its ``augmentations``.
 
     Ultralytics rebuilds transforms from their settings, in every process and when mosaic closes, so
-    that a ``set_progress`` of one's own would not be heard. The few batches that are loaded between
-    that and the next callback come at full settings. The callback also takes the class along to the
-    processes of several GPUs, which do not import the training script.
+    a direct ``set_progress`` has no effect. The few batches that are loaded before the next
+    callback use the full settings. The callback also registers the class in the processes of
+    several GPUs, which do not import the training script.
 
     Args:
         model: an ``ultralytics.YOLO``, before its ``train``.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from math import inf, isfinite
 from numbers import Integral, Real
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from styleaug.errors import did_you_mean
 from styleaug.images.color import WHITE
 
 
@@ -198,9 +198,15 @@ def check_path(name: str, value: str | Path) -> Path:
     return Path(value)
 
 
-def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """A sentence with the names closest to one that is unknown, three at most; or nothing."""
-    names = sorted(set(known))
-    folded = {name.casefold(): name for name in names}
-    near = get_close_matches(str(word).casefold(), folded, n=3)
-    return f" Did you mean {' or '.join(repr(folded[name]) for name in near)}?" if near else ""
+def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
+    """Raise unless ``value`` is one of some names.
+
+    Raises:
+        ValueError: with all of them, and the closest.
+    """
+    known = [*choices]
+    if value not in known:
+        raise ValueError(
+            f"{name} must be one of {', '.join(known)}, but got {value!r}."
+            f"{did_you_mean(value, known)}"
+        )

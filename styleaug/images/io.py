@@ -41,10 +41,14 @@ def find_images(folder: str | Path) -> list[Path]:
     """
     root = check_path("An image folder", folder)
     if not root.is_dir():
-        raise ValueError(f"An image folder must exist at {root}, but there is none.")
+        trouble = "is a file" if root.exists() else "does not exist"
+        raise ValueError(f"{root} must be a folder of images, but {trouble}. Check the path.")
     found = sorted(p for p in walk(root) if p.suffix.lower() in SUFFIXES)
     if not found:
-        raise ValueError(f"{root} must hold images ({', '.join(sorted(SUFFIXES))}), but has none.")
+        raise ValueError(
+            f"{root} must hold images ({', '.join(sorted(SUFFIXES))}), but has none. Name the "
+            "folder that holds them, or convert them."
+        )
     return found
 
 
@@ -75,11 +79,16 @@ def list_images(sources: str | Path | Iterable[str | Path]) -> list[Path]:
         ValueError: if a source is neither a file nor a folder with images.
     """
     listed = [sources] if isinstance(sources, str | Path) else sources
-    return [
-        path
-        for source in (check_path("A file or folder of images", entry) for entry in listed)
-        for path in ([source] if source.is_file() else find_images(source))
-    ]
+    found: list[Path] = []
+    for entry in listed:
+        source = check_path("A file or folder of images", entry)
+        if not source.exists():
+            raise ValueError(
+                f"{source} must be an image or a folder of images, but does not exist. Check the "
+                "path."
+            )
+        found += [source] if source.is_file() else find_images(source)
+    return found
 
 
 def spread(items: Sequence[T], limit: int) -> list[T]:
@@ -98,6 +107,8 @@ def load_image(path: Path) -> Image.Image:
         with Image.open(path) as file:
             image = ImageOps.exif_transpose(file)
             image.load()
+    except FileNotFoundError as error:
+        raise OSError(f"{path} must be an image, but does not exist. Check the path.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         # Pillow raises all of these for damaged files, depending on the format
         raise OSError(f"{path} must be a readable image, but is not ({error}).") from error

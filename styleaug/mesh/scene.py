@@ -31,14 +31,14 @@ def restyle(
 ) -> Scene:
     """Restyle the base colours of a model in memory.
 
-    Textures keep their alpha, and what lies beyond the islands; other maps, UVs and geometry are
-    shared with the original. Colours of vertices and faces change in tone alone.
+    Textures keep their alpha and the area outside the islands. Other maps, UVs and geometry are
+    shared with the original. Colours of vertices and faces change only in tone.
 
     Args:
         scene: a ``trimesh.Scene`` or ``trimesh.Trimesh``; not changed.
-        augment: whose stages render the plan. Lighting, blur and noise belong to pictures: for
-            textures, take :class:`~styleaug.Restyle` alone.
-        plan: of one row, for all textures alike; drawn from torch's generator if not given.
+        augment: transform whose stages render the plan. Lighting, blur and noise belong to rendered
+            pictures: for textures, use :class:`~styleaug.Restyle` alone.
+        plan: plan of one row for all textures; by default drawn from torch's generator.
         device: where to compute.
 
     Returns:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from styleaug.errors import WeightsError
+from styleaug.images.checks import check_choice
 from styleaug.runtime import LeastRecentlyUsed, building
 from styleaug.weights import bundled_dir, load_safetensors
 
@@ -23,10 +24,7 @@ _STD = (0.229, 0.224, 0.225)
 
 def layer_names(features: str) -> tuple[str, ...]:
     """Names of the convolutions of ``"vgg16"`` or ``"vgg19"``, in order: ``conv1_1``, ..."""
-    if features not in _CONVS_PER_BLOCK:
-        raise ValueError(
-            f"features must be one of {sorted(_CONVS_PER_BLOCK)}, but got {features!r}."
-        )
+    check_choice("features", features, _CONVS_PER_BLOCK)
     counts = _CONVS_PER_BLOCK[features]
     return tuple(f"conv{b}_{c}" for b, count in enumerate(counts, 1) for c in range(1, count + 1))
 

@@ -30,14 +30,14 @@ def apply_stages(
     strength_mask: Tensor | None = None,
     bits: int | None = None,
 ) -> Tensor:
-    """Apply stages in turn, each to the images that it changes; without gradients.
+    """Apply stages in order, each to the images that it changes, without gradients.
 
     Args:
-        images: (B, C, H, W), uint8, uint16 or float in [0, 1], C = 1 or 3; never changed.
-        steps: stages with their params, of one row an image, or of one row that serves all.
-        strength_mask: factor at each pixel, in [0, 1], on what stages that are ``protectable``
-            change: (B, 1, H, W); 0 protects.
-        bits: that uint16 images have, see :func:`~styleaug.images.color.white_of`.
+        images: (B, C, H, W), uint8, uint16 or float in [0, 1], C = 1 or 3; never modified.
+        steps: stages with their params, with one row per image, or one row for all.
+        strength_mask: factor per pixel on the change of ``protectable`` stages, (B, 1, H, W), in
+            [0, 1]; 0 protects.
+        bits: bit depth of uint16 images, see :func:`~styleaug.images.color.white_of`.
 
     Returns:
         A new tensor of the same shape, dtype, device and memory format. Images that no stage

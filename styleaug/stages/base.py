@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from styleaug.images.checks import check_fraction, did_you_mean
+from styleaug.errors import did_you_mean
+from styleaug.images.checks import check_fraction
 from styleaug.pack import StylePack
 from styleaug.runtime import prepare_process
 from styleaug.stages.apply import apply_stages
@@ -20,19 +21,19 @@ from styleaug.stages.sample import ImageTransform, count_images
 
 
 class Stage(ImageTransform):
-    """One kind of change to images, and a torchvision v2 transform of its own.
+    """One kind of change to images; also a torchvision v2 transform.
 
-    A subclass stores its arguments under their names, names its :class:`Params`, and has two
-    methods: :meth:`draw` with all randomness, and :meth:`apply` with none.
+    A subclass stores its arguments under their names, sets ``params_type``, and defines two
+    methods: :meth:`draw` with all randomness, and :meth:`apply` without any.
 
     Args:
         p: probability that an image is changed.
 
     Attributes:
-        amount: the argument that is the range of its amounts.
-        shares: whether its amounts shrink on images that other stages change, too: together, at
-            full amounts, they would drown defects that each of them keeps.
-        protectable: whether ``protect`` and ``strength_mask`` hold it back inside defects.
+        amount: name of the argument that is the range of its amounts.
+        shares: whether its amounts shrink on images that other stages also change: together at full
+            amounts they would hide defects that each alone preserves.
+        protectable: whether ``protect`` and ``strength_mask`` attenuate it inside defects.
     """
 
     params_type: ClassVar[type[Params]]
@@ -65,35 +66,34 @@ class Stage(ImageTransform):
         """Change images, without randomness.
 
         Args:
-            images: (B, C, H, W), float32, C = 1 or 3; in [0, 1], but for what the stage before
-                overshoots; not changed. Those of the batch that the stage changes, or a part of
-                them.
-            params: one row an image, all of them active.
+            images: (B, C, H, W), float32, C = 1 or 3, in [0, 1] up to overshoot of the previous
+                stage; never modified. The images that the stage changes, or a part of them.
+            params: one row per image, all active.
         """
 
     def prepare(self, images: Tensor, params: Any) -> Any:
-        """Params that no longer need the rest of the batch.
+        """Return params that no longer need the rest of the batch.
 
         Args:
-            images: the whole batch (B, C, H, W), as it came.
+            images: the whole input batch (B, C, H, W).
             params: one row for each image that changes.
         """
         return params
 
     @property
     def acts(self) -> bool:
-        """Whether it can change anything at all."""
+        """Whether the stage can change anything at all."""
         return self.p > 0 and getattr(self, self.amount)[1] > 0
 
     def draw_where(
         self, chosen: Tensor, generator: torch.Generator | None = None, *, scale: float = 1.0
     ) -> Params:
-        """Draw for images, of which ``p`` lets some through.
+        """Draw for images, each selected with probability ``p``.
 
         Args:
             chosen: which may be changed at all (B,), bool.
             generator: a CPU generator; torch's global one if not given.
-            scale: of all amounts, in [0, 1].
+            scale: factor on all amounts, in [0, 1].
         """
         drawn = self.draw(len(chosen), generator)
         lucky = uniform(len(chosen), generator) < self.p
@@ -115,19 +115,19 @@ class Stage(ImageTransform):
         return apply_stages(images, [(self, drawn)], strength_mask=strength_mask)
 
     def settings(self) -> dict[str, Any]:
-        """Its arguments by name."""
+        """Arguments by name."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able; :meth:`from_dict` builds the same stage."""
+        """Return the settings, ready for JSON; :meth:`from_dict` builds the same stage."""
         return {"stage": type(self).__name__, **{n: _plain(v) for n, v in self.settings().items()}}
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Stage:
-        """Build what :meth:`to_dict` describes.
+        """Build the stage that :meth:`to_dict` describes.
 
         Raises:
-            ValueError: if there is no such stage, or it has no such argument.
+            ValueError: if the stage or one of its arguments is unknown.
         """
         kind = data.get("stage") if isinstance(data, Mapping) else None
         if not isinstance(kind, str) or kind not in Stage.kinds:

@@ -46,10 +46,11 @@ class DefocusParams(Params):
 
 
 class Defocus(Stage):
-    """Blur images as a lens out of focus does, or a part that moves.
+    """Blur images like an unfocused lens or a moving part.
 
-    A Gaussian: as wide along one axis as drawn, and as wide or less along the other. Pixels, not
-    shares of the image: a hairline is a few pixels wide in small images and in large ones.
+    The blur is Gaussian, with the drawn width along one axis and at most that along the other. Its
+    width is in pixels at every image size, since a hairline crack is a few pixels wide in small and
+    large images alike.
 
     Args:
         sigma: range (lo, hi) of the standard deviation in pixels, or a number. Half of the draws
@@ -57,7 +58,7 @@ class Defocus(Stage):
         p: probability that an image is changed.
 
     Shape:
-        As of :class:`~styleaug.StyleAugment`.
+        As for :class:`~styleaug.StyleAugment`.
 
     Examples:
         >>> Defocus(sigma=1.5)(torch.rand(3, 32, 48)).shape

@@ -48,17 +48,16 @@ class EqualizeParams(Params):
 class Equalize(Stage):
     """Spread an image's tones over the range, as cameras with automatic exposure and gain do.
 
-    Contrast-limited histogram equalization (Zuiderveld 1994) of the whole image, blended with the
-    image as it is. One curve of the luma serves all channels; it rises everywhere, so that what is
-    darker than its surroundings stays so, and no edge moves. Nearly flat images are steepened five
-    times or a little more, not more.
+    Blends the image with its contrast-limited histogram equalization (Zuiderveld 1994). One curve
+    of the luma serves all channels. It increases everywhere, so darker stays darker and no edge
+    moves. The contrast of nearly flat images rises by a factor of little more than five at most.
 
     Args:
-        strength: range of the share of the equalized image, in [0, 1], or a number.
+        strength: range (lo, hi) of the share of the equalized image, in [0, 1], or a number.
         p: probability that an image is changed.
 
     Shape:
-        As of :class:`~styleaug.StyleAugment`.
+        As for :class:`~styleaug.StyleAugment`.
 
     Examples:
         >>> dim = 0.2 + 0.2 * torch.rand(3, 32, 48)

@@ -43,19 +43,19 @@ class SensorNoiseParams(Params):
 
 
 class SensorNoise(Stage):
-    """Add white Gaussian noise, to each colour its own, as a sensor does at high gain.
+    """Add white Gaussian noise, independent for each colour, like a sensor at high gain.
 
-    The finest finishes look like it, too. Without it a detector leans on single pixels.
+    Without it, a detector relies on single pixels.
 
     Args:
         sigma: range (lo, hi) of the standard deviation as a share of the range of values, as in
             torchvision's ``GaussianNoise``, or a number. Half of the draws lie in the lowest eighth
-            of the range. Heavier noise than the default's gains under noise, and loses accuracy
-            under other lighting.
+            of the range. More noise than the default helps under noise and loses accuracy under
+            other lighting.
         p: probability that an image is changed.
 
     Shape:
-        As of :class:`~styleaug.StyleAugment`.
+        As for :class:`~styleaug.StyleAugment`.
 
     Examples:
         >>> SensorNoise(sigma=0.05)(torch.rand(3, 32, 48)).shape

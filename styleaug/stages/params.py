@@ -39,9 +39,9 @@ def rows(
 
 @dataclass(frozen=True, eq=False)
 class Params:
-    """What a stage does to each of B images: CPU tensors and tuples, one row an image.
+    """Parameters of a stage for B images: CPU tensors and tuples, one row per image.
 
-    Subclasses declare their tensors by :func:`rows`; a field without it is a tuple.
+    Subclasses declare tensors with :func:`rows`; other fields are tuples.
     """
 
     def __len__(self) -> int:
@@ -54,14 +54,14 @@ class Params:
 
     @abstractmethod
     def scaled(self, factor: Tensor) -> Self:
-        """The same with every amount multiplied by a factor in [0, 1] an image (B,)."""
+        """Multiply every amount by a factor in [0, 1] per image (B,)."""
 
     @abstractmethod
     def describe(self, row: int) -> dict[str, str | float]:
-        """What one image gets, for people."""
+        """Describe what one image gets, in readable form."""
 
     def select(self, index: Sequence[int] | Tensor) -> Self:
-        """The rows of some images, in that order, one may come twice; or those of a mask, bool."""
+        """Return the rows of some images, by indices (repeats allowed) or by a bool mask."""
         index = torch.as_tensor(index, device="cpu")
         index = index.nonzero().flatten() if index.dtype == torch.bool else index.long()
         values: dict[str, Any] = {
@@ -73,7 +73,7 @@ class Params:
         return replace(self, **values)
 
     def spread(self, count: int, frames: int = 1) -> Self:
-        """The rows of ``count`` images, or clips of ``frames`` frames; one row serves them all.
+        """Expand to ``count`` images, or clips of ``frames`` frames; one row serves them all.
 
         Raises:
             ValueError: if there are fewer rows than images.
@@ -91,7 +91,7 @@ class Params:
 
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
-        """The rows of several, one after another."""
+        """Concatenate the rows of several params."""
         tensors = [part.tensors() for part in parts]
         values: dict[str, Any] = {n: torch.cat([t[n] for t in tensors]) for n in tensors[0]}
         for name in parts[0]._tuples():
@@ -99,26 +99,26 @@ class Params:
         return cls(**values)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Its tensors by name."""
+        """Tensors by name."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.metadata}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """Rebuild it from :meth:`tensors`, as a framework hands them on; tuples are empty text."""
+        """Rebuild params from :meth:`tensors`; tuples hold empty strings."""
         count = len(next(iter(tensors.values())))
         return cls(**dict.fromkeys(cls._tuples(), ("",) * count), **tensors)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able; :meth:`from_dict` gives the same back."""
+        """Return the params, ready for JSON; :meth:`from_dict` rebuilds them."""
         tensors = {name: value.tolist() for name, value in self.tensors().items()}
         return {**tensors, **{name: list(getattr(self, name)) for name in self._tuples()}}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Rebuild what :meth:`to_dict` gave.
+        """Rebuild params from :meth:`to_dict`.
 
         Raises:
-            ValueError: if a field is missing, is none of these, or holds what cannot be drawn.
+            ValueError: if a field is missing, unknown, or out of the range that can be drawn.
         """
         values: dict[str, Any] = {}
         for f in fields(cls):

@@ -31,7 +31,7 @@ class ReliefParams(Params):
 
     Attributes:
         gain: of local detail; 1 keeps it, less than 0 inverts it (B,).
-        sigma: standard deviation of the blur that it is told by, in pixels (B,).
+        sigma: standard deviation of the blur that defines it, in pixels (B,).
     """
 
     gain: Tensor = rows(torch.float32, low=-_GAIN[1], high=_GAIN[1])
@@ -56,22 +56,22 @@ class ReliefParams(Params):
 
 
 class Relief(Stage):
-    """Light a surface from another angle: local detail is stronger, fainter, or inverted.
+    """Light a surface from another angle: amplify, attenuate or invert local detail.
 
     ``out = low + gain * (x - low)``, where low is x blurred. Bright field, dark field and raking
-    light do that to scratches, grain and dents, while the background stays. Set ``flip=0`` where it
-    tells classes apart whether a defect is darker or brighter than its surroundings.
+    light have this effect on scratches, roughness and dents, while the background stays. Set
+    ``flip=0`` if classes differ in whether a defect is darker or brighter than its surroundings.
 
     Args:
-        strength: range of how far the gain's size lies from 1, in [0, 1], or a number; at 1 it is
-            drawn between 0.4 and 1.6.
-        sigma: range of the standard deviation of the blur in pixels, in [1, 60]: detail is what is
-            smaller.
-        flip: probability that detail is inverted, of the images that change.
+        strength: range (lo, hi) of the deviation of the gain from 1, in [0, 1], or a number; at 1
+            the gain is drawn between 0.4 and 1.6.
+        sigma: range of the standard deviation of the blur in pixels, in [1, 60]; smaller structures
+            count as detail.
+        flip: probability that detail is inverted on an image that changes.
         p: probability that an image is changed.
 
     Shape:
-        As of :class:`~styleaug.StyleAugment`.
+        As for :class:`~styleaug.StyleAugment`.
 
     Examples:
         >>> Relief(strength=1.0, flip=0)(torch.rand(3, 32, 48)).shape

@@ -107,21 +107,21 @@ class RelightParams(Params):
 
 
 class Relight(Stage):
-    """Put images under another lighting and sensor response. No edge moves, nothing is clipped.
+    """Change lighting and sensor response of images. No edge moves, nothing is clipped.
 
     ``out = curve(veil(images * field))``. The field is smooth: gradient, hot spot, vignette, shadow
-    edge, bands of a pulsed lamp, colour temperature and tint. The veil is haze. The curve is the
-    sensor's: gamma, S-shaped response, contrast, rarely the polarity of a dark field. A network
-    with instance norms takes the input's illumination out, so :class:`~styleaug.Restyle` teaches a
-    detector little of this.
+    edge, flicker bands, colour temperature and tint. The veil is haze. The curve is the sensor's:
+    gamma, S-shaped response, contrast, rarely the polarity of a dark field.
+    :class:`~styleaug.Restyle` does not replace this stage, since instance norms remove the
+    illumination of the input.
 
     Args:
-        strength: range of how far from neutral a draw lies, in [0, 1]; 1 is exposure by 1.3 stops,
-            and three or four faults such as a gradient, a shadow or haze.
+        strength: range (lo, hi) of the deviation from neutral, in [0, 1], or a number; 1 is
+            exposure by 1.3 stops, and three or four effects such as a gradient, a shadow or haze.
         p: probability that an image is changed.
 
     Shape:
-        As of :class:`~styleaug.StyleAugment`.
+        As for :class:`~styleaug.StyleAugment`.
 
     Examples:
         >>> import torch

@@ -64,11 +64,11 @@ class RestyleParams(Params):
         texture: float | Tensor = 1.0,
         styles: Sequence[str] = (),
     ) -> RestyleParams:
-        """Params made by hand: for sliders, series, and codes of one's own.
+        """Build params from explicit values: for sliders, series, and custom codes.
 
         Args:
             codes: of B images, (B, code_size); see :meth:`styleaug.StylePack.code`.
-            strength: of all images, or of each (B,), in [0, 1].
+            strength: for all images, or for each (B,), in [0, 1].
             texture: the same.
             styles: names, for reports.
 
@@ -175,16 +175,18 @@ class Restyle(Stage):
     """Give images the material, finish and colour of a random style, through one network.
 
     ``out = x + strength * ((tone - x) + texture * (y - tone))``, where y is the network's restyling
-    of x, and tone its part that is a local affine map of x and so keeps every edge; the texture,
-    y - tone, is scaled down where it would drown what stands out in x.
+    of x. The tone is its part that is a local affine map of x and keeps every edge. The texture,
+    ``y - tone``, is scaled down if it would hide what stands out in x.
 
     Args:
-        styles: ``"all"``, or tags, names, paths of reference images or of folders of them (one or
-            several), or ``"batch"``, which takes styles from other images of the same batch.
-        strength: range (lo, hi) of the strength, in [0, 1], or a number; 0 keeps the image.
-        texture: range of the share of the style's texture; 0 changes colour and tone only.
-        mix: upper bound of the share of a second random style that is mixed in, in [0, 1].
-        jitter: Gaussian noise on style codes, in their standard deviations over the pack.
+        styles: ``"all"``; one or several tags, names, paths of reference images or of folders of
+            them; or ``"batch"``, which takes styles from other images of the same batch.
+        strength: range (lo, hi) of the strength, in [0, 1], or a number; 0 leaves the image
+            unchanged.
+        texture: range of the share of the style's texture, in [0, 1], or a number; 0 changes only
+            colour and tone.
+        mix: upper bound of the share of a second random style, in [0, 1].
+        jitter: Gaussian noise on style codes, in units of their standard deviations over the pack.
         pack: name or path of a style pack, or a pack.
         working_size: short side, in pixels, above which the network runs on a smaller copy.
         p: probability that an image is changed.
@@ -194,7 +196,7 @@ class Restyle(Stage):
         WeightsError: if the pack is missing or damaged.
 
     Shape:
-        As of :class:`~styleaug.StyleAugment`.
+        As for :class:`~styleaug.StyleAugment`.
 
     Examples:
         >>> Restyle("rust", strength=0.5)(torch.rand(3, 32, 48)).shape
@@ -241,12 +243,12 @@ class Restyle(Stage):
 
     @property
     def pack_id(self) -> str:
-        """What tells its pack from others, see :class:`~styleaug.StylePack`."""
+        """Identifier of its pack, see :class:`~styleaug.StylePack`."""
         return self._pack.id
 
     @property
     def pool(self) -> StylePool:
-        """The styles that it draws from."""
+        """Styles to draw from."""
         if self._pool is None:  # just unpickled
             self._pool = self._find_styles()
         return self._pool
@@ -283,10 +285,10 @@ class Restyle(Stage):
         )
 
     def prepare(self, images: Tensor, params: RestyleParams) -> RestyleParams:
-        """Codes on the images' device; those of donors are read off the batch itself.
+        """Put codes on the images' device; codes of donors come from the batch itself.
 
         Raises:
-            ValueError: if the params are of another pack, or need images that are not there.
+            ValueError: if the params belong to another pack, or need images that are missing.
         """
         if params.codes.shape[1] != self._pack.config.code_size:
             raise ValueError(
@@ -310,7 +312,7 @@ class Restyle(Stage):
         return replace(params, codes=codes.index_copy(0, rows, found))
 
     def apply(self, images: Tensor, params: RestyleParams) -> Tensor:
-        """Restyle images (B, C, H, W), float; gray ones through their luma."""
+        """Restyle images (B, C, H, W), float; gray images through their luma."""
         return self.apply_change(images, params, self._change)
 
     def apply_change(

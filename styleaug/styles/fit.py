@@ -30,22 +30,22 @@ def fit_style(
     seed: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Fit one style's row, the network fixed, on contents.
+    """Fit the row of one style on contents, with the network fixed.
 
     The row is its code and its style residual: scales, shifts and mixing matrices that add to those
-    that its embedding gives (the conditional instance normalization of Dumoulin et al. 2017). Adam
-    on both, the code in units of the pack's spread; what is minimised is the logarithm of style and
-    content parts together, so that the step does not depend on how far the style is. Contents come
-    turned, mirrored, and lighter or darker: a row would learn a few by heart.
+    of its embedding (the conditional instance normalization of Dumoulin et al. 2017). Adam
+    optimizes both, the code in units of the pack's spread. It minimizes the logarithm of the style
+    and content parts together, so the step does not depend on the distance of the style. Contents
+    are rotated, mirrored, and made lighter or darker, so the row does not memorize them.
 
     Args:
-        pack: the network.
+        pack: pack with the network.
         picture: (C, h, w), uint8 or float in [0, 1].
         contents: (N, 3, S, S), float in [0, 1], S = PROBE_SIZE; procedural surfaces by default.
-        start: code (code_size,); the encoder's by default.
-        steps: of gradient descent.
-        seed: of the choice of contents, and of how they vary.
-        progress: called with the number of steps done and of all.
+        start: initial code (code_size,); by default that of the encoder.
+        steps: steps of gradient descent.
+        seed: seed of the choice and the variation of contents.
+        progress: called with the number of steps done and the total.
 
     Returns:
         The code (code_size,) and the style residual (P,), float32; for

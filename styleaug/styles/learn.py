@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from styleaug.images.checks import check_whole
+from styleaug.images.checks import check_choice, check_whole
 from styleaug.networks import as_picture, encode
 from styleaug.pack import StylePack
 from styleaug.runtime import prepare_process
@@ -38,23 +38,23 @@ _OPTIMISED = 2
 
 @dataclass(frozen=True)
 class NewStyle:
-    """How a style came into a pack, and how well the network masters it.
+    """How a style was added to a pack, and how well the network masters it.
 
     It takes nine arguments because it is a record: each is a finding of its own.
 
     Attributes:
-        name: of its row.
-        method: one of ``METHODS``: ``encode``, as the encoder read it; ``fit``, its row was fitted;
-            ``gatys``, fitted, and still too far from what an optimisation of the pixels reaches.
-        code: of its row (code_size,).
+        name: name of its row.
+        method: one of ``METHODS``: ``encode``, read by the encoder; ``fit``, with a fitted row;
+            ``gatys``, fitted, but too far from what an optimization of the pixels reaches.
+        code: code of its row (code_size,).
         style_transfer_ratio: ``1 - D(output) / D(content)`` with D the squared relative distance of
-            Gram matrices, for each method that was tried: means over probes that were not fitted
-            on; of ``gatys``, on at most two of them.
-        objective: the same of what is minimised.
-        seconds: spent on each method.
-        style_residual: (P,) if it was fitted, see :func:`~styleaug.styles.fit.fit_style`.
-        pictures: the first probe (3, S, S), as each method restyles it.
-        source: file that it was read from, if it was.
+            Gram matrices, for each method that was tried: means over probes that were not used in
+            the fit; for ``gatys``, over at most two of them.
+        objective: the same for the objective that is minimized.
+        seconds: seconds spent on each method.
+        style_residual: (P,) if the style was fitted, see :func:`~styleaug.styles.fit.fit_style`.
+        pictures: the first probe (3, S, S), restyled by each method.
+        source: file of the picture, if any.
     """
 
     name: str
@@ -68,13 +68,13 @@ class NewStyle:
     source: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able, without what its row holds."""
+        """Return the findings, ready for JSON, without the row itself."""
         kinds = ("style_transfer_ratio", "objective", "seconds")
         rounded = {k: {m: round(v, 4) for m, v in getattr(self, k).items()} for k in kinds}
         return {"name": self.name, "method": self.method, "source": self.source, **rounded}
 
     def explain(self) -> str:
-        """The choice and what it rests on; and that of ``"auto"``, if it is another."""
+        """Explain the choice and its reasons, and the choice of ``"auto"`` if it differs."""
         ratio = self.style_transfer_ratio
         reached = ratio["gatys"]
         shares = [f"{m} {ratio[m] / reached:.0%}" for m in ratio if m != "gatys"]
@@ -113,21 +113,21 @@ def learn_style(
     steps: int = 200,
     progress: Callable[[int, int], object] | None = None,
 ) -> NewStyle:
-    """Find the quickest method that masters a style, by measurement, and its row.
+    """Find the fastest method that masters a style, by measurement, and its row.
 
-    Encode it; if that is not enough (see :func:`choose_method`), fit it; and if that is not enough
-    either, say so.
+    The style is encoded; if that is not sufficient (see :func:`choose_method`), it is fitted. The
+    result says if neither is sufficient.
 
     Args:
-        pack: the network.
+        pack: pack with the network.
         picture: (C, h, w), uint8 or float in [0, 1].
-        name: for the row.
-        method: ``"auto"``, or ``"encode"`` or ``"fit"`` to take this one in any case.
-        contents: at least two of the images that are to be restyled, (N, 3, S, S), float in [0, 1],
-            S = PROBE_SIZE: half of them, and at most 8, to measure on, drawn at random (always the
-            same), the others to fit on; procedural surfaces by default. How near the network comes
-            to a style depends on the content, too.
-        steps: of a fit.
+        name: name of the row.
+        method: ``"auto"``, or ``"encode"`` or ``"fit"`` to force this method.
+        contents: at least two of the images to restyle, (N, 3, S, S), float in [0, 1], S =
+            PROBE_SIZE; procedural surfaces by default. Half of them, at most 8, chosen at random
+            with a fixed seed, are for measurement, the others for the fit. The result depends on
+            the content.
+        steps: steps of a fit.
         progress: see :func:`~styleaug.styles.fit.fit_style`.
 
     Raises:
@@ -205,6 +205,5 @@ def check_options(method: str, steps: int) -> None:
     Raises:
         ValueError: if the method is unknown, or there are no steps.
     """
-    if method not in ("auto", "encode", "fit"):
-        raise ValueError(f"method must be auto, encode or fit, but got {method!r}.")
+    check_choice("method", method, ("auto", "encode", "fit"))
     check_whole("steps", steps, 1)

@@ -22,12 +22,12 @@ _APART = 0.25
 
 
 def with_styles(pack: StylePack, styles: Sequence[NewStyle], tags: Sequence[str]) -> StylePack:
-    """A new pack with rows for some styles after its own, which stay bit for bit.
+    """Return a new pack with rows for more styles; the old rows stay bit for bit.
 
     Args:
-        pack: the old one, which does not change.
-        styles: what to add.
-        tags: of all the new rows; those that the network does not master get ``gatys``, too.
+        pack: the old pack; it does not change.
+        styles: styles to add.
+        tags: tags of all new rows; styles that the network does not master also get ``gatys``.
     """
     return pack.extended(
         torch.stack([style.code for style in styles]),
@@ -69,22 +69,23 @@ def add_styles(
     device: torch.device | str = "cpu",
     progress: Callable[[str, int, int], object] | None = None,
 ) -> tuple[StylePack, list[NewStyle]]:
-    """Make pictures styles: one by its name; several, without near-duplicates, by a tag.
+    """Add pictures as styles: one by its name; several, without near-duplicates, by a tag.
 
     Args:
-        pack: the old pack, which does not change.
+        pack: the old pack; it does not change.
         sources: pictures, or folders of pictures.
-        name: of the style; of several the tag, and the first part of each name.
-        method: see :func:`learn_style`; by default ``"auto"`` for one picture, else ``"encode"``.
-        contents: images that are to be restyled, or folders of them: styles are tried and fitted on
-            up to 32 of these; by default on procedural surfaces.
-        steps: of each fit.
+        name: name of the style; for several, the tag and the first part of each name.
+        method: see :func:`learn_style`; by default ``"auto"`` for one picture, otherwise
+            ``"encode"``.
+        contents: images to restyle, or folders of them; styles are tested and fitted on up to 32 of
+            these, by default on procedural surfaces.
+        steps: steps of each fit.
         device: where to compute.
-        progress: called with what is done, how much of it has been done, and how much there is.
+        progress: called with the current task, the work done, and the total.
 
     Returns:
-        The new pack, and what was found of each new style. Of several that are encoded, only the
-        first is measured.
+        The new pack, and the findings for each new style. If several are encoded, only the first is
+        measured.
 
     Raises:
         ValueError: if a name is taken, or an option is out of bounds.

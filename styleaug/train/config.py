@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 
-from styleaug.images.checks import check_number, check_path, check_whole
+from styleaug.images.checks import check_choice, check_number, check_path, check_whole
 from styleaug.nn.perceptual import CONTENT_WEIGHTS, STYLE_WEIGHT
 from styleaug.nn.stylenet import StyleNetConfig
+
+PRECISIONS = ("auto", "bf16", "fp32")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +137,7 @@ class TrainConfig:
         for entry in self.sources:
             if not all(entry.partition("=")):
                 raise ValueError(f"sources must be TAG=TEXT entries, but got {entry!r}.")
-        if self.precision not in ("auto", "bf16", "fp32"):
-            raise ValueError(f"precision must be auto, bf16 or fp32, but got {self.precision!r}.")
+        check_choice("precision", self.precision, PRECISIONS)
 
     @property
     def folder(self) -> Path:

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from styleaug.errors import MissingExtraError
-from styleaug.images.checks import did_you_mean
+from styleaug.errors import MissingExtraError, did_you_mean
 
 CLIP_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 

@@ -30,21 +30,21 @@ _LAST = "last"
 
 
 class Restyler:
-    """Changes the frames of a film, one after the other, by one plan, steadily.
+    """Change the frames of a film one after the other by one plan, without flicker.
 
-    Texture and tone move along with what the film shows, see
-    :class:`~styleaug.video.steady.SteadyRestyle`; lighting, blur and noise stay where they are, as
-    those of a camera do. A cut is noticed, and begins anew.
+    Texture and tone follow the motion, see :class:`~styleaug.video.steady.SteadyRestyle`. Lighting,
+    blur and noise are fixed to the screen, like those of a camera. A cut is detected and starts
+    anew.
 
     Args:
-        augment: the transform. Like every plan, that of a film is drawn with its probabilities.
-        plan: of one row, from ``augment.draw(1)``.
-        timeline: what changes over time.
-        new_noise: whether :class:`~styleaug.SensorNoise` is another in each frame.
+        augment: the transform. The plan of a film is drawn with its probabilities.
+        plan: a plan of one row, from ``augment.draw(1)``.
+        timeline: changes of the plan over time.
+        new_noise: whether :class:`~styleaug.SensorNoise` differs in each frame.
 
     Raises:
-        ValueError: if the plan is not of one row or of other stages.
-        MissingExtraError: if OpenCV is not installed, which a Restyle needs here.
+        ValueError: if the plan has more than one row, or belongs to other stages.
+        MissingExtraError: if OpenCV, which ``Restyle`` needs here, is not installed.
 
     Examples:
         >>> from styleaug import Restyle, StyleAugment
@@ -79,7 +79,7 @@ class Restyler:
         self._count = 0
 
     def over(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Changed frames, one for each, as they come: of a list, a reader, a camera."""
+        """Yield changed frames one by one, from a list, a reader or a camera."""
         for frame in frames:
             yield self(frame)
 
@@ -128,14 +128,14 @@ class Restyler:
         return apply_stages(images, steps, bits=self._bits)[0]
 
     def tensors(self) -> dict[str, Tensor]:
-        """What the frames so far leave to the next: another run goes on from it."""
+        """State after the frames so far, from which another run can continue."""
         kept = {f"{n}/{k}": v for n, s in self._steady.items() for k, v in s.tensors().items()}
         if self._eye and self._eye.last is not None:
             kept[_LAST] = self._eye.last
         return {**kept, "count": torch.tensor(self._count)}
 
     def recall(self, tensors: dict[str, Tensor]) -> None:
-        """Go on from what :meth:`tensors` gave."""
+        """Continue from the state of :meth:`tensors`."""
         self._count = int(tensors["count"])
         if self._eye:
             self._eye.last = tensors.get(_LAST)

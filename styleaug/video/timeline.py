@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from styleaug.augment.plan import Plan
-from styleaug.images.checks import check_fraction, did_you_mean
+from styleaug.errors import did_you_mean
+from styleaug.images.checks import check_fraction
 from styleaug.stages.restyle import RestyleParams
 
 _AMOUNTS = ("strength", "texture")
@@ -19,10 +20,10 @@ _NAMES = (*_AMOUNTS, "style")
 
 @dataclass(frozen=True, eq=False)
 class Keyframe:
-    """What holds at a moment of a film; what is None goes on as it was.
+    """Values at a moment of a film; a value of None does not change.
 
     Attributes:
-        seconds: the moment.
+        seconds: time of the keyframe, in seconds.
         strength: of :class:`~styleaug.Restyle`, in [0, 1].
         texture: the same.
         style: its code (code_size,).
@@ -54,7 +55,7 @@ class Keyframe:
             code_of: gives the code of a style.
 
         Raises:
-            ValueError: if it says something else.
+            ValueError: if the words have another form.
         """
         moment, *entries = words
         found: dict[str, float | Tensor] = {}
@@ -76,10 +77,10 @@ class Keyframe:
 class Timeline:
     """Amounts and styles of :class:`~styleaug.Restyle` over the time of a film.
 
-    From the plan's own at the beginning to each keyframe in turn, linearly; then they stay.
+    Values change linearly from those of the plan to each keyframe in turn, then stay.
 
     Args:
-        keyframes: in any order.
+        keyframes: keyframes in any order.
 
     Examples:
         >>> from styleaug import Restyle, StyleAugment
@@ -93,7 +94,7 @@ class Timeline:
         self._keyframes = sorted(keyframes, key=lambda keyframe: keyframe.seconds)
 
     def at(self, seconds: float, plan: Plan) -> Plan:
-        """The plan as it is at a moment."""
+        """Return the plan at a time in seconds."""
         if not self._keyframes:
             return plan
         return Plan(

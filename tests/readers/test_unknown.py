@@ -11,7 +11,9 @@ def test_a_missing_folder_and_one_without_images_are_errors(tmp_path):
     draw(tmp_path, "in/a_1.png", "in/b_1.png")
     (tmp_path / "empty").mkdir()
     for folder, masks in [("none", None), ("in", "none")]:
-        with pytest.raises(ValueError, match=r"must exist at .*none"):
+        with pytest.raises(
+            ValueError, match=r"none must be a folder of images, but does not exist"
+        ):
             read_defects(tmp_path / folder, masks=masks and tmp_path / masks)
     with pytest.raises(ValueError, match="must hold images"):
         read_defects(str(tmp_path / "empty"))

@@ -15,6 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from styleaug.images.checks import check_choice
 from styleaug.styles.procedural import (  # noqa: F401 -- each registers its families
     coatings,
     electronics,
@@ -50,8 +51,7 @@ def draw_finish(
     Raises:
         ValueError: if the family is unknown or the size too small.
     """
-    if family not in families:
-        raise ValueError(f"The family must be one of {', '.join(FAMILIES)}, but it is {family!r}.")
+    check_choice("family", family, FAMILIES)
     if size < 32:
         raise ValueError(f"A finish needs 32 pixels a side or more, but size is {size}.")
     with torch.no_grad():
