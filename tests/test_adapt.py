@@ -279,6 +279,15 @@ def test_the_command_takes_statistics_that_were_kept(folder, capsys):
     assert "--source must be a folder of images, or a file" in capsys.readouterr().err
 
 
+def test_masks_beside_the_images_are_no_images(folder, capsys):
+    (folder / "new/masks").mkdir()
+    images = sorted((folder / "new").glob("*.png"))
+    for image in images:
+        (folder / "new/masks" / image.name).write_bytes(image.read_bytes())
+    assert main(["adapt", "mine.py:load", "--data", "new", "--out", "adapted.pt"]) == 0
+    assert f"to {len(images)} images" in capsys.readouterr().out
+
+
 def test_what_is_no_module_is_refused(folder, capsys):
     words = ["--data", "new", "--out", "adapted.pt", "--device", "cpu"]
     assert main(["adapt", "mine.py:number", *words]) == 2

@@ -17,6 +17,7 @@ from styleaug.cli.options import add_command, add_options, default_of
 from styleaug.cli.parser import new_file
 from styleaug.cli.pipeline import load_pipeline
 from styleaug.cli.values import count, few
+from styleaug.datasets.separate import separate_masks
 from styleaug.files import atomic_path
 from styleaug.images.io import list_images, load_rgb, spread, to_tensor
 
@@ -143,7 +144,7 @@ def _statistics(path: Path) -> Any:
 
 
 def _files(folder: Path, limit: int | None) -> list[Path]:
-    files = list_images(folder)
+    files, _ = separate_masks(folder, list_images(folder), None)
     return files if limit is None else spread(files, limit)
 
 
