@@ -199,8 +199,9 @@ def test_a_recommended_schedule_comes_with_what_it_needs(command, capsys, monkey
 
 
 def test_a_training_has_steps(command, tmp_path, capsys):
-    assert main([*command, "--steps", "0"]) == 2
-    assert "steps must be a whole number of at least 1, but got 0." in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, "--steps", "0"])
+    assert "--steps: must be a whole number from 1 to" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -205,5 +205,5 @@ def test_bad_folders_and_images_are_refused(photos, restyled, tmp_path):
     with pytest.raises(ValueError, match="must be as large as its image"):
         CachedStylization(restyled, **ALWAYS)(image_of(photos, "gray"))
     (restyled / "colour.png").unlink()
-    with pytest.raises(OSError, match="must be a readable image"):
+    with pytest.raises(OSError, match="must be an image, but does not exist"):
         CachedStylization(restyled, **ALWAYS)(image_of(photos, "colour"))

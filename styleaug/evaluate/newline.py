@@ -71,7 +71,8 @@ def bench_target(
     Without labels, policies are tested under the validation suite of
     :func:`~styleaug.evaluate.bench`, and adaptation is always recommended.
 
-    It has nine arguments: those of :func:`~styleaug.evaluate.bench`, and the new line.
+    It takes nine arguments because it adds the new line to those of
+    :func:`~styleaug.evaluate.bench`.
 
     Args:
         defects: labelled images of the old line.
