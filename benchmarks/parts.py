@@ -10,6 +10,7 @@ finishes alone as content never learns to keep the outline of an object.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from math import cos, pi, sin
 from pathlib import Path
 
@@ -70,7 +71,12 @@ def _feature(rng: np.random.Generator, size: int) -> Tensor:
         return torch.hypot(u, v) - size * rng.uniform(0.03, 0.3)
     half = size * torch.from_numpy(rng.uniform(0.03, 0.45, 2)).float()
     corner = min(float(half.min()), size * rng.uniform(0, 0.05))
-    over = torch.stack([u.abs() - half[0], v.abs() - half[1]]) + corner
+    return rectangle(u, v, half, corner)
+
+
+def rectangle(x: Tensor, y: Tensor, half: Sequence[float] | Tensor, corner: float) -> Tensor:
+    """Signed distance from a rectangle with rounded corners around the origin, negative inside."""
+    over = torch.stack([x.abs() - half[0], y.abs() - half[1]]) + corner
     return over.clamp_min(0).norm(dim=0) + over.amax(0).clamp_max(0) - corner
 
 

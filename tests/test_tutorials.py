@@ -171,3 +171,16 @@ def test_nothing_is_drawn_among_files_of_others(tmp_path, capsys):
         assert f"must be empty, but {place} is not" in capsys.readouterr().err
         (place / "mine.txt").unlink()
     assert [path.name for path in tmp_path.rglob("*.*")] == []
+
+
+def test_what_cannot_be_drawn_is_told_in_a_sentence(tmp_path, capsys):
+    """A count below 1, and a file in place of the folder."""
+    (tmp_path / "file").write_text("")
+    for arguments, words in (
+        ([str(tmp_path / "parts"), "--count", "0"], "count must be a whole number of at least 1"),
+        ([str(tmp_path / "file")], "Not a directory"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            drawn.main(arguments)
+        assert words in capsys.readouterr().err
+    assert not (tmp_path / "parts").exists()

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmarks.parts import rectangle
 from styleaug.images.color import to_dtype
 from styleaug.styles.procedural import draw_finish
 
@@ -56,9 +57,7 @@ class Scene:
 
     def box(self, centre: Point, half: Point, corner: float) -> Tensor:
         """Distance from a rectangle with rounded corners, negative inside."""
-        x, y = (self._x - centre[0]).abs() - half[0], (self._y - centre[1]).abs() - half[1]
-        over = torch.stack([x, y]) + corner
-        return over.clamp_min(0).norm(dim=0) + over.amax(0).clamp_max(0) - corner
+        return rectangle(self._x - centre[0], self._y - centre[1], half, corner)
 
     def line(self, points: Sequence[Point]) -> Tensor:
         """Distance from a polyline."""

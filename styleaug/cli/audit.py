@@ -152,7 +152,7 @@ def table(report: AuditReport) -> str:
 
 def _polarity(report: AuditReport) -> list[str]:
     """Whether defects are darker than their surroundings, and what follows for ``Relief``."""
-    known = [(c, report.darker(c)) for c in report.classes if report.darker(c).count]
+    known = [(c, share) for c in report.classes for share in [report.darker(c)] if share.count]
     if not known:
         return []
     lines = ["", "Darker than their surroundings, of the defects of which that can be said:"]

@@ -5,8 +5,8 @@
 
 No image is downloaded. A part is a brushed surface (:mod:`styleaug.styles.procedural`): scratches
 and dents are in its height, stains in its colour. Both lines make the same parts. On the old line a
-high lamp and much diffuse light make them bright; on the new one a low lamp at the other side does,
-and its light falls off. The lighting shares no code with what ``StyleAugment`` does.
+high light source and much diffuse light make them bright; on the new one, light comes from low on
+the other side and falls off. The lighting shares no code with what ``StyleAugment`` does.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from styleaug.images.checks import check_whole
 from styleaug.images.color import to_dtype
 from styleaug.images.io import save_image, to_image
 from styleaug.styles.procedural.drawing import Draw, smooth
@@ -43,11 +44,11 @@ class Lighting:
     """How a line lights its parts.
 
     Attributes:
-        azimuth: degrees from where the lamp shines, 0 from the right, 90 from below.
-        elevation: degrees of the lamp above the part.
+        azimuth: degrees from where the light comes, 0 from the right, 90 from below.
+        elevation: degrees of the light source above the part.
         diffuse: share of the light that comes from all sides.
         exposure: factor on the image.
-        fall: how far the light falls off away from the lamp: exp(-fall) from side to side.
+        fall: how far the light falls off away from its source: exp(-fall) from side to side.
         noise: standard deviation of the sensor's noise, as a share of the range.
         colour: gains of red, green and blue.
     """
@@ -123,8 +124,8 @@ def _lit(slopes: Tensor, albedo: Tensor, lighting: Lighting, draw: Draw) -> Tens
     turn, rise = radians(lighting.azimuth), radians(lighting.elevation)
     x, y, z = cos(rise) * cos(turn), cos(rise) * sin(turn), sin(rise)
     normal = (1 + slopes.square().sum(0)).rsqrt()
-    lamp = ((z - slopes[0] * y - slopes[1] * x) * normal).clamp_min(0) / z
-    light = lighting.diffuse * normal + (1 - lighting.diffuse) * lamp
+    direct = ((z - slopes[0] * y - slopes[1] * x) * normal).clamp_min(0) / z
+    light = lighting.diffuse * normal + (1 - lighting.diffuse) * direct
     towards = (draw.x * cos(turn) + draw.y * sin(turn)) / draw.size
     light = light * (lighting.fall * towards).exp() * lighting.exposure
     return albedo * light * torch.tensor(lighting.colour).view(3, 1, 1)
@@ -245,8 +246,10 @@ def draw_folder(
         size: their side in pixels.
 
     Raises:
-        ValueError: if the folder holds anything.
+        ValueError: if the folder holds anything, or ``count`` is not a whole number of at least 1.
+        OSError: if it cannot be written.
     """
+    check_whole("count", count, 1)
     for place in (folder, _masks_of(folder)):
         if place.exists() and any(place.iterdir()):
             raise ValueError(
@@ -277,7 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         draw_folder(options.folder, options.labels, line=options.line, count=options.count)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
 
 
