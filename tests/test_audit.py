@@ -106,7 +106,13 @@ def test_polarity_tells_bright_defects_from_dark_ones(contrast):
 
 def test_classes_of_one_polarity_are_named():
     """Classes whose defects are nearly all darker, or all brighter; undecided ones do not count."""
-    signs = {"dark": [-0.9] * 9 + [0.1], "bright": [0.8] * 5, "both": [0.9, -0.9], "faint": [0.1]}
+    signs = {
+        "dark": [-0.9] * 9 + [0.1],
+        "bright": [0.8] * 5,
+        "both": [0.9, -0.9],
+        "faint": [0.1],
+        "few": [0.9] * 4,
+    }
     rows = [
         Row(f"{label}{k}", label, before=1.0, polarity=sign, kept={"a": [1.0]})
         for label, values in signs.items()
@@ -114,7 +120,7 @@ def test_classes_of_one_polarity_are_named():
     ]
     report = AuditReport("x", tuple(rows), 0.02)
     assert {c: report.darker(c).count for c in signs} == {
-        "dark": 9, "bright": 5, "both": 2, "faint": 0,
+        "dark": 9, "bright": 5, "both": 2, "faint": 0, "few": 4,
     }  # fmt: skip
     assert report.darker("dark").share == 1
     assert report.darker("bright").share == 0
@@ -455,7 +461,7 @@ def test_the_command_writes_report_and_sheet(folder, pack_file, capsys):
     assert "    StyleAugment([" in printed
     assert "scratch: " in printed
     assert "spots on" in printed
-    assert "Polarity may tell scratch, spot: with the stage Relief, take flip=0." in printed
+    assert "Polarity may tell spot: with the stage Relief, take flip=0." in printed
     assert "Only 8 defects were measured: up to 38% might be lost" in printed
     told = json.loads((out / "audit.json").read_text())
     assert told["lost"]["default"]["count"] == 8

@@ -16,6 +16,8 @@ LOST = 0.5
 """Share of a defect's separability below which it counts as lost."""
 POLAR = 0.9
 """Share of a class's defects of one polarity from which on that may tell the class."""
+_FEWEST = 5
+"""Defects below which a class's polarity may be chance."""
 _CLEAR = 0.3
 """Size of a polarity below which a defect is neither brighter nor darker."""
 
@@ -132,7 +134,7 @@ class AuditReport:
             label
             for label in self.classes
             for share in [self.darker(label)]
-            if share.count and max(share.share, 1 - share.share) >= POLAR
+            if share.count >= _FEWEST and max(share.share, 1 - share.share) >= POLAR
         ]
 
     def invented(self, setting: str) -> tuple[float, Share]:
