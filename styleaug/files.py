@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -59,6 +60,25 @@ def remove_leftovers(folder: Path, *, below: bool = True) -> None:
                 with leftover.open("r+b") as file:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             leftover.unlink()
+
+
+def reserve(path: Path) -> None:
+    """Take the whole space of a file on its drive now, for one that is written through memory.
+
+    Such a file is sparse: once the drive is full, a write to it would kill the process.
+
+    Raises:
+        OSError: if the drive has not as much space.
+    """
+    if not hasattr(os, "posix_fallocate"):  # macOS and Windows
+        return
+    try:
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        # else a file system that cannot reserve
 
 
 def digest_file(path: Path) -> str:

@@ -1,5 +1,6 @@
 """Training: folders in, pack out; exact resumption, held-out styles, bad files, processes."""
 
+import errno
 import logging
 import os
 import subprocess
@@ -15,6 +16,7 @@ from PIL import Image
 from helpers import pictures
 from styleaug import StylePack
 from styleaug.errors import StyleAugError, WeightsError
+from styleaug.files import reserve
 from styleaug.networks import stylizer_of
 from styleaug.nn.encoder import Stylizer
 from styleaug.nn.features import load_features
@@ -326,6 +328,28 @@ def test_targets_are_computed_once(folders, trained, monkeypatch):
         torch.testing.assert_close(gram, gram.transpose(1, 2))
         norms = targets.norms[[0, 5], index]
         torch.testing.assert_close(gram.flatten(1).norm(dim=1), norms, rtol=1e-2, atol=1e-3)
+
+
+def test_a_full_drive_is_told_before_a_mapped_file_would_kill_the_process(
+    folders, tmp_path, monkeypatch
+):
+    def full(descriptor, offset, length):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    settings = config(folders, tmp_path / "pack.safetensors")
+    with pytest.raises(OSError, match=r"No space left on device: .*\.npy"):
+        train(settings)
+    assert not list(settings.folder.glob("targets-*"))
+
+
+def test_the_space_of_the_targets_is_taken_at_once(tmp_path):
+    sparse = tmp_path / "array.npy"
+    with sparse.open("wb") as file:
+        file.truncate(1 << 20)
+    reserve(sparse)
+    assert sparse.stat().st_size == 1 << 20
+    assert sparse.stat().st_blocks * 512 >= 1 << 20
 
 
 def test_procedural_finishes_are_styles_like_any_others():

@@ -19,7 +19,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
-from styleaug.files import digest_file
+from styleaug.files import digest_file, reserve
 from styleaug.images.color import to_dtype
 from styleaug.images.io import find_images, load_rgb, to_image
 from styleaug.nn.encoder import ENCODER_LAYERS, STYLE_SIZE, style_statistics
@@ -231,12 +231,32 @@ def _build(
         shutil.rmtree(leftover, ignore_errors=True)
     temporary = folder.with_suffix(".partial")
     temporary.mkdir(parents=True)
+    try:
+        _compute(styles, trunk, config, device, temporary)
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return folder
+
+
+def _compute(
+    styles: Sequence[StyleImage],
+    trunk: VGGFeatures,
+    config: TrainConfig,
+    device: torch.device,
+    folder: Path,
+) -> None:
+    """Write the targets of one group of styles into a folder."""
     total = len(styles) * config.views
 
     def allocate(name: str, dtype: str, *shape: int) -> np.ndarray[Any, Any]:
-        return np.lib.format.open_memmap(
-            temporary / f"{name}.npy", mode="w+", dtype=np.dtype(dtype), shape=(total, *shape)
+        path = folder / f"{name}.npy"
+        array = np.lib.format.open_memmap(
+            path, mode="w+", dtype=np.dtype(dtype), shape=(total, *shape)
         )
+        reserve(path)
+        return array
 
     images = allocate("images", "uint8", 3, STYLE_SIZE, STYLE_SIZE)
     grams: dict[str, np.ndarray[Any, Any]] = {}
@@ -267,12 +287,10 @@ def _build(
                 grams[layer][start:stop] = (vector / length).half().cpu().numpy()
                 lengths.append(length.cpu())
             norms.append(torch.cat(lengths, dim=1))
-    np.save(temporary / "statistics.npy", torch.cat(statistics).numpy())
-    np.save(temporary / "norms.npy", torch.cat(norms).numpy())
+    np.save(folder / "statistics.npy", torch.cat(statistics).numpy())
+    np.save(folder / "norms.npy", torch.cat(norms).numpy())
     for array in (images, *grams.values()):
         array.flush()  # type: ignore[attr-defined]
-    temporary.rename(folder)
-    return folder
 
 
 def _to_triangle(matrices: Tensor) -> Tensor:
