@@ -123,6 +123,26 @@ def test_blocks_without_results_are_left_empty(tmp_path):
         assert fill(text, tmp_path) == f"a\n<!-- results: {name} x -->\n<!-- /results -->\nb"
 
 
+def test_presets_are_shown_with_the_defects_that_they_lose(tmp_path):
+    lost = {"lost": 2.25, "lost standard error": 0.6, "count": 275}
+    rows = [
+        {"part": part, "group": "all", "setting": setting, "statistic": name, "value": value}
+        for part, setting in (
+            ("presets", "lighting"),
+            ("others", "photometric mix"),
+            ("others", "ColorJitter"),
+        )
+        for name, value in lost.items()
+    ]
+    (tmp_path / "quality").mkdir()
+    Rows({"name": "presets", "masks": "tiles"}, rows).save(tmp_path / "quality" / "presets.json")
+    text = fill("<!-- results: presets -->\n<!-- /results -->", tmp_path)
+    assert re.search(r"^\| lighting \| the lighting .* \| 2\.2 ± 0\.6 % \|$", text, re.MULTILINE)
+    assert re.search(r"jitter, blur and noise.*2\.2 ± 0\.6 %", text)
+    assert "of 275 defects of tiles" in text
+    assert re.search(r"^\| mild \| .* \|  \|$", text, re.MULTILINE), "not measured"
+
+
 def test_every_template_is_used_by_a_page():
     templates = Path(robustness.__file__).parent / "templates"
     used = re.findall(
@@ -342,7 +362,9 @@ def test_policies_are_compared_over_shifts_of_one_kind_and_over_all(tmp_path):
     chosen = Shifts.of([lit, other])  # on each pair the preset for what changes there
     assert chosen.policies == ["flips only", "the preset for it"]
     assert chosen.scores("the preset for it") == {0: 50, 1: 52}
-    first, second = classes.overview()
+    partly, first, second = classes.overview()
+    assert partly[:3] == ["x", None, None], "x ran on the other line alone"
+    assert (partly[3].mean, partly[4].mean, *partly[5:]) == (0, 20, None, None)
     assert first[0] == "flips only"  # 70, 70, 70 adapted against 80, 72, 60: 70 and 70.67
     assert first[1] is None
     assert first[2].mean == 20  # what adaptation alone gains
@@ -385,7 +407,11 @@ def test_losses_of_shifts_are_listed_and_gains_are_not(tmp_path):
     shift("lighting-b", {**scores, "AugMix": scores["flips only"]}).save(
         tmp_path / "real" / "b.json"
     )
-    fine = {"flips only": ((50.0, 52.0), (70.0, 72.0)), "default": ((60.0, 62.0), (80.0, 82.0))}
+    fine = {
+        "flips only": ((50.0, 52.0), (70.0, 72.0)),
+        "material": ((60.0, 62.0), (70.0, 72.0)),
+        "default": ((50.0, 52.0), (80.0, 82.0)),  # the preset for a network that is adapted
+    }
     shift("material-c", fine).save(tmp_path / "real" / "c.json")
     table = fill("<!-- results: shifts_losses -->\n<!-- /results -->", tmp_path).splitlines()
     assert table[3:-1] == [
@@ -393,7 +419,8 @@ def test_losses_of_shifts_are_listed_and_gains_are_not(tmp_path):
         "| `lighting-b` |  |  | **flips only -10.5** |",
     ]
     sides = fill("<!-- results: shifts_sides -->\n<!-- /results -->", tmp_path)
-    assert "| About material-c | default | 99.0 | 51.0 | 71.0 | 99.0 |" in sides
+    row = "| About material-c | material; adapted: default | 99.0 | 51.0 | 71.0 | 99.0 | 61.0 | 81.0 |"
+    assert row in sides
 
 
 # ---------------------------------------------------------------- the chart of README
@@ -420,6 +447,7 @@ SHIFTED = {
     "photometric mix": ((50.0, 52.0), (70.0, 72.0)),
     "default": ((60.0, 62.0), (80.0, 82.0)),
     "lighting": ((61.0, 63.0), (90.0, 92.0)),
+    "material": ((63.0, 65.0), (70.0, 72.0)),
 }
 SHIFTS = (shift("lighting-a", SHIFTED), shift("material-b", SHIFTED))
 
@@ -431,7 +459,8 @@ def test_the_chart_has_the_same_policies_everywhere_and_the_preset_for_the_shift
     titles = ["clean\n1 datasets", "corruptions\n1 datasets", "new lighting\n1 shifts"]
     assert list(groups) == [*titles, "new material\n1 shifts"]
     for title, bars in groups.items():
-        extra = ['StyleAugment("lighting")'] if "lighting" in title else []
+        shifted = "shifts" in title
+        extra = ["StyleAugment('lighting' | 'material')"] if shifted else []
         assert [bar.policy for bar in bars] == same + extra
         assert all((bar.adapted is None) == ("datasets" in title) for bar in bars)
     lit = groups["new lighting\n1 shifts"]
@@ -468,5 +497,5 @@ def test_sentences_of_the_chart_follow_from_the_scores(tmp_path):
     text = fill("<!-- results: chart -->\n<!-- /results -->", tmp_path)
     assert "+30.0 points of m over flips and +20.0 over TrivialAugmentWide" in text
     # on the shifts another policy of a library is the best one
-    assert "AugMix 51.0 % and 99.0 %; the preset for the change 61.5 % and 86.0 %" in text
+    assert "AugMix 51.0 % and 99.0 %; the preset for the change 63.0 % and 86.0 %" in text
     assert "`StyleAugment()` is ahead of the photometric mix" in text

@@ -23,7 +23,7 @@ from PIL import Image
 
 import styleaug
 from helpers import pictures, public_names
-from styleaug import Defocus, Equalize, Relight, Restyle, SensorNoise, StyleAugment
+from styleaug import Defocus, Relight, Restyle, SensorNoise, StyleAugment
 from styleaug.augment.plan import Plan
 from styleaug.augment.presets import PRESETS
 from styleaug.cli import main
@@ -82,11 +82,11 @@ def tiles(tmp_path):
 
 
 def test_every_kind_of_stage_that_a_preset_has_gets_its_sliders(tuned):
-    assert tuned.kinds == (Restyle, Relight, Defocus, SensorNoise, Equalize)
+    assert tuned.kinds == (Restyle, Relight, Defocus, SensorNoise)
     assert [knob.key for knob in tuned.knobs] == [
         *("Restyle.strength", "Restyle.texture", "Restyle.mix", "Restyle.p"),
         *("Relight.strength", "Relight.p", "Defocus.sigma", "Defocus.p"),
-        *("SensorNoise.sigma", "SensorNoise.p", "Equalize.strength", "Equalize.p"),
+        *("SensorNoise.sigma", "SensorNoise.p"),
     ]
     assert all(knob.does for knob in tuned.knobs)
 
@@ -514,9 +514,9 @@ def test_an_error_is_one_sentence_without_temporary_folders(page, gradio, tmp_pa
 def test_a_preset_sets_the_sliders_and_shows_its_stages_alone(page):
     when, p, *rest = page._load_preset("sensor")
     assert when == PRESETS["sensor"]
-    assert p == 0.8
-    assert [entry["visible"] for entry in rest[:5]] == [False, True, True, True, True]
-    assert len(rest[5:]) == len(page.parts.sliders)
+    assert p == 0.9
+    assert [entry["visible"] for entry in rest[:4]] == [False, True, True, True]
+    assert len(rest[4:]) == len(page.parts.sliders)
 
 
 def test_styles_are_shown_page_by_page(page):

@@ -19,6 +19,9 @@ _DEFAULT = "default"
 _SHIFTED = {"lighting": "new lighting", "material": "new material"}
 """Kinds of real shifts with a group of bars each, and its title."""
 
+_ITS_PRESET = f"{MINE}({' | '.join(repr(PRESET_FOR[kind][0]) for kind in _SHIFTED)})"
+"""Label of the preset for the shift."""
+
 _INK, _PAPER = "#1f2328", "#ffffff"
 _DARK = {_INK: "#d1d7e0", _PAPER: "#0d1117", "#d0d7de": "#3d444d"}
 """Colours, and what stands for each where the reader's system is dark."""
@@ -101,8 +104,7 @@ class Chart:
         for kind, title in _SHIFTED.items():
             shifted = self.shifts.only(kind)
             names = dict(zip((FLIPS, self.library, MIX, _DEFAULT), self.policies, strict=True))
-            if PRESET_FOR[kind] != _DEFAULT:
-                names[CHOSEN] = f'{MINE}("{PRESET_FOR[kind]}")'
+            names[PRESET_FOR[kind][0]] = _ITS_PRESET
             found[f"{title}\n{len(shifted.pairs)} shifts"] = [
                 Bar(
                     label,

@@ -27,7 +27,13 @@ BASELINES = (
 
 CHOSEN = "the preset for it"
 """A row: on each pair the preset that is for what changes there."""
-PRESET_FOR = {"lighting": "lighting", "sensor": "sensor", "material": "default", "line": "default"}
+PRESET_FOR = {
+    "lighting": ("lighting", "lighting"),
+    "sensor": ("sensor", "sensor"),
+    "material": ("material", "default"),
+    "line": ("default", "default"),
+}
+"""By what changes: the preset, and the one for a network that will be adapted."""
 
 _LEAST = 0.05
 """What a difference must be for tables, which round, to tell it from none."""
@@ -54,22 +60,22 @@ class Pair:
     @property
     def rated(self) -> list[str]:
         """The same, and :data:`CHOSEN` if that was run."""
-        return [*self.policies, *([CHOSEN] if self.preset in self.policies else [])]
+        ran = {*PRESET_FOR[self.kind]} <= {*self.policies}
+        return [*self.policies, *([CHOSEN] if ran else [])]
 
     def elsewhere(self, policy: str, adapted: str = AS_TRAINED) -> Scores:
         """Seed -> score on the other side; empty if the policy was not run."""
-        policy = self.preset if policy == CHOSEN else policy
+        policy = self.preset(adapted) if policy == CHOSEN else policy
         return self.result.scores(policy, ELSEWHERE, adapted=adapted)
 
     def same(self, policy: str, adapted: str = AS_TRAINED) -> Scores:
         """Seed -> score on test images of the side that was trained on."""
-        policy = self.preset if policy == CHOSEN else policy
+        policy = self.preset(adapted) if policy == CHOSEN else policy
         return self.result.scores(policy, adapted=adapted)
 
-    @property
-    def preset(self) -> str:
+    def preset(self, adapted: str = AS_TRAINED) -> str:
         """The preset for what changes."""
-        return PRESET_FOR[self.kind]
+        return PRESET_FOR[self.kind][adapted != AS_TRAINED]
 
     def ahead(self, adapted: str) -> list[tuple[str, Interval]]:
         """What a user could take instead and would score more with; most first."""
@@ -83,7 +89,7 @@ class Pair:
         """What adaptation brings on the other side with flips and with the preset, if it costs."""
         gains = [
             (name, paired_difference(self.elsewhere(name, MATCHED), self.elsewhere(name)))
-            for name in (FLIPS, self.preset)
+            for name in (FLIPS, self.preset(MATCHED))
         ]
         return [(name, gain) for name, gain in gains if gain.mean <= -_LEAST]
 
@@ -161,14 +167,20 @@ class Shifts:
         return paired_difference(self.scores(policy, adapted), self.scores(over, baseline))
 
     def overview(self) -> list[list[object]]:
-        """A policy, then for each kind and for all its gain over flips as trained: both ways."""
+        """A policy, then for each kind and for all its gain over flips as trained: both ways.
+
+        Cells are empty where it did not run on each of their pairs; such policies come first.
+        """
         parts = [*(self.only(kind) for kind in self.kinds), self]
+        order = sorted(self.policies, key=lambda n: mean(self.scores(n, MATCHED).values()))
+        partly = dict.fromkeys(n for part in parts for n in part.policies if n not in order)
         rows: list[list[object]] = []
-        for name in sorted(self.policies, key=lambda n: mean(self.scores(n, MATCHED).values())):
+        for name in (*partly, *order):
             cells: list[object] = [name]
             for part in parts:
-                cells.append(None if name == FLIPS else part.gain(name, AS_TRAINED))
-                cells.append(part.gain(name, MATCHED))
+                ran = name in part.policies
+                cells.append(part.gain(name, AS_TRAINED) if ran and name != FLIPS else None)
+                cells.append(part.gain(name, MATCHED) if ran else None)
             rows.append(cells)
         return rows
 

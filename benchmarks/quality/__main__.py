@@ -17,6 +17,7 @@ optimum        the objective (style and content) of the network's output over th
 diversity      spread of colour and texture of the outputs over styles, relative to the styles' own.
 defects        how well a threshold tells a defect from its surroundings, after over before.
 others         the same of other augmentations that move no pixels.
+presets        the same of the presets.
 hallucination  what restyling adds to flat areas of defect-free images, and what a simple anomaly
                scorer reports there.
 geometry       how far edges move, by phase correlation.
@@ -32,14 +33,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.quality.safety import defects, geometry, hallucination, others, tradeoff
+from benchmarks.quality.safety import defects, geometry, hallucination, others, presets, tradeoff
 from benchmarks.quality.strength import diversity, optimum, paths, style
 from benchmarks.quality.subjects import Subjects
 from benchmarks.rows import RESULTS, Rows, parser_of, provenance
 from styleaug.evaluate.records import without_folders
 from styleaug.pack import DEFAULT_PACK
 
-_PARTS = (style, paths, optimum, diversity, defects, others, hallucination, geometry, tradeoff)
+_PARTS = (
+    *(style, paths, optimum, diversity),
+    *(defects, others, presets, hallucination, geometry, tradeoff),
+)
 PARTS = {part.__name__: part for part in _PARTS}
 # How much is measured: usually, in a trial, and of what.
 AMOUNTS = {

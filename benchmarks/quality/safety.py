@@ -25,7 +25,7 @@ from styleaug.audit.measures import (
     separability,
     surroundings,
 )
-from styleaug.augment.presets import preset
+from styleaug.augment.presets import PRESETS, preset
 from styleaug.evaluate.policies import BASELINES, build_policy
 from styleaug.images.color import to_dtype, to_float
 from styleaug.images.io import load_rgb, to_tensor
@@ -86,8 +86,19 @@ def defects(subjects: Subjects) -> list[Row]:
 
 def others(subjects: Subjects) -> list[Row]:
     """The same of other augmentations."""
-    baselines = {name: build_policy(BASELINES[name]) for name in OTHERS}
-    kept, _ = retention(subjects, baselines)
+    return _survivals(subjects, {name: build_policy(BASELINES[name]) for name in OTHERS})
+
+
+def presets(subjects: Subjects) -> list[Row]:
+    """The same of the presets, as the end of a training meets them."""
+    changes = {name: StyleAugment(preset(name, pack=subjects.pack)) for name in PRESETS}
+    for change in changes.values():
+        change.set_progress(1.0)
+    return _survivals(subjects, changes)
+
+
+def _survivals(subjects: Subjects, changes: Mapping[str, Change]) -> list[Row]:
+    kept, _ = retention(subjects, changes)
     return [row for name, values in kept.items() for row in rows("all", name, survival(values))]
 
 

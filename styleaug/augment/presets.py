@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from styleaug.augment.schedule import Points
 from styleaug.errors import did_you_mean
 from styleaug.pack import DEFAULT_PACK, StylePack
-from styleaug.stages import relief as _relief  # noqa: F401 -- plans and settings know it
+from styleaug.stages import equalize as _equalize  # noqa: F401 -- plans and settings know it
+from styleaug.stages import relief as _relief  # noqa: F401
 from styleaug.stages.base import Stage
 from styleaug.stages.defocus import Defocus
-from styleaug.stages.equalize import Equalize
 from styleaug.stages.noise import SensorNoise
 from styleaug.stages.pool import Styles
 from styleaug.stages.relight import Relight
@@ -85,16 +85,15 @@ _ENTRIES: dict[str, _Entry] = {
     "sensor": _Entry(
         "another camera, lens or gain, but the same parts; heavy noise: audit faint defects first",
         lambda restyle: [
-            Equalize(p=0.5),
-            Relight(),
-            Defocus(p=0.6),
-            SensorNoise(sigma=(0, 0.3), p=0.9),
+            Relight(p=0.6),
+            Defocus(sigma=(0, 1.5), p=0.3),
+            SensorNoise(sigma=(0.02, 0.3), p=0.7),
         ],
-        p=0.8,
+        p=0.9,
     ),
     "material": _Entry(
         "another supplier, finish or colour, under the same lighting and camera",
-        lambda restyle: [restyle(p=0.6)],
+        lambda restyle: [restyle()],
     ),
     "masks": _Entry(
         "segmentation: plain images first, since masks are learned slowly",

@@ -51,8 +51,8 @@ def test_two_transforms_of_a_preset_share_no_stage():
 
 def test_a_stage_that_was_changed_is_shown():
     transform = StyleAugment("sensor")
-    transform.stages[2].p = 0.1
-    assert "Defocus(p=0.1)" in repr(transform)
+    transform.stages[1].p = 0.1
+    assert "Defocus(sigma=(0.0, 1.5), p=0.1)" in repr(transform)
     assert built(repr(transform)).to_dict() == transform.to_dict()
 
 

@@ -380,7 +380,7 @@ def test_generic_every_argument_is_in_the_schema_and_kept_as_json_takes_it(make)
 def test_generic_strict_arguments(make):
     with pytest.raises(ValueError, match="blur"):
         StyleAugment("sensor", blur=1, strict=True)
-    assert StyleAugment("sensor", strict=True).p == 0.8
+    assert StyleAugment("sensor", strict=True).p == 0.9
 
 
 @pytest.mark.parametrize(
