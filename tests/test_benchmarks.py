@@ -496,6 +496,9 @@ def test_sentences_of_the_chart_follow_from_the_scores(tmp_path):
         one.save(tmp_path / "real" / f"{one.meta['name']}.json")
     text = fill("<!-- results: chart -->\n<!-- /results -->", tmp_path)
     assert "+30.0 points of m over flips and +20.0 over TrivialAugmentWide" in text
-    # on the shifts another policy of a library is the best one
+    # on the shifts another baseline is the best one
     assert "AugMix 51.0 % and 99.0 %; the preset for the change 63.0 % and 86.0 %" in text
+    gains = "+13.0 (+13.0 to +13.0) over flips, +13.0 (+13.0 to +13.0) over"
+    assert gains in text
+    assert "over the photometric mix; adapted, it is\n  behind `StyleAugment()`." in text
     assert "`StyleAugment()` is ahead of the photometric mix" in text

@@ -86,10 +86,10 @@ class Pair:
         return sorted(found, key=lambda one: -one[1].mean)
 
     def costs(self) -> list[tuple[str, Interval]]:
-        """What adaptation brings on the other side with flips and with the preset, if it costs."""
+        """What adaptation brings on the other side with flips and with the presets, if it costs."""
         gains = [
             (name, paired_difference(self.elsewhere(name, MATCHED), self.elsewhere(name)))
-            for name in (FLIPS, self.preset(MATCHED))
+            for name in dict.fromkeys((FLIPS, self.preset(), self.preset(MATCHED)))
         ]
         return [(name, gain) for name, gain in gains if gain.mean <= -_LEAST]
 

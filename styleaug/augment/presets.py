@@ -83,7 +83,7 @@ _ENTRIES: dict[str, _Entry] = {
         lambda restyle: [Relight()],
     ),
     "sensor": _Entry(
-        "another camera, lens or gain, but the same parts; heavy noise: audit faint defects first",
+        "another camera, exposure or gain, the same parts; heavy noise: audit faint defects first",
         lambda restyle: [
             Relight(p=0.6),
             Defocus(sigma=(0, 1.5), p=0.3),
