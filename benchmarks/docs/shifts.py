@@ -154,6 +154,11 @@ class Shifts:
         """Pairs of one kind."""
         return Shifts([pair for pair in self.pairs if pair.kind == kind])
 
+    @property
+    def parts(self) -> list[Shifts]:
+        """Pairs of one kind each, then all."""
+        return [*(self.only(kind) for kind in self.kinds), self]
+
     def scores(self, policy: str, adapted: str = AS_TRAINED) -> Scores:
         """Seed -> mean over the pairs."""
         each = [pair.elsewhere(policy, adapted) for pair in self.pairs]
@@ -171,13 +176,12 @@ class Shifts:
 
         Cells are empty where it did not run on each of their pairs; such policies come first.
         """
-        parts = [*(self.only(kind) for kind in self.kinds), self]
         order = sorted(self.policies, key=lambda n: mean(self.scores(n, MATCHED).values()))
-        partly = dict.fromkeys(n for part in parts for n in part.policies if n not in order)
+        partly = dict.fromkeys(n for part in self.parts for n in part.policies if n not in order)
         rows: list[list[object]] = []
         for name in (*partly, *order):
             cells: list[object] = [name]
-            for part in parts:
+            for part in self.parts:
                 ran = name in part.policies
                 cells.append(part.gain(name, AS_TRAINED) if ran and name != FLIPS else None)
                 cells.append(part.gain(name, MATCHED) if ran else None)
