@@ -92,7 +92,7 @@ _ENTRIES: dict[str, _Entry] = {
         p=0.9,
     ),
     "material": _Entry(
-        "another supplier, finish or colour, under the same lighting and camera",
+        "another supplier, finish or colour; if the network will be adapted, take the default",
         lambda restyle: [restyle()],
     ),
     "masks": _Entry(
