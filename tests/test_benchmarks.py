@@ -373,7 +373,6 @@ def test_policies_are_compared_over_shifts_of_one_kind_and_over_all(tmp_path):
     assert (line.mean, line_adapted.mean) == (1, 10)
     assert mean_of.mean == pytest.approx((10 + 20 + 1) / 3)
     assert mean_adapted.mean == pytest.approx((30 + 22 + 10) / 3)
-    assert classes.best(["flips only", "Relight"]) == ("Relight", "matched")
     assert classes.gain("Relight", "matched", baseline="matched").mean == pytest.approx(2 / 3)
 
 
@@ -496,8 +495,9 @@ def test_sentences_of_the_chart_follow_from_the_scores(tmp_path):
         one.save(tmp_path / "real" / f"{one.meta['name']}.json")
     text = fill("<!-- results: chart -->\n<!-- /results -->", tmp_path)
     assert "+30.0 points of m over flips and +20.0 over TrivialAugmentWide" in text
-    # on the shifts another baseline is the best one
-    assert "AugMix 51.0 % and 99.0 %; the preset for the change 63.0 % and 86.0 %" in text
+    # on the shifts another baseline is the best one, once adapted
+    best = "the best baselines 51.0 % (TrivialAugmentWide) and 99.0 % (AugMix)"
+    assert f"{best}; the preset for the change 63.0 % and 86.0 %" in text
     gains = "+13.0 (+13.0 to +13.0) over flips, +13.0 (+13.0 to +13.0) over"
     assert gains in text
     assert "over the photometric mix; adapted, it is\n  behind `StyleAugment()`." in text

@@ -81,17 +81,10 @@ class Chart:
         """Of these, the one that scores best under corruptions."""
         return max(self.ready, key=lambda name: self.runs.mean(name, CORRUPTED))
 
-    @property
-    def rival(self) -> str:
-        """The baseline that scores best on the shifts, adapted or not."""
-        return self.shifts.best((*LIBRARY, MIX))[0]
-
-    @property
-    def rival_on_material(self) -> str:
-        """The baseline that scores best on new material, as trained."""
-        shifted = self.shifts.only("material")
-        names = [name for name in (*LIBRARY, MIX) if name in shifted.policies]
-        return max(names, key=lambda name: mean(shifted.scores(name).values()))
+    def rival(self, shifts: Shifts, adapted: str = AS_TRAINED) -> str:
+        """The baseline that scores best on these shifts."""
+        names = [name for name in (*LIBRARY, MIX) if name in shifts.policies]
+        return max(names, key=lambda name: mean(shifts.scores(name, adapted).values()))
 
     @property
     def policies(self) -> tuple[str, ...]:

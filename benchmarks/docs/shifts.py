@@ -201,8 +201,3 @@ class Shifts:
             cells = [f"{mean(scores.values()):.1f}" for scores in other]
             rows.append([name, *cells, gain, *(f"{value:.1f}" for value in own)])
         return rows
-
-    def best(self, names: Sequence[str]) -> tuple[str, str]:
-        """The policy of these, and the way, that score best on the mean of the pairs."""
-        ways = [(n, how) for n in names if n in self.policies for how in (AS_TRAINED, MATCHED)]
-        return max(ways, key=lambda way: mean(self.scores(*way).values()))
