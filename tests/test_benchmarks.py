@@ -395,6 +395,30 @@ def test_each_shift_has_a_table_and_boxes_are_not_averaged_with_classes(tmp_path
     assert "| policy | lighting | lighting, adapted | mean of 1 pair |" in overview
 
 
+def test_the_style_network_is_left_out_of_the_default_in_a_table_of_its_own(tmp_path):
+    scores = {
+        "flips only": ((50.0, 52.0), (70.0, 72.0)),
+        "default, no material": ((60.0, 62.0), (81.0, 83.0)),
+        "default": ((63.0, 65.0), (80.0, 82.0)),
+    }
+    shift("lighting-a", scores).save(tmp_path / "real" / "a.json")
+    text = fill("<!-- results: shifts -->\n<!-- /results -->", tmp_path)
+    both = "+3.0 (+3.0 to +3.0) | -1.0 (-1.0 to -1.0)"
+    assert f"| {both} | {both} |" in text
+
+
+def test_a_trial_on_a_shift_shows_what_adaptation_reaches(tmp_path):
+    """A trial has no flips; its networks are scored on the other side, in three ways."""
+    one = shift("lighting-a", {"b": ((60.0, 62.0), (70.0, 72.0))})
+    settings = {"size": 8, "corruptions": [], "model": "net", "steps": 3, "batch_size": 2}
+    protocol = {**one.meta["protocol"], **settings}
+    one = Result({**one.meta, "policies": {"b": ""}, "protocol": protocol}, one.rows)
+    one.save(tmp_path / "robustness" / "a.json")
+    text = fill("<!-- results: robustness_trials -->\n<!-- /results -->", tmp_path)
+    assert "| policy | clean | other side | new statistics | matched |" in text
+    assert "| b | 99.0 ± 0.0 | 61.0 ± 1.4 | 1.0 ± 0.0 | 71.0 ± 1.4 |" in text
+
+
 def test_losses_of_shifts_are_listed_and_gains_are_not(tmp_path):
     """What is ahead of the preset, and what adaptation costs, must be told; if sure, in bold."""
     scores = {
@@ -408,7 +432,7 @@ def test_losses_of_shifts_are_listed_and_gains_are_not(tmp_path):
     )
     fine = {
         "flips only": ((50.0, 52.0), (70.0, 72.0)),
-        "material": ((60.0, 62.0), (70.0, 72.0)),
+        "material": ((60.0, 62.0), (50.0, 52.0)),
         "default": ((50.0, 52.0), (80.0, 82.0)),  # the preset for a network that is adapted
     }
     shift("material-c", fine).save(tmp_path / "real" / "c.json")
@@ -416,6 +440,7 @@ def test_losses_of_shifts_are_listed_and_gains_are_not(tmp_path):
     assert table[3:-1] == [
         "| `lighting-a` | **AugMix +9.5** | AugMix +0.5 | **flips only -10.5** |",
         "| `lighting-b` |  |  | **flips only -10.5** |",
+        "| `material-c` |  |  | **material -10.0** |",
     ]
     sides = fill("<!-- results: shifts_sides -->\n<!-- /results -->", tmp_path)
     both = "| About material-c | material; adapted: default |"

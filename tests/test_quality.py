@@ -16,6 +16,7 @@ from benchmarks.quality import measures, safety, strength, subjects
 from benchmarks.rows import Rows
 from styleaug import StylePack
 from styleaug.audit.measures import conspicuity
+from styleaug.augment.presets import PRESETS
 from styleaug.nn.perceptual import CONTENT_WEIGHTS, grams
 from styleaug.nn.stylenet import StyleNetConfig
 
@@ -240,7 +241,8 @@ def options(folders, out, *more) -> list[str]:
 def test_all_parts_run_and_fill_the_pages(folders):
     """From pictures to rows and tables; a part measured again is put into the same result."""
     pytest.importorskip("cv2", reason="OpenCV comes with the bench extra")
-    pack = StylePack.random(StyleNetConfig(stem=8, width=8, blocks=1, embedding=8), rows=2)
+    pack = StylePack.random(StyleNetConfig(stem=8, width=8, blocks=1, embedding=8), rows=4)
+    pack.names = [f"s{number}" for number in range(4)]  # that was trained on some of the styles
     pack.info["settings"] = {"holdout": 0.3}
     pack.save(folders / "base.safetensors")
     out = folders / "quality" / "base.json"
@@ -249,6 +251,7 @@ def test_all_parts_run_and_fill_the_pages(folders):
     assert record.each("part") == list(quality.PARTS)
     assert record.value(part="defects", group="all", setting="default", statistic="count") == 6
     assert {"crack", "dent"} < set(record.each("group", part="defects"))
+    assert record.each("setting", part="presets") == list(PRESETS)
     assert record.each("setting", part="others") == ["photometric mix", "ColorJitter"]
     for statistic in ("mean change", "new an image", "flat"):
         untouched = {"part": "hallucination", "setting": "untouched"}

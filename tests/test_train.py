@@ -330,6 +330,12 @@ def test_targets_are_computed_once(folders, trained, monkeypatch):
         torch.testing.assert_close(gram.flatten(1).norm(dim=1), norms, rtol=1e-2, atol=1e-3)
 
 
+reserves = pytest.mark.skipif(
+    not hasattr(os, "posix_fallocate"), reason="space cannot be reserved on this system"
+)
+
+
+@reserves
 def test_a_full_drive_is_told_before_a_mapped_file_would_kill_the_process(
     folders, tmp_path, monkeypatch
 ):
@@ -343,6 +349,7 @@ def test_a_full_drive_is_told_before_a_mapped_file_would_kill_the_process(
     assert not list(settings.folder.glob("targets-*"))
 
 
+@reserves
 def test_the_space_of_the_targets_is_taken_at_once(tmp_path):
     sparse = tmp_path / "array.npy"
     with sparse.open("wb") as file:
