@@ -522,8 +522,9 @@ def test_sentences_of_the_chart_follow_from_the_scores(tmp_path):
     assert "+30.0 points of m over flips and +20.0 over TrivialAugmentWide" in text
     # on the shifts another baseline is the best one, once adapted
     best = "the best baselines 51.0 % (TrivialAugmentWide) and 99.0 % (AugMix)"
-    assert f"{best}; the preset for the change 63.0 % and 86.0 %" in text
-    gains = "+13.0 (+13.0 to +13.0) over flips, +13.0 (+13.0 to +13.0) over"
+    mine = "the preset for the change (new material: the default once adapted) 63.0 % and 86.0 %"
+    assert f"{best}; {mine}" in text
+    gains = "+13.0 (+13.0 to +13.0) against flips, +13.0 (+13.0 to +13.0) against"
     assert gains in text
-    assert "over the photometric mix; adapted, it is\n  behind `StyleAugment()`." in text
+    assert "against the photometric mix; adapted, it is\n  behind `StyleAugment()`." in text
     assert "`StyleAugment()` is ahead of the photometric mix" in text
