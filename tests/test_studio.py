@@ -653,7 +653,6 @@ def test_a_slider_changes_the_preview_within_half_a_second(tab):
 def test_a_style_is_found_chosen_and_named_in_the_code(tab):
     tab.click("#find button.label-wrap")
     tab.fill("#words input, #words textarea", "rust-001")
-    # the first page of all styles may still be coming in, a thumbnail after the other
     tab.wait_for_function(
         "document.querySelectorAll('#thumbnails button img').length == 1"
         " && document.querySelector('#thumbnails').innerText.includes('finish/rust-001')"

@@ -122,9 +122,10 @@ class _Page:
     def _connect_styles(self) -> None:
         parts = self.parts
         outputs = [parts.thumbnails, parts.found, parts.place]
+        # one event for what starts a search: an earlier answer never comes after a later one
+        searched = functools.partial(self.gr.on, [parts.finder.expand, parts.words.change])
         for event, step in (
-            (parts.finder.expand, None),
-            (parts.words.change, None),
+            (searched, None),
             (parts.back.click, -_PAGE),
             (parts.more.click, _PAGE),
         ):
