@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
+from torchvision.transforms.v2 import Compose
 
 from helpers import TINY
 from styleaug import StyleAugment, StylePack
@@ -13,10 +15,13 @@ from styleaug.evaluate.models import LITE, SMALL
 from styleaug.evaluate.policies import (
     BASELINES,
     FLIPS,
+    OTHERS,
+    PerImage,
     PolicyError,
     build_policy,
     describe_policy,
     name_policies,
+    paste_policy,
     presets_to_try,
 )
 
@@ -196,3 +201,24 @@ def test_masks_and_boxes_try_plain_images_first_and_classes_do_not(kind, model):
     gradual = [name for name in tried if StyleAugment(name).schedule]
     assert bool(gradual) == (kind != "classification")
     assert ("scratch" in tried) == (kind == "classification" and model == SMALL)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *BASELINES.values(),
+        "StyleAugment()",
+        "StyleAugment(preset('material', styles='all'))",
+        "StyleAugment([Restyle(p=0.6), Relight()], p=0.7)",
+        "Photometric(0.05) + StyleAugment('lighting')",
+    ],
+)
+def test_what_is_pasted_builds_the_policy(expression):
+    *imports, line = paste_policy(expression).splitlines()
+    names = {}
+    exec("\n".join(imports), names)
+    built = eval(line, names) if expression else nn.Sequential()
+    terms = list(built.transforms) if isinstance(built, Compose) else [built] * bool(expression)
+    pasted = nn.Sequential(*(PerImage(t) if t.__class__ in OTHERS.values() else t for t in terms))
+    assert describe_policy(pasted) == describe_policy(build_policy(expression))
+    assert ("uint8" in "".join(imports)) == any(f"{name}(" in expression for name in OTHERS)

@@ -9,7 +9,15 @@ from PIL import Image
 
 from benchmarks.elpv import read_elpv
 from benchmarks.robustness.__main__ import main, parse_arguments, table
-from benchmarks.robustness.config import COMMON, CONFIGS, Config, ConfigError, shifted
+from benchmarks.robustness.config import (
+    COMMON,
+    CONFIGS,
+    VARIANTS,
+    Config,
+    ConfigError,
+    shifted,
+    variant_path,
+)
 from benchmarks.robustness.patches import split_patches
 from helpers import grey_parts
 from styleaug.datasets import read_defects
@@ -181,6 +189,29 @@ def test_what_a_folder_of_configs_shares_is_said_once(tmp_path):
     assert list(config.policies) == ["mix", "flips only", "lit"]
     protocol = config.make_protocol()
     assert (protocol.steps, protocol.train) == (2, 77)  # its own come before the shared ones
+
+
+@pytest.mark.parametrize("path", sorted(VARIANTS.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_variant_suits_a_real_shift(path):
+    config = Config.load(CONFIGS / "real/lighting-tiles.toml", path)
+    assert config.data == "magnetic-tile"
+    assert config.suite == path.stem
+
+
+def test_a_variant_changes_the_network_and_takes_its_own_policies(command, tmp_path, capsys):
+    variant = tmp_path / "short.toml"
+    variant.write_text(
+        'suite = "short"\n[protocol]\nsteps = 1\n[policies]\nmix = "Photometric()"\n'
+    )
+    config = Config.load(tmp_path / "tiny.toml", variant)
+    assert (config.suite, list(config.policies)) == ("short", ["mix"])
+    assert (config.make_protocol().steps, config.make_protocol().size) == (1, 16)
+    assert main([*command, "--variant", str(variant)]) == 0
+    assert list(Result.load(tmp_path / "out.json").policies) == ["mix"]
+    variant.write_text("[protocol]\nsteps = 0\n")
+    assert main([*command, "--variant", str(variant)]) == 2
+    assert "tiny.toml as short.toml: steps must be" in capsys.readouterr().err
+    assert variant_path("scratch").is_file()
 
 
 def cracked(folder, count, *, level=120):

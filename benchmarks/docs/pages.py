@@ -68,8 +68,8 @@ def make_environment(results: Path) -> Environment:
         return robustness.Runs(read_results(results / "robustness").values())
 
     @cache
-    def shifts() -> Shifts | None:
-        found = read_results(results / "real").values()
+    def shifts(suite: str = "real") -> Shifts | None:
+        found = read_results(results / suite).values()
         return Shifts.of(found) if found else None
 
     environment.globals |= {

@@ -171,6 +171,13 @@ class Shifts:
         """What a policy gains over another one, on the mean of the pairs, paired by seed."""
         return paired_difference(self.scores(policy, adapted), self.scores(over, baseline))
 
+    @property
+    def heads(self) -> list[str]:
+        """What each gain of :meth:`overview` is taken over."""
+        count = f"mean of {len(self.pairs)} pair{'s' if len(self.pairs) > 1 else ''}"
+        kinds = [head for kind in self.kinds for head in (kind, f"{kind}, adapted")]
+        return [*kinds, count, "mean, adapted"]
+
     def overview(self) -> list[list[object]]:
         """A policy, then for each kind and for all its gain over flips as trained: both ways.
 

@@ -3,12 +3,14 @@
     python -m benchmarks.robustness x-sdd-classification --data DIR --jobs 2
     python -m benchmarks.robustness elpv-classification               # solar cells of a package
     python -m benchmarks.robustness real/lighting-tiles --data DIR    # a real shift
+    python -m benchmarks.robustness real/lighting-tiles --variant scratch --data DIR
     python -m benchmarks.robustness x-sdd-classification --data DIR --quick   # a few minutes
     python -m benchmarks.robustness x-sdd-classification --data DIR \\
         --add "brighter=StyleAugment([Relight(strength=(0.5, 1))], p=0.7)"
 
-CONFIG is a TOML file, or the name of one in benchmarks/robustness/configs; DIR holds the folders of
-the datasets, each labelled in any way that `styleaug.datasets` reads. A network with ImageNet's
+CONFIG is a TOML file, or the name of one in benchmarks/robustness/configs; a variant changes its
+network, its steps or its policies. DIR holds the folders of the datasets, each labelled in any way
+that `styleaug.datasets` reads. A network with ImageNet's
 weights is fine-tuned to classify whole images, to segment defects (a U-Net), or to detect boxes (an
 FCOS), with random flips and then the policy; and tested on clean images, and under corruptions. All
 seeds and policies share one split. An interrupted run goes on where it was. --add and --only
@@ -27,7 +29,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.robustness.config import Config, ConfigError, config_path
+from benchmarks.robustness.config import Config, ConfigError, config_path, variant_path
 from benchmarks.rows import RESULTS
 from benchmarks.rows import table as markdown
 from styleaug.errors import StyleAugError
@@ -145,6 +147,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     add = parser.add_argument
     add("config", type=config_path, metavar="CONFIG", help="a TOML file, or its name in configs/")
+    add("--variant", type=variant_path, metavar="NAME", help="one of variants/")
     add("--data", type=Path, metavar="DIR", help="holds the folders of the datasets")
     add("--quick", action="store_true", help="one seed, half the images, 100 steps at most")
     add("--seeds", type=int, nargs="+", metavar="N", help="instead of the config's")
@@ -154,7 +157,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--device", default="cpu", help="where networks train (default: %(default)s)")
     add("--jobs", type=int, default=1, metavar="N", help="runs at once, each on one thread")
     add("--cache", type=Path, default=_cache_folder(), metavar="DIR", help="default: %(default)s")
-    add("--out", type=Path, metavar="FILE", help="default: in benchmarks/results/robustness")
+    add("--out", type=Path, metavar="FILE", help="default: in benchmarks/results")
     return parser.parse_args(arguments)
 
 
@@ -170,7 +173,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.jobs > 1:
         torch.set_num_threads(1)
     try:
-        run(Config.load(options.config), options, command_line("benchmarks.robustness", arguments))
+        config = Config.load(options.config, options.variant)
+        run(config, options, command_line("benchmarks.robustness", arguments))
     except (OSError, StyleAugError, ValueError) as error:
         sys.stderr.write(f"robustness: {error}\n")
         return 2

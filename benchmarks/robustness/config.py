@@ -25,6 +25,7 @@ else:
     import tomli as tomllib
 
 CONFIGS = Path(__file__).parent / "configs"
+VARIANTS = Path(__file__).parent / "variants"
 COMMON = "common.toml"
 ELPV = "elpv"
 _TABLES = ("policies", "protocol")
@@ -32,7 +33,16 @@ _TABLES = ("policies", "protocol")
 
 def config_path(text: str) -> Path:
     """The file of a config: its path, or its name here."""
-    named = CONFIGS / f"{text}.toml"
+    return _path(CONFIGS, text)
+
+
+def variant_path(text: str) -> Path:
+    """The file of a variant: its path, or its name here."""
+    return _path(VARIANTS, text)
+
+
+def _path(folder: Path, text: str) -> Path:
+    named = folder / f"{text}.toml"
     return named if named.is_file() else Path(text)
 
 
@@ -93,22 +103,29 @@ class Config:
             raise ConfigError("patches are cut of a dataset and of a line.")
 
     @classmethod
-    def load(cls, path: Path) -> Config:
-        """Read a config; what all of its folder share stands in ``common.toml`` there."""
+    def load(cls, path: Path, variant: Path | None = None) -> Config:
+        """Read a config; what all of its folder share stands in ``common.toml`` there.
+
+        Args:
+            path: of the config.
+            variant: of a file whose entries replace those of the config, for another network or
+                longer trainings; its policies stand in place of the config's.
+        """
         known = {f.name for f in fields(cls)} - {"name"}
         shared = path.with_name(COMMON)
+        told = f"{path.name} as {variant.name}" if variant else path.name
         try:
-            entries = tomllib.loads(path.read_text(encoding="utf-8"))
+            entries = _read(path)
             if shared.is_file():
-                common = tomllib.loads(shared.read_text(encoding="utf-8"))
-                both = {n: {**common.get(n, {}), **entries.get(n, {})} for n in _TABLES}
-                entries = {**common, **entries, **both}
+                entries = _merged(_read(shared), entries)
+            if variant:
+                entries = _merged({**entries, "policies": {}}, _read(variant))
             if not entries.keys() <= known:
                 raise ConfigError(f"entries are {', '.join(sorted(known))}.")
             config = cls(path.stem, **entries)
             config.make_protocol()
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"{path.name}: {error}") from error
+            raise ConfigError(f"{told}: {error}") from error
         return config
 
     def make_protocol(self) -> Protocol:
@@ -143,6 +160,17 @@ class Config:
         else:
             split = split_defects(defects, protocol, kind=self.task)
         return shifted(split, self.shift) if self.shift else split
+
+
+def _read(path: Path) -> dict[str, Any]:
+    entries: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    return entries
+
+
+def _merged(entries: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries, tables of which are merged; their own ones replace the others."""
+    tables = {name: {**entries.get(name, {}), **own.get(name, {})} for name in _TABLES}
+    return {**entries, **own, **tables}
 
 
 def shifted(split: Split, shifts: Sequence[tuple[str, int]]) -> Split:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
+from textwrap import indent
 from typing import Any
 
 from styleaug.cli.options import GOES_ON, add_command, add_options
@@ -154,7 +155,7 @@ def run(arguments: argparse.Namespace) -> int:
     write_report(out / "bench.html", report.robustness, title=meta["name"], notes=notes)
     print(table(report.result, report.robustness))
     print(f"Report: {out / 'bench.html'}; all scores: {out / 'bench.json'}")
-    print(f"\nRecommended ({report.recommended}):\n\n    {report.code}\n")
+    print(f"\nRecommended ({report.recommended}):\n\n{indent(report.code, '    ')}\n")
     if report.needs_progress:
         print(_PROGRESS)
     return 0
@@ -171,7 +172,7 @@ def _run_target(
     print(target_table(report))
     print(f"All scores: {arguments.out / 'bench.json'}")
     ways = " and adaptation" if report.adapted else ""
-    print(f"\nRecommended ({report.policy}{ways}):\n\n    {report.code}\n")
+    print(f"\nRecommended ({report.policy}{ways}):\n\n{indent(report.code, '    ')}\n")
     if report.gain:
         print(f"Gain on the new line over flips, not adapted: {report.gain} points.\n")
     if report.needs_progress:

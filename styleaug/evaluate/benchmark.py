@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from styleaug.augment.presets import PRESETS, preset
+from styleaug.augment.presets import preset
 from styleaug.datasets import DefectSet
 from styleaug.evaluate.corruptions import SUITES, installed_corruptions
 from styleaug.evaluate.experiment import Experiment
-from styleaug.evaluate.policies import FLIPS, name_policies, presets_to_try
+from styleaug.evaluate.policies import FLIPS, name_policies, paste_policy, presets_to_try
 from styleaug.evaluate.protocol import Protocol
 from styleaug.evaluate.results import Result
 from styleaug.evaluate.robustness import Robustness
@@ -45,8 +45,8 @@ class BenchReport:
 
     @property
     def code(self) -> str:
-        """The line to paste."""
-        return policy_code(self.recommended, self.result.meta["policies"][self.recommended])
+        """The lines to paste."""
+        return paste_policy(self.result.meta["policies"][self.recommended])
 
     @property
     def needs_progress(self) -> bool:
@@ -137,15 +137,6 @@ def _choosing(protocol: Protocol) -> Protocol:
 def preset_code(name: str) -> str:
     """The call with a preset."""
     return f"{OURS}({'' if name == 'default' else repr(name)})"
-
-
-def policy_code(name: str, expression: str) -> str:
-    """What to paste for a policy."""
-    if name == FLIPS:
-        return "# flips alone"
-    if name in (OURS, *PRESETS):
-        return expression
-    return f"styleaug.evaluate.policies.build_policy({expression!r})  # takes uint8 batches"
 
 
 def best_row(rows: Mapping[str, Mapping[str, float]]) -> str:

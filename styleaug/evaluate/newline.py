@@ -10,10 +10,10 @@ from typing import Any
 
 from styleaug.augment.presets import PRESETS, preset
 from styleaug.datasets import DefectSet, Sample, read_defects
-from styleaug.evaluate.benchmark import best_row, policy_code, preset_code
+from styleaug.evaluate.benchmark import best_row, preset_code
 from styleaug.evaluate.corruptions import SUITES, installed_corruptions
 from styleaug.evaluate.experiment import Experiment
-from styleaug.evaluate.policies import FLIPS, name_policies, presets_to_try
+from styleaug.evaluate.policies import FLIPS, name_policies, paste_policy, presets_to_try
 from styleaug.evaluate.protocol import Protocol
 from styleaug.evaluate.results import ADAPTATIONS, AS_TRAINED, ELSEWHERE, MATCHED, Result
 from styleaug.evaluate.split import Split, read_split, split_samples
@@ -33,7 +33,7 @@ class TargetReport:
         policy: the recommended one.
         adapted: how to adapt the trained network to images of the new line, of
             :data:`~styleaug.evaluate.results.ADAPTATIONS`.
-        code: the line to paste.
+        code: the lines to paste.
         gain: gain on the new line over flips as trained; None without labels.
     """
 
@@ -123,7 +123,7 @@ def bench_target(
         policy = best_row({n: {"P": r.performance, "mPC": r.mpc()} for n, r in robust.items()})
         how = MATCHED
     styled = _with_styles(first, repr(f"{target.name}/"))
-    code = styled if policy == own_styles else policy_code(policy, policies[policy])
+    code = paste_policy(styled if policy == own_styles else policies[policy])
     meta = {**result.meta, "recommended": policy, "adapted": how, "code": code}
     return TargetReport(replace(result, meta=meta), labelled, policy, how, code, gain)
 

@@ -132,6 +132,36 @@ def build_policy(
     return nn.Sequential(*(term if isinstance(term, ours) else PerImage(term) for term in built))
 
 
+def paste_policy(expression: str) -> str:
+    """Code to paste into a training: imports, and the transform.
+
+    Args:
+        expression: as :func:`build_policy` takes it.
+    """
+    if not expression:
+        return "# flips alone"
+    terms = _terms(ast.parse(expression, mode="eval").body)
+    calls = [node for term in terms for node in ast.walk(term) if isinstance(node, ast.Call)]
+    used = {ast.unparse(call.func) for call in calls}
+    names: dict[str, set[str]] = {v2.__name__: {"Compose"}} if terms[1:] else {}
+    for name in used:
+        names.setdefault(_module(name), set()).add(name)
+    lines = [f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)]
+    if not used.isdisjoint(OTHERS):
+        lines.append("# takes one image, a uint8 tensor (3, H, W)")
+    if "Reference" in used:
+        lines.append("# Reference.references: images (N, 3, H, W), uint8, whose look it takes over")
+    told = ", ".join(map(ast.unparse, terms))
+    return "\n".join([*lines, f"Compose([{told}])" if terms[1:] else told])
+
+
+def _module(name: str) -> str:
+    """What a term of a policy is imported from."""
+    if name == StyleAugment.__name__ or name in Stage.kinds:
+        return "styleaug"
+    return v2.__name__ if hasattr(v2, name) else _KNOWN[name].__module__
+
+
 def uses_target(expression: str) -> bool:
     """Whether a policy draws on images of the new line."""
     return "TARGET" in expression or "target=True" in expression
