@@ -380,6 +380,7 @@ def test_each_shift_has_a_table_and_boxes_are_not_averaged_with_classes(tmp_path
     scores = {"flips only": ((50.0, 52.0), (70.0, 72.0)), "b": ((60.0, 62.0), (60.0, 64.0))}
     for one in (shift("lighting-a", scores), shift("line-c", scores, kind="detection")):
         one.save(tmp_path / "real" / f"{one.meta['name']}.json")
+    shift("lighting-a", scores).save(tmp_path / "scratch" / "lighting-a.json")
 
     def filled(template):
         return fill(f"<!-- results: {template} -->\n<!-- /results -->", tmp_path).splitlines()
@@ -392,7 +393,12 @@ def test_each_shift_has_a_table_and_boxes_are_not_averaged_with_classes(tmp_path
     ways = "\n".join(filled("shifts_adapted"))
     assert "| b | 61.0 | 1.0 | 62.0 | +61.0 (+35.6 to +86.4) | 99.0 |" in ways
     overview = "\n".join(filled("shifts"))
-    assert "| policy | lighting | lighting, adapted | mean of 1 pair |" in overview
+    heads = "| policy | lighting | lighting, adapted | mean of 1 pair |"
+    assert heads in overview
+    small = "\n".join(filled("shifts_scratch"))
+    assert "3 steps, 2 seeds." in small
+    assert heads in small
+    assert "| b | 61.0 | 1.0 | 62.0 | +61.0 (+35.6 to +86.4) | 99.0 |" in small
 
 
 def test_the_style_network_is_left_out_of_the_default_in_a_table_of_its_own(tmp_path):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import mean
+from typing import ClassVar
 
 from styleaug.evaluate.policies import FLIPS
 from styleaug.evaluate.results import AS_TRAINED, ELSEWHERE, MATCHED, TARGET, Result
@@ -117,6 +118,12 @@ class Shifts:
     """All pairs of whole images; scores of boxes and masks are never averaged with them."""
 
     pairs: Sequence[Pair]
+
+    WAYS: ClassVar = [
+        *("other side, as trained", "new statistics", "matched", "matched over new statistics"),
+        *("own side, as trained", "new statistics", "matched"),
+    ]
+    """What :meth:`ways` tells of each policy."""
 
     @classmethod
     def of(cls, results: Iterable[Result]) -> Shifts:
