@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -37,13 +38,15 @@ def norm_statistics(model: Any, batches: Iterable[Any]) -> dict[str, Moments]:
 
     Args:
         model: a module with batch norms; it does not change.
-        batches: batches of its inputs: a few hundred training images without augmentation.
+        batches: batches of its inputs, see :func:`adapt_batchnorm`: a few hundred training images
+            without augmentation.
 
     Returns:
         Means and variances, by the names of the norms, for ``torch.save``.
 
     Raises:
-        ValueError: if the model has no batch norm with running statistics, or there is no batch.
+        ValueError: if the model has no batch norm with running statistics, there is no batch, or
+            images or weights are not finite.
 
     Examples:
         >>> model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
@@ -78,14 +81,16 @@ def adapt_batchnorm(
     Args:
         model: a module with batch norms, also frozen ones; it does not change.
         batches: shuffled batches of its inputs: a hundred images or more, with all kinds of parts
-            in their usual shares.
+            in their usual shares. Of pairs of images (B, C, H, W) and labels, as loaders give them,
+            the images are taken.
         source: the same from the old line: a few hundred training images without augmentation, or
-            the result of :func:`norm_statistics`.
+            the result of :func:`norm_statistics` for the same model.
         prior: weight of the old line's statistics as a number of images, at least 0. It stabilizes
             the estimate from few new images; 0 ignores them.
 
     Raises:
-        ValueError: if the model has no batch norm with running statistics, or there is no batch.
+        ValueError: if the model has no batch norm with running statistics, there is no batch,
+            ``source`` is of another model, or images or weights are not finite.
 
     Examples:
         >>> model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
@@ -98,13 +103,10 @@ def adapt_batchnorm(
     if source is not None and not isinstance(source, Mapping):
         source = norm_statistics(model, source)
     model, norms = _copied(model)
-    for norm in norms:
-        norm.source = (source or {}).get(norm.name, norm.trained)
-        if norm.source[0].shape != norm.trained[0].shape:
-            raise ValueError(
-                f"source must hold the statistics of this model, but those of {norm.name} are of "
-                f"{len(norm.source[0])} channels, not {len(norm.trained[0])}."
-            )
+    if source is not None:
+        _check_statistics(source, norms)
+        for norm in norms:
+            norm.source = source.get(norm.name, norm.trained)
     with torch.no_grad():
         images = _watch(model, norms, batches, prior)
         if not images:
@@ -113,6 +115,27 @@ def adapt_batchnorm(
             if norm.weight:  # else no image came by: a head for training alone, say
                 norm.fit(norm.mean, norm.variance, prior / (prior + images))
     return model
+
+
+def _check_statistics(source: Mapping[str, Moments], norms: Sequence[_Norm]) -> None:
+    """Raise if statistics of the old line are not those of these norms."""
+    known = {norm.name: norm.trained[0].shape for norm in norms}
+    wrong = [str(name) for name in source if name not in known]
+    if wrong or not source:
+        raise ValueError(
+            "source must hold the statistics of this model, by norm_statistics of the same model, "
+            f"but holds {f'those of a norm {wrong[0]!r}' if wrong else 'none'}; the norms are "
+            f"{', '.join(map(repr, list(known)[:3]))}{', ...' if len(known) > 3 else ''}."
+        )
+    for name, moments in source.items():
+        right = isinstance(moments, Sequence) and len(moments) == 2
+        if not right or any(getattr(value, "shape", None) != known[name] for value in moments):
+            raise ValueError(
+                f"source must hold a mean and a variance of each channel, but for {name!r} these "
+                f"are not two tensors of {known[name][0]} numbers."
+            )
+        if not all(bool(value.isfinite().all()) for value in moments):
+            raise ValueError(f"source must be finite, but the statistics of {name!r} are not.")
 
 
 def _copied(model: Any) -> tuple[nn.Module, list[_Norm]]:
@@ -124,11 +147,11 @@ def _copied(model: Any) -> tuple[nn.Module, list[_Norm]]:
     norms: list[_Norm] = []
     if isinstance(model, nn.Module):
         model = copy.deepcopy(model).eval()
-        norms = [_Norm(name, layer) for name, layer in _tracking(model)]
+        norms = [_Norm(name, layer) for name, layer in tracking_norms(model)]
     if not norms:
         raise ValueError(
             "adapt_batchnorm needs a module with batch norms that keep running statistics, but "
-            "this model has none. adapt_affine adapts other norms."
+            f"{_told(model)}. adapt_affine adapts other norms."
         )
     return model, norms
 
@@ -142,24 +165,54 @@ def _watch(
     """
     images = 0
 
-    def see(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        values = inputs[0].transpose(0, 1).flatten(1).float()
+    def see(layer: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+        given = inputs[0] if inputs else next(iter(named.values()))
+        if not given.numel():  # a detector's head that no box came to
+            return
+        values = given.transpose(0, 1).flatten(1).float()
         moments = values.mean(1), values.var(1, correction=0)
         norm = by_layer[layer]
-        norm.add(*moments, len(inputs[0]))
+        norm.add(*moments, len(given))
         if prior is not None:
             norm.fit(*moments, prior / (prior + images))
 
     by_layer = {norm.layer: norm for norm in norms}
-    hooks = [norm.layer.register_forward_pre_hook(see) for norm in norms]
+    hooks = [norm.layer.register_forward_pre_hook(see, with_kwargs=True) for norm in norms]
     try:
-        for batch in batches:
+        for batch in _inputs(batches):
             images += _count(batch)
             model(batch)
     finally:
         for hook in hooks:
             hook.remove()
+    seen = [norm for norm in norms if norm.weight]
+    if images and not seen:
+        raise ValueError(
+            "Batch norms must be called as modules to be adapted, but no image came by any of "
+            f"{', '.join(repr(norm.name) for norm in norms[:3])}."
+        )
+    for norm in seen:
+        if not bool((norm.mean + norm.variance).isfinite().all()):
+            raise ValueError(
+                f"Images and weights must be finite, but what comes to {norm.name!r} is not."
+            )
     return images
+
+
+def _inputs(batches: Iterable[Any]) -> Iterator[Any]:
+    """Batches as a model takes them: of images and labels, as loaders give them, the images.
+
+    Raises:
+        ValueError: if these are no batches.
+    """
+    if isinstance(batches, Tensor | str | Path | Mapping) or not isinstance(batches, Iterable):
+        advice = " Put a single batch into a list." if isinstance(batches, Tensor) else ""
+        raise ValueError(
+            f"Batches must come from a loader or a list, but got {_kind(batches)}.{advice}"
+        )
+    for batch in batches:
+        pair = isinstance(batch, list | tuple) and batch and isinstance(batch[0], Tensor)
+        yield batch[0] if pair and batch[0].ndim > 3 else batch
 
 
 class _Norm:
@@ -207,8 +260,8 @@ def adapt_affine(model: Any, batches: Iterable[Any], *, lr: float = 1e-3) -> Any
         lr: learning rate of Adam.
 
     Raises:
-        ValueError: if the model has no norm with scale and shift, its outputs are no logits of
-            classes, or there is no batch.
+        ValueError: if the model has no norm with scale and shift, or one in float16, its outputs
+            are no logits of classes, they are not finite, or there is no batch.
 
     Examples:
         >>> model = nn.Sequential(nn.Flatten(), nn.LayerNorm(12), nn.Linear(12, 3))
@@ -217,6 +270,7 @@ def adapt_affine(model: Any, batches: Iterable[Any], *, lr: float = 1e-3) -> Any
         True
     """
     check_number("lr", lr, 0)
+    given = model
     chosen: list[Tensor] = []
     frozen: list[Tensor] = []
     if isinstance(model, nn.Module):
@@ -227,16 +281,21 @@ def adapt_affine(model: Any, batches: Iterable[Any], *, lr: float = 1e-3) -> Any
         chosen = [p for layer in norms for p in (layer.weight, layer.bias) if p is not None]
     if not chosen:
         raise ValueError(
-            "adapt_affine needs a module with norms that have a scale and a shift, but this model "
-            "has none."
+            "adapt_affine needs a module with norms that have a scale and a shift, but "
+            f"{_told(given)}."
+        )
+    if any(parameter.dtype == torch.float16 for parameter in chosen):
+        raise ValueError(
+            "adapt_affine needs norms in float32 or bfloat16, because its steps are lost in "
+            "float16. Call model.float() first."
         )
     for parameter in chosen:
         parameter.requires_grad_(True)
-    for _, layer in _tracking(model):
+    for _, layer in tracking_norms(model):
         layer.train()
     optimizer, seen = torch.optim.Adam(chosen, lr=lr), 0
     with torch.enable_grad():
-        for batch in batches:
+        for batch in _inputs(batches):
             loss = _entropy(model(batch))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch's
@@ -244,6 +303,8 @@ def adapt_affine(model: Any, batches: Iterable[Any], *, lr: float = 1e-3) -> Any
             seen += 1
     if not seen:
         raise ValueError("adapt_affine needs at least one batch of images, but got none.")
+    if not all(bool(parameter.isfinite().all()) for parameter in chosen):
+        raise ValueError("Images and weights must be finite, but what the model gives is not.")
     model.eval().requires_grad_(True)
     for parameter in frozen:
         parameter.requires_grad_(False)
@@ -258,18 +319,18 @@ def adapt(
     Args:
         model: see there.
         batches: the same.
-        source: the same; :func:`adapt_affine` does not use it.
+        source: the same, for batch norms alone; :func:`adapt_affine` does not use it.
         prior: the same.
 
     Raises:
         ValueError: if neither applies.
     """
-    if isinstance(model, nn.Module) and _tracking(model):
+    if isinstance(model, nn.Module) and tracking_norms(model):
         return adapt_batchnorm(model, batches, source=source, prior=prior)
     return adapt_affine(model, batches)
 
 
-def _tracking(model: nn.Module) -> list[tuple[str, Any]]:
+def tracking_norms(model: nn.Module) -> list[tuple[str, Any]]:
     """Names and norms that normalize by running statistics, frozen ones too."""
     names = ("running_mean", "running_var")
     layers = model.named_modules()
@@ -279,12 +340,22 @@ def _tracking(model: nn.Module) -> list[tuple[str, Any]]:
 def _count(batch: Any) -> int:
     """Images of a batch: a tensor, or a list, tuple or mapping as detectors and others take it."""
     if isinstance(batch, Tensor):
-        return len(batch)
+        return len(batch) if batch.ndim else 1
     if isinstance(batch, Mapping):
         return max((_count(value) for value in batch.values()), default=1)
     if isinstance(batch, Sequence) and not isinstance(batch, str):
         return len(batch)
     return 1
+
+
+def _kind(value: Any) -> str:
+    """What something is, for messages."""
+    return f"a {type(value).__name__}"
+
+
+def _told(model: Any) -> str:
+    """What is wrong with a model that has no norm to adapt."""
+    return "this model has none" if isinstance(model, nn.Module) else f"got {_kind(model)}"
 
 
 def _entropy(outputs: Any) -> Tensor:

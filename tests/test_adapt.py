@@ -1,5 +1,8 @@
 """Networks adapted to unlabelled images: statistics of batch norms, or affine parameters."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -108,7 +111,7 @@ def test_statistics_kept_with_the_weights_replace_the_training_images(tmp_path):
     two = adapt_batchnorm(model, new.split(16), source=old.split(16))
     for name, value in one.state_dict().items():
         assert torch.equal(value, two.state_dict()[name])
-    with pytest.raises(ValueError, match="those of 1 are of 5 channels, not 4"):
+    with pytest.raises(ValueError, match="for '1' these are not two tensors of 4 numbers"):
         adapt_batchnorm(model, new.split(16), source={"1": kept["4"]})
     with pytest.raises(ValueError, match="has none"):
         norm_statistics(nn.Linear(3, 2), [torch.rand(2, 3)])
@@ -220,6 +223,77 @@ def test_what_has_no_affine_parameters_is_refused(model, batches, words):
         adapt_affine(model, batches)
 
 
+# ---------------------------------------------------------------- what is no batch, no statistics
+
+
+def test_statistics_of_another_model_are_refused():
+    model, new = deep(), [torch.rand(8, 3, 12, 12)]
+    kept = norm_statistics(model, new)
+    for wrong, words in (
+        ({f"module.{name}": value for name, value in kept.items()}, "a norm 'module.1'; the norms"),
+        ({}, "but holds none; the norms are '1', '4'"),
+        ({"1": torch.zeros(4)}, "not two tensors of 4 numbers"),
+        ({"1": (torch.zeros(4), torch.full((4,), torch.nan))}, "of '1' are not"),
+        (Path("line.pt"), "must come from a loader or a list, but got a PosixPath"),
+        (new[0], "Put a single batch into a list"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            adapt_batchnorm(model, new, source=wrong)
+
+
+def test_batches_of_images_and_labels_count_as_images():
+    model, new = deep(), torch.rand(8, 3, 12, 12)
+    labelled = adapt_batchnorm(model, [[new, torch.zeros(8)]], source=[(new, torch.zeros(8))])
+    plain = adapt_batchnorm(model, [new], source=[new])
+    for name, value in plain.state_dict().items():
+        assert torch.equal(value, labelled.state_dict()[name])
+
+
+def test_a_head_that_nothing_comes_to_in_some_batches_is_adapted_by_the_others():
+    """As the mask head of a detector that finds nothing on an image."""
+    model, new = deep(), torch.rand(8, 3, 12, 12)
+    plain = adapt_batchnorm(model, [new])
+    for batches in ([new[:0], new], [new, new[:0]]):
+        found = adapt_batchnorm(model, batches)
+        for name, value in plain.state_dict().items():
+            assert torch.equal(value, found.state_dict()[name])
+
+
+def test_what_is_not_finite_is_refused():
+    nothing = [torch.full((4, 3, 12, 12), torch.nan)]
+    for adapted in (adapt_batchnorm, norm_statistics):
+        with pytest.raises(ValueError, match="must be finite, but what comes to '1'"):
+            adapted(deep(), nothing)
+    model = nn.Sequential(nn.Flatten(), nn.LayerNorm(432), nn.Linear(432, 2))
+    with pytest.raises(ValueError, match="must be finite"):
+        adapt_affine(model, nothing)
+    with pytest.raises(ValueError, match="lost in float16"):
+        adapt_affine(model.half(), [torch.rand(4, 3, 12, 12).half()])
+
+
+def test_norms_that_are_not_called_are_told():
+    class Functional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm2d(3)
+
+        def forward(self, x):
+            return nn.functional.batch_norm(x, self.norm.running_mean, self.norm.running_var)
+
+    class Named(Functional):
+        def forward(self, x):
+            return self.norm(input=x)
+
+    images = [torch.rand(4, 3, 8, 8)]
+    with pytest.raises(ValueError, match=r"must be called as modules.*'norm'"):
+        adapt_batchnorm(Functional(), images)
+    assert adapt_batchnorm(Named(), images).norm.running_mean.abs().sum() > 0
+    with pytest.raises(ValueError, match="but got a function"):
+        adapt(lambda x: x, images)
+
+
+# ---------------------------------------------------------------- the command
+
 MODEL = """
 import torch
 from torch import nn
@@ -293,3 +367,68 @@ def test_what_is_no_module_is_refused(folder, capsys):
     assert main(["adapt", "mine.py:number", *words]) == 2
     assert "must give a torch module, but gives int" in capsys.readouterr().err
     assert not (folder / "adapted.pt").exists()
+
+
+@pytest.mark.parametrize("name", ["new/0.png", "new/more.pt", "mine.py", "line.pt"])
+def test_what_the_command_reads_is_never_replaced(folder, capsys, name):
+    torch.save({"1": (torch.zeros(4), torch.ones(4))}, folder / "line.pt")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    words = ["--data", "new", "--source", "line.pt", "--out", name, "--device", "cpu"]
+    assert main(["adapt", "mine.py:load", *words]) == 2
+    assert "Choose another --out" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+WRONG = """
+from mine import load as right
+from torch import nn
+
+def argument(path):
+    return right()
+
+model = right()
+
+def half():
+    return right().half()
+
+def fixed():
+    return nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("argument", "must be a function without arguments.*missing a required argument: 'path'"),
+        ("model", "must be a function without arguments.*but is a module"),
+        ("half", r"images \(B, 3, 16, 16\), float32 in \[0, 1\], but it fails.*Half"),
+        ("fixed", "but it fails on them: mat1 and mat2.*Set --size"),
+    ],
+)
+def test_wrong_loaders_are_told(folder, capsys, name, words):
+    (folder / "wrong.py").write_text(WRONG)
+    options = ["--data", "new", "--out", "adapted.pt", "--size", "16", "--device", "cpu"]
+    assert main(["adapt", f"wrong.py:{name}", *options]) == 2
+    assert re.search(words, capsys.readouterr().err)
+    assert not (folder / "adapted.pt").exists()
+
+
+def test_an_unreadable_image_is_skipped_and_told(folder, caplog):
+    (folder / "new/broken.png").write_text("no image")
+    options = ["--data", "new", "--out", "adapted.pt", "--size", "16", "--device", "cpu"]
+    assert main(["adapt", "mine.py:load", *options]) == 0
+    assert "skipped" in caplog.text
+    assert "broken.png" in caplog.text
+
+
+def test_options_of_batch_norms_are_told_to_have_no_effect(folder, capsys):
+    (folder / "plain.py").write_text(
+        "from torch import nn\n"
+        "def load():\n"
+        "    return nn.Sequential(nn.Flatten(), nn.LayerNorm(768), nn.Linear(768, 2))\n"
+    )
+    options = ["--data", "new", "--out", "adapted.pt", "--size", "16", "--device", "cpu"]
+    assert main(["adapt", "plain.py:load", *options, "--prior", "16"]) == 0
+    assert "had no effect: this model has no batch norms" in capsys.readouterr().out
+    assert main(["adapt", "plain.py:load", *options]) == 0
+    assert "--prior" not in capsys.readouterr().out

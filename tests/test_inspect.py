@@ -482,3 +482,13 @@ def test_no_audit_is_advised_where_it_could_measure_nothing(tmp_path):
     told = commands(look_at(tmp_path / "parts"))
     assert "styleaug audit" not in told
     assert "audit has no image whose defects it could measure." in told
+
+
+def test_masks_that_lie_elsewhere_are_not_written_to(folder, tmp_path, capsys):
+    masks = tmp_path / "elsewhere"
+    masks.mkdir()
+    for option in ("--out", "--json"):
+        words = ["--masks", str(masks), option, str(masks / "new.png")]
+        assert main(["inspect", str(folder), *words]) == 2
+        assert f"{option} must lie outside of the data and --masks" in capsys.readouterr().err
+    assert not list(masks.iterdir())

@@ -155,15 +155,15 @@ def test_another_image_under_the_same_name_is_refused(photos, tmp_path, capsys):
     assert "a.png was made of another image than" in capsys.readouterr().err
 
 
-def test_a_picture_of_the_users_own_is_refused_and_replaced_if_asked_for(photos, tmp_path, capsys):
+@pytest.mark.parametrize("options", [[], ["--overwrite"]])
+def test_a_picture_of_the_users_own_is_never_replaced(photos, tmp_path, capsys, options):
     out = tmp_path / "out"
     out.mkdir()
     (out / "a.png").write_bytes(b"mine")
-    assert stylize(photos, "--out", out) == 2
-    assert "does not tell what it was made of" in capsys.readouterr().err
+    assert stylize(photos, "--out", out, *options) == 2
+    assert "does not tell that it was made here, so it is not replaced" in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ["a.png"]
-    assert stylize(photos, "--out", out, "--overwrite") == 0
-    assert (out / "a.png").read_bytes() != b"mine"
+    assert (out / "a.png").read_bytes() == b"mine"
 
 
 def test_a_table_of_the_users_own_is_refused(photos, tmp_path, capsys):

@@ -1,11 +1,17 @@
 """``styleaug preview``: what a preset makes of images, or a user's whole pipeline."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torchvision.transforms import v2
 
+import styleaug
 from helpers import pictures, pil_picture
 from styleaug import StyleAugment
 from styleaug.cli import main
@@ -242,3 +248,53 @@ def test_options_without_effect_are_refused(folder, capsys):
 def test_no_images_are_an_error(capsys):
     assert main(["preview"]) == 2
     assert "name files or folders" in capsys.readouterr().err
+
+
+def test_images_that_are_shown_are_never_replaced(folder, capsys):
+    image = folder / "data/0.png"
+    before = image.read_bytes()
+    for source, out in ((image, image), (folder / "data", image), (folder / "data", "data/s.png")):
+        assert main(["preview", str(source), "--out", str(folder / out)]) == 2
+        assert "must " in (told := capsys.readouterr().err)
+        assert "Choose another --out" in told
+    assert image.read_bytes() == before
+    assert len(list((folder / "data").iterdir())) == 5
+
+
+def test_a_sheet_that_no_file_holds_is_refused_before_it_is_drawn(folder, capsys):
+    assert preview(folder, "--draws", "9999", "--out", str(folder / "sheet.png")) == 2
+    assert "9999 draws of 32 pixels make 320000. Lower --draws" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--pipeline", "mine.py:transform", "--preset", "mild"], "--preset: no effect"),
+        (["--pipeline", "mine.py:transform", "--p", "0.5"], "--p: no effect"),
+        (["--masks", "."], "--masks needs --data"),
+    ],
+)
+def test_what_has_no_effect_is_refused(folder, monkeypatch, capsys, options, words):
+    monkeypatch.chdir(folder)
+    assert preview(folder, *options, "--out", "sheet.png") == 2
+    assert words in capsys.readouterr().err
+    assert not (folder / "sheet.png").exists()
+
+
+def test_a_pipeline_may_name_its_image_as_others_do():
+    picture = pil_picture()
+    fed = feed(lambda p: {"label": 1, "pixel_values": to_tensor(p)}, picture)
+    assert torch.equal(fed, to_tensor(picture))
+    with pytest.raises(ValueError, match=r"pixel_values, .* but gives 'label'"):
+        feed(lambda p: {"label": 1}, picture)
+
+
+def test_a_warning_is_told_as_a_sentence(folder, pack_file):
+    """Without the line of code that it comes from."""
+    words = ["data", "--p", "0", "--pack", str(pack_file), "--device", "cpu"]
+    command = [sys.executable, "-m", "styleaug", "preview", *words, "--out", "sheet.png"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(styleaug.__file__).parents[1])}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "WARNING: StyleAugment can change nothing" in done.stderr
+    assert "UserWarning" not in done.stderr

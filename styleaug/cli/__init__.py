@@ -6,8 +6,9 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 
 from styleaug import __version__
@@ -103,7 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             if arguments.command is None:
                 parser.print_help(sys.stderr)
                 return 2
-            status: int = arguments.run(arguments)
+            with _plain_warnings():
+                status: int = arguments.run(arguments)
         finally:
             sys.stdout.flush()  # so that a full disk or a closed pipe is noticed here
     except BrokenPipeError:  # the reader, head for one, has seen enough
@@ -121,6 +123,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{' '.join(['styleaug', *argv[:1]])}: {told}", file=sys.stderr)
         _drop_output()
     return status
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Tell warnings as sentences, without the line of code that they come from."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"WARNING: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 def _drop_output() -> None:

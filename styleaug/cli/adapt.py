@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import inspect
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from styleaug.adapt import adapt
+from styleaug.adapt import adapt, tracking_norms
 from styleaug.cli.options import add_command, add_options, default_of
+from styleaug.cli.outputs import check_outside
 from styleaug.cli.parser import new_file
 from styleaug.cli.pipeline import load_pipeline
 from styleaug.cli.values import count, few
 from styleaug.datasets.separate import separate_masks
 from styleaug.files import atomic_path
 from styleaug.images.io import list_images, load_rgb, spread, to_tensor
+from styleaug.runtime import is_out_of_memory
 
 EXAMPLES = """examples:
   styleaug adapt mine.py:load --data new_line/ --source train/ --out adapted.pt
@@ -38,6 +42,7 @@ tuned. SOURCE is what the model was trained on, without augmentation: give it if
 OUT holds the state dict: load().load_state_dict(torch.load("adapted.pt")).
 """
 
+log = logging.getLogger(__name__)
 
 _FEW = 32
 """Images below which statistics of the new line alone can do harm: docs/how-to/adapt.md."""
@@ -96,37 +101,69 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, adapt, write."""
+    read = [arguments.data, arguments.source, Path(arguments.model.rpartition(":")[0])]
+    check_outside(arguments.out, read, "what is read")
     files = _files(arguments.data, arguments.limit)
     source = arguments.source
     if source is not None:
         limit = arguments.limit or _SOURCES
         source = _statistics(source) if source.is_file() else _files(source, limit)
-    model = load_pipeline(arguments.model, "MODEL")()
-    if not isinstance(model, nn.Module):
-        raise ValueError(
-            f"{arguments.model} must give a torch module, but gives {type(model).__name__}."
-        )
+    model = _model(arguments.model)
+    normed = bool(tracking_norms(model))
     size, device = arguments.size, arguments.device
     before = {name: value.clone() for name, value in model.state_dict().items()}
 
     def batches(files: list[Path], title: str) -> Iterator[Tensor]:
         return _batches(files, arguments.batch, size, device, title)
 
-    adapted = adapt(
-        model.to(device),
-        batches(files, "adapt"),
-        source=batches(source, "source") if isinstance(source, list) else source,
-        prior=arguments.prior,
-    )
+    try:
+        adapted = adapt(
+            model.to(device),
+            batches(files, "adapt"),
+            source=batches(source, "source") if isinstance(source, list) else source,
+            prior=arguments.prior,
+        )
+    except (RuntimeError, TypeError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise ValueError(
+            f"{arguments.model} must give a model of images (B, 3, {size}, {size}), float32 in "
+            f"[0, 1], but it fails on them: {str(error).splitlines()[0]} Set --size, or let "
+            "the function return a module that converts them."
+        ) from error
     after = {name: value.cpu() for name, value in adapted.state_dict().items()}
     with atomic_path(arguments.out) as temporary:
         torch.save(after, temporary)
     changed = sum(not torch.equal(value, before[name].cpu()) for name, value in after.items())
     print(f"{arguments.out}: {changed} of {len(after)} tensors adapted to {len(files)} images")
     print(f"Load it: load().load_state_dict(torch.load({str(arguments.out)!r}))")
-    if len(files) < _FEW and not arguments.prior:
+    if not normed and (source is not None or arguments.prior):
+        print("--source and --prior had no effect: this model has no batch norms.")
+    if normed and len(files) < _FEW and not arguments.prior:
         print(f"Fewer than {_FEW} images tell little: --prior 16 counts the old line as 16 more.")
     return 0
+
+
+def _model(where: str) -> nn.Module:
+    """What the user's function gives.
+
+    Raises:
+        ValueError: if it is no function without arguments, or gives no module.
+    """
+    load = load_pipeline(where, "MODEL")
+    try:
+        if isinstance(load, nn.Module):
+            raise TypeError("is a module")
+        inspect.signature(load).bind()
+    except TypeError as error:
+        raise ValueError(
+            f"{where} must be a function without arguments that returns the trained module, as def "
+            f"load(): return model, but {error}."
+        ) from error
+    model = load()
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"{where} must give a torch module, but gives {type(model).__name__}.")
+    return model
 
 
 def _statistics(path: Path) -> Any:
@@ -154,15 +191,20 @@ def _batches(
     """Images (B, 3, size, size), float in [0, 1], shuffled: folders may hold a class each."""
     order = torch.randperm(len(files), generator=torch.Generator().manual_seed(0)).tolist()
     for first in tqdm(range(0, len(files), batch), desc=title, unit="batch"):
-        images = [to_tensor(load_rgb(files[k])) for k in order[first : first + batch]]
-        yield torch.cat(
-            [
+        images: list[Tensor] = []
+        for place in order[first : first + batch]:
+            try:
+                image = to_tensor(load_rgb(files[place]))
+            except (OSError, ValueError) as error:
+                log.warning("skipped: %s", error)
+                continue
+            images.append(
                 F.interpolate(
                     image[None].to(device, torch.float32) / 255,
                     (size, size),
                     mode="bilinear",
                     antialias=True,
                 ).clamp(0, 1)
-                for image in images
-            ]
-        )
+            )
+        if images:
+            yield torch.cat(images)

@@ -74,7 +74,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, write report and sheet."""
     config = AuditConfig(**{f.name: getattr(arguments, f.name) for f in fields(AuditConfig)})
-    check_outside(arguments.out, [arguments.data], "--data")
+    check_outside(arguments.out, [arguments.data, arguments.masks], "--data and --masks")
     defects = read_defects(arguments.data, masks=arguments.masks, bits=arguments.bits)
     summary = summarize(defects, arguments.data, size=config.size, thorough=False)
     print(short_overview(summary), end="\n\n", flush=True)

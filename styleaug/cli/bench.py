@@ -124,7 +124,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, test, print, write the report."""
-    check_outside(arguments.out, [arguments.data], "--data")
+    check_outside(arguments.out, [arguments.data, arguments.masks], "--data and --masks")
     defects = read_defects(arguments.data, masks=arguments.masks, bits=arguments.bits)
     print(
         short_overview(summarize(defects, arguments.data, size=Protocol.size, thorough=False)),
@@ -166,6 +166,8 @@ def _run_target(
 ) -> int:
     """The same for a new line."""
     check_outside(arguments.out, [arguments.target], "--target")
+    if arguments.target.resolve() == arguments.data.resolve():
+        raise ValueError("--target must be images of another line than --data, but is the same.")
     target = read_target(arguments.target, masks=arguments.masks, bits=arguments.bits)
     report = bench_target(defects, target, **settings)
     report.result.save(arguments.out / "bench.json")

@@ -77,7 +77,9 @@ def add_parser(commands: Any) -> None:
         preserve_color="take over light and dark, and keep the colours of the image",
     )
     group.add_argument(
-        "--overwrite", action="store_true", help="make all images anew, also those that are there"
+        "--overwrite",
+        action="store_true",
+        help="make all images anew, also those of earlier runs; other files are never replaced",
     )
     group = parser.add_argument_group("the optimization")
     group.add_argument(

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from styleaug.audit import AuditConfig
 from styleaug.cli.advice import faults, hints, steps
 from styleaug.cli.options import add_command, add_options
+from styleaug.cli.outputs import check_outside
 from styleaug.cli.overview import counted, overview
 from styleaug.cli.parser import new_file
 from styleaug.cli.sheet import contact_sheet, labelled
@@ -68,7 +69,10 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, look, print, write the sheet."""
-    _check_outside(arguments)
+    for option in ("out", "json"):
+        if (path := getattr(arguments, option)) is not None:
+            read = [arguments.data, arguments.masks]
+            check_outside(path, read, "the data and --masks", written=f"--{option}")
     if isinstance(sys.stdout, TextIOWrapper):  # whatever files are called, their names can be shown
         sys.stdout.reconfigure(errors="backslashreplace")
     defects, unlabelled, wrong = _read(arguments)
@@ -98,18 +102,6 @@ def run(arguments: argparse.Namespace) -> int:
             temporary.write_text(json.dumps(summary.to_dict(), indent=1), encoding="utf-8")
         print(f"All that was found: {arguments.json}")
     return 1 if wrong else 0
-
-
-def _check_outside(arguments: argparse.Namespace) -> None:
-    """Raise ValueError if an output would lie among the images, or replace one."""
-    folder = arguments.data.resolve()
-    for option in ("out", "json"):
-        path: Path | None = getattr(arguments, option)
-        if path is not None and path.resolve().is_relative_to(folder):
-            raise ValueError(
-                f"--{option} must lie outside {arguments.data}, or it would be taken for a part of "
-                f"the dataset, but is {path}. Give another path, as --{option} ../{path.name}."
-            )
 
 
 def _read(arguments: argparse.Namespace) -> tuple[DefectSet, list[str], list[str]]:

@@ -143,18 +143,34 @@ def _files_of(source: Path, out: Path, find: Callable[[Path], list[Path]]) -> li
     return kept
 
 
-def check_outside(out: Path, folders: Iterable[Path], option: str) -> None:
-    """Raise if an output lies in a folder that is read: the next run would read it, too.
+def check_outside(
+    out: Path, read: Iterable[Path | None], option: str, *, written: str = "--out"
+) -> None:
+    """Raise if an output is a file that is read, or lies in a folder that is read.
+
+    The next run would read it, too.
+
+    Args:
+        out: what is to be written.
+        read: files and folders; None for an option that is not given.
+        option: that names them, for the message.
+        written: that names ``out``.
 
     Raises:
-        ValueError: naming both, and the option that names the folder.
+        ValueError: naming both, and the options.
     """
     place = out.resolve()
-    for folder in folders:
-        if folder.is_dir() and folder.resolve() in (place, *place.parents):
+    for other in filter(None, read):
+        if other.is_dir() and other.resolve() in (place, *place.parents):
             raise ValueError(
-                f"--out must lie outside of {option}, because all images there are read, but "
-                f"{out} lies in {folder}. Choose another --out."
+                f"{written} must lie outside of {option}, because all images there are read, but "
+                f"{out} lies in {other}. Choose another {written}."
+            )
+        # one file may have several names: links, and names in capitals on some systems
+        if other.is_file() and (other.resolve() == place or _identity(other) == _identity(out)):
+            raise ValueError(
+                f"What is read must not be written, but {written} and {option} both name {out}. "
+                f"Choose another {written}."
             )
 
 
@@ -199,6 +215,7 @@ class Outputs:
         self._skipped = 0
         self._manifest = Manifest(out, repair=overwrite)
         there = {p.output for p in pictures if os.path.lexists(out / p.output)}
+        self._check_ours(sorted(there - self._manifest.unfinished))
         if overwrite:
             self._replaced = there
         else:
@@ -207,17 +224,22 @@ class Outputs:
         kept = there - self._replaced
         self.missing = [picture for picture in pictures if picture.output not in kept]
 
+    def _check_ours(self, there: Sequence[str]) -> None:
+        """Raise if a file that is there was not made here: it may be somebody's original."""
+        foreign = [output for output in there if output not in self._manifest.entries]
+        if foreign:
+            raise ValueError(
+                f"{self.out / foreign[0]} is there, but {LINES} does not tell that it was made "
+                "here, so it is not replaced. Choose another --out, or move the file away."
+            )
+
     def _check(self, there: Sequence[Picture]) -> None:
         """Raise if a picture that is there is not what would be made."""
         table = self.out / TABLE
         if not self._manifest.path.exists() and table.exists():
             raise ValueError(_refusal(f"{table} is there, but was not written by this command"))
         for picture in there:
-            target, entry = self.out / picture.output, self._manifest.entries.get(picture.output)
-            if entry is None:
-                raise ValueError(
-                    _refusal(f"{target} is there, but {LINES} does not tell what it was made of")
-                )
+            target, entry = self.out / picture.output, self._manifest.entries[picture.output]
             wanted = self.settings_of(picture)
             names = {*wanted, *entry.settings}
             others = sorted(n for n in names if entry.settings.get(n) != wanted.get(n))

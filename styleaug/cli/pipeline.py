@@ -17,6 +17,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 
 from styleaug.errors import did_you_mean
+from styleaug.hosts.batch import IMAGE_NAMES
 from styleaug.images.color import to_dtype, to_rgb
 from styleaug.images.io import to_tensor
 
@@ -100,7 +101,13 @@ def feed(pipeline: Callable[..., Any], picture: Image.Image) -> Tensor:
         except TypeError:  # it wants tensors
             out = pipeline(tv_tensors.Image(to_tensor(picture)))
     if isinstance(out, Mapping):
-        out = out["image"]
+        key = next((name for name in IMAGE_NAMES if name in out), None)
+        if key is None:
+            raise ValueError(
+                f"The pipeline must give its image as one of {', '.join(IMAGE_NAMES)}, but gives "
+                f"{', '.join(map(repr, out))}."
+            )
+        out = out[key]
     if isinstance(out, tuple | list):
         out = out[0]
     if isinstance(out, Image.Image):

@@ -20,6 +20,7 @@ from styleaug.cli.options import (
     chosen_preset,
     replaced,
 )
+from styleaug.cli.outputs import check_outside
 from styleaug.cli.pipeline import feed, load_pipeline, seeded
 from styleaug.cli.sheet import contact_sheet
 from styleaug.cli.values import few, sheet
@@ -41,6 +42,10 @@ Images that training leaves unchanged are not shown, unless --p is below 1. With
 columns are styles, the same in every row. With --pipeline you see what your whole pipeline feeds
 to the model.
 """
+
+
+_WIDEST = 65_500
+"""Pixels: a JPEG file can hold hardly more."""
 
 
 def add_parser(commands: Any) -> None:
@@ -104,6 +109,16 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw and write the sheet."""
+    if arguments.masks is not None and arguments.data is None:
+        raise ValueError("--masks needs --data, the folder of the images that they belong to.")
+    read = [*arguments.sources, arguments.data, arguments.masks]
+    check_outside(arguments.out, read, "the images")
+    width = (1 + arguments.draws) * arguments.thumbnail
+    if width > _WIDEST:
+        raise ValueError(
+            f"The sheet must be at most {_WIDEST} pixels wide, but {arguments.draws} draws of "
+            f"{arguments.thumbnail} pixels make {width}. Lower --draws or --thumbnail."
+        )
     samples = _samples(arguments)
     rows: list[list[Tensor]] = []
     captions: list[list[str]] = []
@@ -169,6 +184,8 @@ def _transforms(arguments: argparse.Namespace) -> tuple[dict[str, StyleAugment],
 def _pipeline_rows(arguments: argparse.Namespace, samples: list[Sample]) -> list[list[Tensor]]:
     """A row for each image: the image, then what the pipeline makes of it."""
     given = [*replaced(arguments), *(["strengths"] if arguments.strengths else [])]
+    usual = {"preset": "default", "p": 1.0}
+    given += [name for name, value in usual.items() if getattr(arguments, name) != value]
     if given:
         raise ValueError(f"--{', --'.join(given)}: no effect on --pipeline; say it there.")
     pipeline = load_pipeline(arguments.pipeline)

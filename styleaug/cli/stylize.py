@@ -33,7 +33,7 @@ from styleaug.cli.outputs import (
     list_pictures,
     settings_of_stages,
 )
-from styleaug.cli.values import count
+from styleaug.cli.values import few
 from styleaug.images.io import SUFFIXES, encode_picture, walk
 from styleaug.stages.restyle import Restyle
 
@@ -60,7 +60,7 @@ def add_parser(commands: Any) -> None:
     """Register the command."""
     does = (
         "Write restyled copies of images, films or 3D models. Size, names and folders stay as they "
-        "are, so labels fit."
+        "are, so labels fit. Photographs with an EXIF orientation come out upright."
     )
     parser = add_command(commands, "stylize", run, does=does, examples=EXAMPLES, resumes=GOES_ON)
     parser.add_argument(
@@ -77,13 +77,11 @@ def add_parser(commands: Any) -> None:
         metavar="DIR",
         help="folder to write to; of one film also the film to write",
     )
-    parser.add_argument(
-        "--copies", type=count, default=1, metavar="N", help="copies of each source"
-    )
+    parser.add_argument("--copies", type=few, default=1, metavar="N", help="copies of each source")
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="make all copies anew, also those that are there",
+        help="make all copies anew, also those of earlier runs; other files are never replaced",
     )
     add_preset_options(parser)
     add_film_options(parser)

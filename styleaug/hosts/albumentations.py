@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -134,13 +135,14 @@ class StyleAugment(A.ImageOnlyTransform):
     def _draw(
         self, params: Mapping[str, Any], data: Mapping[str, Any], source: random.Random
     ) -> dict[str, Any]:
-        """What replays are made of: the plan, as JSON takes it, and the protected area."""
+        """What replays are made of, as JSON takes it: the plan, and the protected area."""
         generator = torch.Generator().manual_seed(source.getrandbits(63))
         plan = self._augment.draw(1, generator)
         marked = self._marked(params, data) if self.protect else None
         packed = None
         if marked is not None:
-            packed = {"shape": marked.shape[-2:], "bits": np.packbits(marked.numpy())}
+            bits = b64encode(np.packbits(marked.numpy()).tobytes()).decode()
+            packed = {"shape": list(marked.shape[-2:]), "bits": bits}
         return {"plan": plan.to_dict(), "marked": packed}
 
     def add_targets(self, additional_targets: dict[str, str]) -> None:
@@ -210,12 +212,13 @@ class StyleAugment(A.ImageOnlyTransform):
 
     def _strength_mask(self, marked: Mapping[str, Any], size: tuple[int, ...]) -> Tensor:
         height, width = marked["shape"]
+        packed = np.frombuffer(b64decode(marked["bits"]), np.uint8)
         if size != (height, width):
             raise ValueError(
                 f"A replay with protect needs images of the recorded size {(height, width)}, but "
                 f"got {size}."
             )
-        bits = np.unpackbits(marked["bits"], count=height * width)
+        bits = np.unpackbits(packed, count=height * width)
         return strength_mask(torch.from_numpy(bits).reshape(1, 1, height, width), self.protect)
 
 

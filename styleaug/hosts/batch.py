@@ -15,7 +15,7 @@ from styleaug.augment.transform import StyleAugment
 from styleaug.stages.sample import LABELS
 
 Key = str | int
-_NAMES = ("image", "images", "img", "imgs", "pixel_values", "inputs", "x")
+IMAGE_NAMES = ("image", "images", "img", "imgs", "pixel_values", "inputs", "x")
 """What datasets, Hugging Face and others call the images of a batch."""
 
 
@@ -113,7 +113,7 @@ def _find(batch: Any) -> tuple[Key, ...]:
     if isinstance(batch, Tensor):
         return ()
     if isinstance(batch, Mapping):
-        for name in _NAMES:
+        for name in IMAGE_NAMES:
             if name in batch:
                 return (name,)
     elif isinstance(batch, list | tuple) and len(batch):
@@ -122,7 +122,7 @@ def _find(batch: Any) -> tuple[Key, ...]:
     names = sorted(map(str, batch)) if isinstance(batch, Mapping) else type(batch).__name__
     raise ValueError(
         f"Images are looked for as a tensor, as the first of a tuple, or under one of the keys "
-        f"{', '.join(_NAMES)}, but the batch is: {names}. Say where they are: images=key."
+        f"{', '.join(IMAGE_NAMES)}, but the batch is: {names}. Say where they are: images=key."
     )
 
 

@@ -158,7 +158,8 @@ def read_picture(path: Path, *, bits: int | None = None) -> Tensor:
     check_bits(bits)
     image = load_image(path)
     with Image.open(path) as file:
-        pages = getattr(file, "n_frames", 1) if file.format == "TIFF" else 1
+        # phones add a preview or another view to a JPEG, which Pillow then calls MPO
+        pages = getattr(file, "n_frames", 1) if file.format != "MPO" else 1
     if pages > 1:
         raise ValueError(f"{path} must hold one image, but has {pages} pages. Split it.")
     return _pixels(path, image, bits)
