@@ -16,7 +16,7 @@ from styleaug.augment.plan import Plan, named, share
 from styleaug.augment.presets import Preset, preset
 from styleaug.augment.schedule import Points, Schedule
 from styleaug.errors import warn
-from styleaug.images.checks import check_bits, check_fraction
+from styleaug.images.checks import check_bits, check_fraction, check_whole
 from styleaug.runtime import prepare_process
 from styleaug.stages.apply import apply_stages
 from styleaug.stages.base import Stage, call_of
@@ -103,6 +103,8 @@ class StyleAugment(ImageTransform):
         self._schedule = Schedule(schedule or {}, _scalable(named(self.stages)))
         self.protect = check_fraction("protect", float(protect) if protect is True else protect)
         self.bits = check_bits(bits)
+        if not (callback is None or callable(callback)):
+            raise ValueError(f"callback must be callable, but is {callback!r}.")
         self.callback = callback
         self._progress = torch.full((), math.nan, device="cpu")  # NaN: not yet told
         self._share_progress()
@@ -149,6 +151,7 @@ class StyleAugment(ImageTransform):
             count: B, may be 0.
             generator: a CPU generator; torch's global one if not given.
         """
+        check_whole("count", count, 0)
         prepare_process(torch.device("cpu"))
         progress = self._progress.item() if self.schedule else 1.0
         if math.isnan(progress):
@@ -185,6 +188,11 @@ class StyleAugment(ImageTransform):
             ValueError: if shapes do not fit, values are out of range, or the plan belongs to other
                 stages.
         """
+        if not isinstance(images, Tensor) or not isinstance(drawn, Plan):
+            raise ValueError(
+                "render takes images as a tensor (B, C, H, W) and a Plan, of draw or "
+                f"Plan.from_dict, but got {type(images).__name__} and {type(drawn).__name__}."
+            )
         stages = named(self.stages)
         if set(drawn) != set(stages):
             raise ValueError(

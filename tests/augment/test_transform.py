@@ -370,3 +370,16 @@ def test_a_sample_of_numpy_arrays_changes_nothing_and_says_so_once(make, sample)
 def test_a_sample_of_labels_alone_says_that_nothing_is_changed():
     with pytest.warns(UserWarning, match=r"holds Mask\b|holds torchvision.Mask"):
         StyleAugment([Relight()])(tv_tensors.Mask(torch.zeros(1, 8, 8)))
+
+
+def test_arguments_of_other_types_are_refused():
+    augment, image = StyleAugment("lighting"), torch.rand(1, 3, 8, 8)
+    with pytest.raises(ValueError, match="count must be a whole number of at least 0, but got -1"):
+        augment.draw(-1)
+    plan = augment.draw(1)
+    with pytest.raises(ValueError, match="but got Image and Plan"):
+        augment.render(pil_picture(), plan)
+    with pytest.raises(ValueError, match="but got Tensor and dict"):
+        augment.render(image, plan.to_dict())
+    with pytest.raises(ValueError, match="callback must be callable, but is 3"):
+        StyleAugment("lighting", callback=3)
