@@ -396,7 +396,7 @@ def test_each_shift_has_a_table_and_boxes_are_not_averaged_with_classes(tmp_path
     heads = "| policy | lighting | lighting, adapted | mean of 1 pair |"
     assert heads in overview
     small = "\n".join(filled("shifts_scratch"))
-    assert "3 steps, 2 seeds." in small
+    assert "3 steps for each policy, 2 seeds." in small
     assert heads in small
     assert "| b | 61.0 | 1.0 | 62.0 | +61.0 (+35.6 to +86.4) | 99.0 |" in small
 
@@ -524,12 +524,18 @@ def test_sentences_of_the_chart_follow_from_the_scores(tmp_path):
         one.save(tmp_path / "robustness" / f"{steps}.json")
     for one in SHIFTS:
         one.save(tmp_path / "real" / f"{one.meta['name']}.json")
+    SHIFTS[0].save(tmp_path / "scratch" / "lighting-a.json")
     text = fill("<!-- results: chart -->\n<!-- /results -->", tmp_path)
-    assert "+30.0 points of m over flips and +20.0 over TrivialAugmentWide" in text
+    assert "+30.0 points over flips and +20.0 over TrivialAugmentWide" in text
     # on the shifts another baseline is the best one, once adapted
     best = "the best baselines 51.0 % (TrivialAugmentWide) and 99.0 % (AugMix)"
-    mine = "the preset for the change (new material: the default once adapted) 63.0 % and 86.0 %"
-    assert f"{best}; {mine}" in text
+    mine = "the preset for the change (new material adapted: the default) 63.0 % and 86.0 %"
+    assert f"{best}; {mine}" in " ".join(text.split())
+    small = next(line for line in text.splitlines() if "from scratch" in line)
+    for policy in ("flips only", "photometric mix", "default"):
+        for way in ("", "matched"):
+            scores = SHIFTS[0].scores(policy, "elsewhere", adapted=way)
+            assert f"{sum(scores.values()) / len(scores):.1f}" in small
     gains = "+13.0 (+13.0 to +13.0) against flips, +13.0 (+13.0 to +13.0) against"
     assert gains in text
     assert "against the photometric mix; adapted, it is\n  behind `StyleAugment()`." in text

@@ -106,7 +106,7 @@ _ENTRIES: dict[str, _Entry] = {
         schedule="gradual",
     ),
     "scratch": _Entry(
-        "a small network without pretrained weights: no noise, which it learns slowly from",
+        "a small network from scratch, if the sensor stays: no noise, which it learns slowly from",
         lambda restyle: [restyle(p=0.6), Relight(), Defocus(p=0.6)],
     ),
 }
