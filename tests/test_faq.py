@@ -57,11 +57,14 @@ def test_a_mistake_gives_the_message_that_the_faq_explains(message, mistake):
     assert matches(message, str(caught.value))
 
 
-def test_the_last_message_of_the_faq_is_that_of_a_command(tmp_path, capsys):
-    """A picture of other settings is refused as the table says; no row is without a mistake."""
-    assert len(MESSAGES) == len(MISTAKES) + 1
+def test_the_last_messages_of_the_faq_are_those_of_a_command(tmp_path, capsys):
+    """Pictures of others, and of other settings, are refused; no row is without a mistake."""
+    assert len(MESSAGES) == len(MISTAKES) + 2
     to_image(pictures(3, 32, 32)).save(tmp_path / "part.png")
     words = ["stylize", str(tmp_path / "part.png"), "--out", str(tmp_path / "out"), "--preset"]
     assert main([*words, "lighting"]) == 0
     assert main([*words, "sensor"]) == 2
     assert matches(MESSAGES[-1], capsys.readouterr().err)
+    (tmp_path / "out/manifest.jsonl").unlink()
+    assert main([*words, "lighting"]) == 2
+    assert matches(MESSAGES[-2], capsys.readouterr().err)
