@@ -167,7 +167,7 @@ def _watch(
 
     def see(layer: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
         given = inputs[0] if inputs else next(iter(named.values()))
-        if not given.numel():  # a detector's head that no box came to
+        if not given.numel():  # a detector's head without boxes
             return
         values = given.transpose(0, 1).flatten(1).float()
         moments = values.mean(1), values.var(1, correction=0)
@@ -194,7 +194,7 @@ def _watch(
     for norm in seen:
         if not bool((norm.mean + norm.variance).isfinite().all()):
             raise ValueError(
-                f"Images and weights must be finite, but what comes to {norm.name!r} is not."
+                f"Images and weights must be finite, but the inputs of {norm.name!r} are not."
             )
     return images
 

@@ -262,7 +262,7 @@ def test_a_head_that_nothing_comes_to_in_some_batches_is_adapted_by_the_others()
 def test_what_is_not_finite_is_refused():
     nothing = [torch.full((4, 3, 12, 12), torch.nan)]
     for adapted in (adapt_batchnorm, norm_statistics):
-        with pytest.raises(ValueError, match="must be finite, but what comes to '1'"):
+        with pytest.raises(ValueError, match="must be finite, but the inputs of '1'"):
             adapted(deep(), nothing)
     model = nn.Sequential(nn.Flatten(), nn.LayerNorm(432), nn.Linear(432, 2))
     with pytest.raises(ValueError, match="must be finite"):
