@@ -211,6 +211,7 @@ def test_masks_and_boxes_try_plain_images_first_and_classes_do_not(kind, model):
         "StyleAugment(preset('material', styles='all'))",
         "StyleAugment([Restyle(p=0.6), Relight()], p=0.7)",
         "Photometric(0.05) + StyleAugment('lighting')",
+        "GaussianNoise(0.1)",  # torchvision has one of that name, too
     ],
 )
 def test_what_is_pasted_builds_the_policy(expression):

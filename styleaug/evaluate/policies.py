@@ -159,7 +159,8 @@ def _module(name: str) -> str:
     """What a term of a policy is imported from."""
     if name == StyleAugment.__name__ or name in Stage.kinds:
         return "styleaug"
-    return v2.__name__ if hasattr(v2, name) else _KNOWN[name].__module__
+    known = _KNOWN[name]
+    return v2.__name__ if known is getattr(v2, name, None) else known.__module__
 
 
 def uses_target(expression: str) -> bool:
