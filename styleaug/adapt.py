@@ -270,7 +270,6 @@ def adapt_affine(model: Any, batches: Iterable[Any], *, lr: float = 1e-3) -> Any
         True
     """
     check_number("lr", lr, 0)
-    given = model
     chosen: list[Tensor] = []
     frozen: list[Tensor] = []
     if isinstance(model, nn.Module):
@@ -282,7 +281,7 @@ def adapt_affine(model: Any, batches: Iterable[Any], *, lr: float = 1e-3) -> Any
     if not chosen:
         raise ValueError(
             "adapt_affine needs a module with norms that have a scale and a shift, but "
-            f"{_told(given)}."
+            f"{_told(model)}."
         )
     if any(parameter.dtype == torch.float16 for parameter in chosen):
         raise ValueError(

@@ -432,3 +432,9 @@ def test_options_of_batch_norms_are_told_to_have_no_effect(folder, capsys):
     assert "had no effect: this model has no batch norms" in capsys.readouterr().out
     assert main(["adapt", "plain.py:load", *options]) == 0
     assert "--prior" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("model", ["mine.py", "new:load", "nowhere.py:load"])
+def test_a_model_without_a_name_is_told_as_such(folder, capsys, model):
+    assert main(["adapt", model, "--data", "new", "--out", "adapted.pt", "--device", "cpu"]) == 2
+    assert "MODEL must be FILE.py:NAME" in capsys.readouterr().err

@@ -101,7 +101,8 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, adapt, write."""
-    read = [arguments.data, arguments.source, Path(arguments.model.rpartition(":")[0])]
+    code = Path(arguments.model.rpartition(":")[0])
+    read = [arguments.data, arguments.source, code if code.is_file() else None]
     check_outside(arguments.out, read, "what is read")
     files = _files(arguments.data, arguments.limit)
     source = arguments.source

@@ -212,12 +212,12 @@ class StyleAugment(A.ImageOnlyTransform):
 
     def _strength_mask(self, marked: Mapping[str, Any], size: tuple[int, ...]) -> Tensor:
         height, width = marked["shape"]
-        packed = np.frombuffer(b64decode(marked["bits"]), np.uint8)
         if size != (height, width):
             raise ValueError(
                 f"A replay with protect needs images of the recorded size {(height, width)}, but "
                 f"got {size}."
             )
+        packed = np.frombuffer(b64decode(marked["bits"]), np.uint8)
         bits = np.unpackbits(packed, count=height * width)
         return strength_mask(torch.from_numpy(bits).reshape(1, 1, height, width), self.protect)
 
