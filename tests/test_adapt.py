@@ -402,7 +402,7 @@ def fixed():
         ("argument", "must be a function without arguments.*missing a required argument: 'path'"),
         ("model", "must be a function without arguments.*but is a module"),
         ("half", r"images \(B, 3, 16, 16\), float32 in \[0, 1\], but it fails.*Half"),
-        ("fixed", "but it fails on them: mat1 and mat2.*Set --size"),
+        ("fixed", "but it fails on them: mat1 and mat2.*\\)\\. Set --size"),
     ],
 )
 def test_wrong_loaders_are_told(folder, capsys, name, words):
@@ -413,10 +413,11 @@ def test_wrong_loaders_are_told(folder, capsys, name, words):
     assert not (folder / "adapted.pt").exists()
 
 
-def test_an_unreadable_image_is_skipped_and_told(folder, caplog):
+def test_an_unreadable_image_is_skipped_and_told(folder, caplog, capsys):
     (folder / "new/broken.png").write_text("no image")
     options = ["--data", "new", "--out", "adapted.pt", "--size", "16", "--device", "cpu"]
-    assert main(["adapt", "mine.py:load", *options]) == 0
+    assert main(["adapt", "mine.py:load", *options]) == 1
+    assert "adapted to 5 images" in capsys.readouterr().out
     assert "skipped" in caplog.text
     assert "broken.png" in caplog.text
 

@@ -114,8 +114,10 @@ def run(arguments: argparse.Namespace) -> int:
     size, device = arguments.size, arguments.device
     before = {name: value.clone() for name, value in model.state_dict().items()}
 
+    skipped: set[Path] = set()
+
     def batches(files: list[Path], title: str) -> Iterator[Tensor]:
-        return _batches(files, arguments.batch, size, device, title)
+        return _batches(files, arguments.batch, size, device, title, skipped)
 
     try:
         adapted = adapt(
@@ -127,22 +129,24 @@ def run(arguments: argparse.Namespace) -> int:
     except (RuntimeError, TypeError) as error:
         if is_out_of_memory(error):
             raise
+        told = str(error).partition("\n")[0].rstrip(".")
         raise ValueError(
             f"{arguments.model} must give a model of images (B, 3, {size}, {size}), float32 in "
-            f"[0, 1], but it fails on them: {str(error).splitlines()[0]} Set --size, or let "
-            "the function return a module that converts them."
+            f"[0, 1], but it fails on them: {told}. Set --size, or let the function return a "
+            "module that converts them."
         ) from error
     after = {name: value.cpu() for name, value in adapted.state_dict().items()}
     with atomic_path(arguments.out) as temporary:
         torch.save(after, temporary)
     changed = sum(not torch.equal(value, before[name].cpu()) for name, value in after.items())
-    print(f"{arguments.out}: {changed} of {len(after)} tensors adapted to {len(files)} images")
+    used = len({*files} - skipped)
+    print(f"{arguments.out}: {changed} of {len(after)} tensors adapted to {used} images")
     print(f"Load it: load().load_state_dict(torch.load({str(arguments.out)!r}))")
     if not normed and (source is not None or arguments.prior):
         print("--source and --prior had no effect: this model has no batch norms.")
-    if normed and len(files) < _FEW and not arguments.prior:
+    if normed and used < _FEW and not arguments.prior:
         print(f"Fewer than {_FEW} images tell little: --prior 16 counts the old line as 16 more.")
-    return 0
+    return 1 if skipped else 0
 
 
 def _model(where: str) -> nn.Module:
@@ -187,9 +191,12 @@ def _files(folder: Path, limit: int | None) -> list[Path]:
 
 
 def _batches(
-    files: list[Path], batch: int, size: int, device: torch.device, title: str
+    files: list[Path], batch: int, size: int, device: torch.device, title: str, skipped: set[Path]
 ) -> Iterator[Tensor]:
-    """Images (B, 3, size, size), float in [0, 1], shuffled: folders may hold a class each."""
+    """Images (B, 3, size, size), float in [0, 1], shuffled: folders may hold a class each.
+
+    Those that cannot be read are told, and added to ``skipped``.
+    """
     order = torch.randperm(len(files), generator=torch.Generator().manual_seed(0)).tolist()
     for first in tqdm(range(0, len(files), batch), desc=title, unit="batch"):
         images: list[Tensor] = []
@@ -198,6 +205,7 @@ def _batches(
                 image = to_tensor(load_rgb(files[place]))
             except (OSError, ValueError) as error:
                 log.warning("skipped: %s", error)
+                skipped.add(files[place])
                 continue
             images.append(
                 F.interpolate(
